@@ -1,0 +1,24 @@
+"""X's streams as an explicit state machine: a drop-in for `xdk.streaming`."""
+
+from xdk_streaming.compat import patch_xdk
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
+from xdk_streaming.state import Change, ConnectionState, StreamState, Trigger
+from xdk_streaming.stream import Stream, stream_with_retry
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Change",
+    "ConnectionState",
+    "Problem",
+    "RetriesExhausted",
+    "Stream",
+    "StreamConfig",
+    "StreamError",
+    "StreamErrorType",
+    "StreamState",
+    "Trigger",
+    "patch_xdk",
+    "stream_with_retry",
+]

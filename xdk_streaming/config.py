@@ -1,0 +1,95 @@
+"""What a user can set: values only, checked when they are given and when they are assigned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from xdk_streaming.errors import StreamError
+from xdk_streaming.state import Change
+
+C = TypeVar("C")
+
+
+def _endless(value: object) -> object:
+    """An infinite limit is no limit: the way `max_retries=float("inf")` works in `xdk.streaming`."""
+    return -1 if value == math.inf else value
+
+
+Retries = Annotated[int, BeforeValidator(_endless)]
+Seconds = Annotated[float, Field(ge=0)]
+FiniteSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def _named_arguments(cls: type[C]) -> type[C]:
+    """Have positional arguments checked under their names: pydantic's errors else say only "0" or "1"."""
+    names = [field.name for field in fields(cls) if not field.kw_only]  # type: ignore[arg-type]  # it is one
+    checked = cls.__init__
+
+    @wraps(checked)
+    def init(self: C, *positional: Any, **named: Any) -> None:
+        if len(positional) > len(names):
+            given = len(positional)
+            raise TypeError(f"{cls.__name__} takes {len(names)} positional arguments, {given} given")
+        checked(self, **dict(zip(names, positional, strict=False)), **named)
+
+    setattr(cls, "__init__", init)  # noqa: B010 - assigned plainly, type checkers refuse it
+    return cls
+
+
+@_named_arguments
+@dataclass(config=ConfigDict(validate_assignment=True))
+class StreamConfig:
+    """How a stream connects, waits and reports. Seconds and bytes throughout.
+
+    A bad value raises a `ValueError` that names the field, the value and what is allowed,
+    at construction and at assignment alike. An assigned value counts from its next use:
+    timeouts from the next attempt. Callbacks run on the thread that iterates, in the order
+    of the table in the README; an exception that one raises is logged and counted, and
+    changes nothing else.
+    """
+
+    max_retries: Retries = 10
+    """Reconnection attempts without progress between them; 0 gives up at the first loss, a
+    negative number never."""
+    initial_backoff: FiniteSeconds = 1.0
+    max_backoff: Seconds = 64.0
+    """No delay of ours exceeds it. What the server asks for may."""
+    backoff_multiplier: Factor = 2.0
+    jitter: bool = True
+    """Spread each delay over its upper half, so that clients cut off together do not return together."""
+    timeout: PositiveSeconds | tuple[PositiveSeconds | None, PositiveSeconds | None] | None = None
+    """Bounds connecting and each wait for bytes, or (connecting, each wait), as in requests."""
+    chunk_size: Bytes | None = 1024
+    """What `iter_content` is asked for where it has to be used. Neither delays an item nor costs speed
+    on requests' own responses."""
+
+    on_connect: Callable[[], Any] | None = None
+    on_disconnect: Callable[[Exception | None], Any] | None = None
+    on_reconnect: Callable[[int, float], Any] | None = None
+    on_error: Callable[[StreamError], Any] | None = None
+
+    stall_timeout: PositiveSeconds | None = Field(default=30.0, kw_only=True)
+    """Seconds of silence that make a fault, whatever `timeout` says; None for off. X sends a heartbeat
+    at least every 20 s (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+    max_item_bytes: Bytes = Field(default=32 * 2**20, kw_only=True)
+    """The longest line that is kept."""
+    on_state_change: Callable[[Change], Any] | None = Field(default=None, kw_only=True)
+    on_invalid: Callable[[bytes, str], Any] | None = Field(default=None, kw_only=True)
+    """A line that is no item, and the reason."""
+    on_model_error: Literal["report", "yield", "raise"] = Field(default="report", kw_only=True)
+    """An item that `response_model` refuses: to `on_invalid`, out as the plain dict, or an error."""
+    on_notice: Callable[[dict[str, Any]], Any] | None = Field(default=None, kw_only=True)
+    """An errors-only object that does not end the stream."""
+    history: Count = Field(default=100, kw_only=True)
+    """Changes that `Stream.history` keeps."""

@@ -1,0 +1,93 @@
+"""Where a connection can be, what can happen to it, and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from xdk_streaming.errors import StreamError
+
+
+class ConnectionState(Enum):
+    """The five states of a connection's life. FAILED is final."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    STREAMING = "streaming"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+
+
+class Trigger(Enum):
+    """What the driver tells the machine: commands are imperative, facts are in the past tense."""
+
+    START = "start"
+    OPENED = "opened"
+    REFUSED = "refused"
+    PROGRESSED = "progressed"
+    SETTLED = "settled"
+    ENDED = "ended"
+    BROKE = "broke"
+    RETRY = "retry"
+    WAITED = "waited"
+    STOP = "stop"
+
+
+@dataclass
+class StreamState:
+    """What is true of a stream right now. Read it from any thread; only the stream writes it.
+
+    Times are Unix seconds. The first five fields are those of `xdk.streaming`.
+    """
+
+    retry_count: int = 0
+    """Reconnection attempts since the last progress."""
+    current_backoff: float = 1.0
+    """`initial_backoff` until the first loss, then the delay last announced, in seconds."""
+    is_connected: bool = False
+    total_items_received: int = 0
+    """Items handed to the consumer."""
+    last_error: StreamError | None = None
+
+    connected_at: float | None = None
+    """When the present connection opened; None while there is none."""
+    last_activity_at: float | None = None
+    """When the last bytes came, heartbeats included."""
+    bytes_received: int = 0
+    """Bytes of the body, decompressed."""
+    heartbeats: int = 0
+    reconnects: int = 0
+    """Connections opened after the first."""
+    invalid_items: int = 0
+    """Lines that were no item, or not a valid one: each went to `on_invalid`."""
+    undelivered_items: int = 0
+    """Items read from the socket but not handed over, because the stream was stopped or left."""
+    callback_errors: int = 0
+    """Exceptions that callbacks raised: each was logged, none changed the stream."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One transition, as `on_state_change` and `Stream.history` show it."""
+
+    source: ConnectionState
+    dest: ConnectionState
+    trigger: Trigger
+    why: str
+    """The reason the transition table gives for this arrow."""
+    at: float
+    """Unix seconds."""
+    attempt: int | None = None
+    """The reconnection attempt that is announced, 1-based; set where the trigger is RETRY."""
+    delay: float | None = None
+    """Seconds until that attempt."""
+    error: StreamError | None = None
+    """What was lost or refused, where it was an error."""
+
+    def __str__(self) -> str:
+        parts = [f"{self.source.name} -> {self.dest.name} ({self.trigger.value}: {self.why})"]
+        if self.attempt is not None:
+            parts.append(f"attempt {self.attempt} in {self.delay:.2f} s")
+        if self.error is not None:
+            parts.append(str(self.error))
+        return "; ".join(parts)
