@@ -1,0 +1,137 @@
+"""Lines into items. Knows JSON and the user's model; decides nothing about the connection.
+
+A post is the common case by far, so an item comes out bare; whatever else a line can be
+is a `NotAnItem`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from pydantic import TypeAdapter
+
+from xdk_streaming.wire.framing import Oversized
+
+OnModelError = Literal["report", "yield", "raise"]
+Validate = Callable[[Any], Any]
+
+BOM = b"\xef\xbb\xbf"
+
+
+class NotAnItem:
+    """What a line can be besides an item."""
+
+
+@dataclass(frozen=True)
+class Heartbeat(NotAnItem):
+    """A blank line or an empty object: the server is alive."""
+
+
+@dataclass(frozen=True)
+class Notice(NotAnItem):
+    """An object that is about the stream and not part of it: errors without data."""
+
+    content: dict[str, Any]
+    line: bytes
+
+
+@dataclass(frozen=True)
+class Invalid(NotAnItem):
+    """A line that is no item, or not a valid one: its first bytes at least, and why."""
+
+    line: bytes
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rejected(NotAnItem):
+    """An item that the model refuses, where the user wants to see that raised."""
+
+    line: bytes
+    cause: Exception
+
+
+HEARTBEAT = Heartbeat()
+
+
+class Decoder:
+    """Decodes one line at a time; nothing is carried over from line to line.
+
+    `model` is a pydantic model class, a `TypeAdapter`, or anything pydantic can make one
+    from; `on_model_error` says what becomes of an item that it refuses.
+    """
+
+    def __init__(self, model: Any = None, on_model_error: OnModelError = "report") -> None:
+        self._validate = None if model is None else _validator(model)
+        self._on_model_error = on_model_error
+
+    def decode(self, line: bytes | Oversized) -> Any:
+        """An item (a dict, or what the model makes of it), or a `NotAnItem`. Raises nothing."""
+        try:
+            content = orjson.loads(line)  # type: ignore[arg-type]  # an Oversized is refused like any bad line
+        except orjson.JSONDecodeError:
+            return self._reread(line)
+        return self._sorted(content, line)
+
+    def decode_tail(self, line: bytes | Oversized) -> Any:
+        """The same for bytes that no LF ended: a whole object is an item, less is `Invalid`."""
+        event = self.decode(line)
+        if isinstance(event, Invalid):
+            return Invalid(event.line, "the connection ended inside this line")
+        return event
+
+    def _sorted(self, content: Any, line: Any) -> Any:
+        if type(content) is not dict:
+            return Invalid(line, f"not a JSON object but {_json_type(content)}")
+        if "data" not in content and _is_about_the_stream(content):
+            return Notice(content, line)
+        if not content:
+            return HEARTBEAT
+        if self._validate is None:
+            return content
+        return self._modelled(content, line, self._validate)
+
+    def _modelled(self, content: dict[str, Any], line: bytes, validate: Validate) -> Any:
+        try:
+            return validate(content)
+        except Exception as refusal:  # noqa: BLE001 - validators are the user's code, and may raise anything
+            if self._on_model_error == "yield":
+                return content
+            if self._on_model_error == "raise":
+                return Rejected(line, refusal)
+            return Invalid(line, f"refused by the response model: {refusal}")
+
+    def _reread(self, line: bytes | Oversized) -> Any:
+        """What orjson refuses: blank lines, a byte order mark, and numbers beyond 64 bits among them."""
+        if isinstance(line, Oversized):
+            return Invalid(line.head, f"{line.length:,} bytes long, more than max_item_bytes")
+        bare = line.strip().removeprefix(BOM)
+        if not bare:
+            return HEARTBEAT
+        try:
+            content = json.loads(bare.decode())
+        except (ValueError, RecursionError) as refusal:
+            return Invalid(line, f"not JSON: {refusal}")
+        return self._sorted(content, line)
+
+
+def _is_about_the_stream(content: dict[str, Any]) -> bool:
+    """Errors alone, wrapped or as a bare problem object."""
+    return "errors" in content or ("type" in content and "title" in content)
+
+
+def _validator(model: Any) -> Validate:
+    for name in ("validate_python", "model_validate"):  # a TypeAdapter; a model class
+        validate: Validate | None = getattr(model, name, None)
+        if validate is not None:
+            return validate
+    return TypeAdapter(model).validate_python
+
+
+def _json_type(content: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(content), "a number")

@@ -1,0 +1,78 @@
+"""Bytes into lines. Knows nothing of JSON, HTTP or time.
+
+A line ends at LF, and only there: a decoder of text would also end it at U+2028, U+0085
+and others, which stand raw in JSON strings. What is fed is scanned once, however the
+bytes are cut, so a line costs time in proportion to its length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdk_streaming.errors import StreamError, StreamErrorType
+
+KEPT_OF_OVERSIZED = 64 * 1024
+RUNAWAY = 4
+"""Times `max_bytes` without an LF: this is no stream of lines any more."""
+
+
+@dataclass(frozen=True)
+class Oversized:
+    """A line longer than allowed: its first bytes and its length, without the LF."""
+
+    head: bytes
+    length: int
+
+
+class LineSplitter:
+    """Collects bytes and gives back whole lines, without their LF.
+
+    A line over `max_bytes` comes out as `Oversized`; what exceeds the limit is not kept
+    meanwhile. Its neighbours are whole.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def feed(self, data: bytes) -> list[bytes | Oversized]:
+        """The lines that `data` completes, in order.
+
+        Raises `StreamError` (STREAM_INTERRUPTED) where the bytes held so far already were
+        four times `max_bytes` without an LF: no line of them is coming.
+        """
+        if self._length > RUNAWAY * self._max_bytes:
+            raise StreamError(
+                f"More than {RUNAWAY * self._max_bytes:,} bytes came without a line's end; this connection is "
+                f"given up. Raise max_item_bytes (now {self._max_bytes:,}) if lines may be that long",
+                StreamErrorType.STREAM_INTERRUPTED,
+            )
+        first, *rest = data.split(b"\n")
+        self._hold(first)
+        if not rest:
+            return []
+        lines: list[bytes | Oversized] = [self._release()]
+        last = rest.pop()
+        lines += rest if len(data) <= self._max_bytes else map(self._checked, rest)
+        self._hold(last)
+        return lines
+
+    def tail(self) -> bytes | Oversized:
+        """What came after the last LF; empty where nothing did. The splitter is empty afterwards."""
+        return self._release()
+
+    def _hold(self, piece: bytes) -> None:
+        room = max(self._max_bytes, KEPT_OF_OVERSIZED) - self._length
+        if piece and room > 0:
+            self._pieces.append(piece[:room])
+        self._length += len(piece)
+
+    def _release(self) -> bytes | Oversized:
+        line = b"".join(self._pieces)
+        length = self._length
+        self._pieces, self._length = [], 0
+        return line if length <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], length)
+
+    def _checked(self, line: bytes) -> bytes | Oversized:
+        return line if len(line) <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], len(line))
