@@ -1,0 +1,241 @@
+"""The loop: does the I/O, tells the machine what happened, yields the items, always cleans up.
+
+It measures and reports; what follows from that is the transition table's business. Of
+`StreamState` it writes only the counters of what came through.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from xdk_streaming.clock import Clock
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.machine.machine import ConnectionMachine
+from xdk_streaming.quarantine import Quarantine
+from xdk_streaming.state import ConnectionState, StreamState, Trigger
+from xdk_streaming.wire import problems
+from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected
+from xdk_streaming.wire.framing import LineSplitter
+from xdk_streaming.wire.transport import Answer, Request
+
+logger = logging.getLogger("xdk_streaming")
+
+SETTLED_AFTER = 10.0
+"""Seconds a connection must stand before its loss counts as a first one again."""
+HEARTBEAT_OF_X = 20.0
+"""Seconds between X's heartbeats, at most (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+
+
+class Ending(NamedTuple):
+    """How a connection ended: what to tell the machine."""
+
+    trigger: Trigger
+    error: StreamError | None = None
+
+
+class Driver:
+    """Runs one stream from its first connection to its last. `run` once, on one thread; `stop` from any."""
+
+    def __init__(
+        self,
+        request: Request,
+        config: StreamConfig,
+        decoder: Decoder,
+        state: StreamState,
+        *,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        self.machine = ConnectionMachine(config, state, chance=chance)
+        self._request = request
+        self._config = config
+        self._decoder = decoder
+        self._state = state
+        self._clock = clock
+        self._quarantine = Quarantine(state, self.machine.callbacks, clock)
+        self._stopping = False
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._answer: Answer | None = None
+        self._events: Iterator[Any] = iter(())
+        self._opened_at = 0.0
+        self._progressed = False
+        self._settled = False
+        self._last_notice: Notice | None = None
+
+    def stop(self) -> None:
+        """End the run soon, and in good order. Takes no lock: signal handlers may call it."""
+        self._stopping = True
+        self._wake.put(None)
+        answer = self._answer
+        if answer is not None:
+            answer.wake()
+
+    def run(self) -> Generator[Any, None, None]:
+        """The items, over as many connections as it takes. Raises `StreamError` where it FAILED."""
+        self._warn_of_short_timeout()
+        try:
+            self._fire(Trigger.START)
+            while self.machine.connection is not ConnectionState.DISCONNECTED:
+                if self.machine.failure is not None:
+                    raise self.machine.failure
+                if self.machine.connection is ConnectionState.CONNECTING:
+                    self._dial()
+                elif self.machine.connection is ConnectionState.STREAMING:
+                    yield from self._stream()
+                else:
+                    self._back_off()
+        finally:
+            self._state.undelivered_items += sum(not isinstance(event, NotAnItem) for event in self._events)
+            self._hang_up()
+            self._stopping = True
+            self._fire(Trigger.STOP)
+
+    def _fire(self, trigger: Trigger, error: StreamError | None = None) -> None:
+        """Tell the machine, unless stop() was called meanwhile: then it is told that, and nothing else."""
+        if self._stopping:
+            trigger, error = Trigger.STOP, None
+        self.machine.fire(trigger, at=self._clock.time(), error=error)
+
+    def _dial(self) -> None:
+        connect_timeout, read_timeout = self._timeouts()
+        try:
+            answer = self._request.send(
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                chunk_size=self._config.chunk_size,
+            )
+        except StreamError as error:
+            self._fire(Trigger.REFUSED, error)
+            return
+        self._answer = answer  # from here on stop() can wake whatever reads it
+        if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
+            self._fire(Trigger.OPENED)
+            return
+        body = answer.read_start(problems.KEPT_OF_BODY, problems.BODY_SECONDS)
+        self._hang_up()
+        refusal = problems.refusal(answer.status, answer.headers, body, self._clock.time())
+        self._fire(Trigger.REFUSED, refusal)
+
+    def _stream(self) -> Generator[Any, None, None]:
+        self._opened_at = self._clock.monotonic()
+        self._progressed = self._settled = False
+        self._last_notice = None
+        lines = LineSplitter(self._config.max_item_bytes)
+        ending: Ending | None = None
+        while ending is None and not self._stopping:
+            events, ending = self._receive(lines)
+            self._events = iter(events)
+            self._mark_progress(events)
+            ending = (yield from self._deliver()) or ending  # what the stream itself says weighs more
+        self._hang_up()
+        if ending == Ending(Trigger.ENDED) and self._last_notice is not None:
+            ending = Ending(Trigger.BROKE, problems.parting(self._last_notice))
+        self._fire(*(ending or Ending(Trigger.STOP)))
+
+    def _receive(self, lines: LineSplitter) -> tuple[list[Any], Ending | None]:
+        """What the next bytes hold, and how the connection ended where it did."""
+        assert self._answer is not None
+        try:
+            data = self._answer.read()
+            whole = lines.feed(data)
+        except StreamError as error:
+            return self._tail(lines), Ending(Trigger.BROKE, error)
+        if not data:
+            return self._tail(lines), Ending(Trigger.ENDED)
+        self._state.bytes_received += len(data)
+        self._state.last_activity_at = self._clock.time()
+        return [self._decoder.decode(line) for line in whole], None
+
+    def _tail(self, lines: LineSplitter) -> list[Any]:
+        tail = lines.tail()
+        return [self._decoder.decode_tail(tail)] if tail else []
+
+    def _mark_progress(self, events: Iterable[Any]) -> None:
+        if not self._progressed and any(not isinstance(event, (Heartbeat, Notice)) for event in events):
+            self._progressed = True
+            self._fire(Trigger.PROGRESSED)
+        if not self._settled and events and self._clock.monotonic() - self._opened_at >= SETTLED_AFTER:
+            self._settled = True
+            self._fire(Trigger.SETTLED)
+
+    def _deliver(self) -> Generator[Any, None, Ending | None]:
+        """Yield the items at hand and see to the rest; how the connection ended, where a line says so."""
+        ending: Ending | None = None
+        if self._stopping:
+            return None
+        for event in self._events:
+            if isinstance(event, NotAnItem):
+                ending = self._note(event) or ending
+                if isinstance(event, Rejected):
+                    return ending  # the user asked to see this before anything that follows it
+            else:
+                self._last_notice = None
+                self._state.total_items_received += 1
+                yield event
+            if self._stopping:
+                return None
+        return ending
+
+    def _note(self, event: NotAnItem) -> Ending | None:
+        """See to a line that is no item; how it ends the connection, where it does."""
+        self._last_notice = None
+        if isinstance(event, Heartbeat):
+            self._state.heartbeats += 1
+        elif isinstance(event, Invalid):
+            self._quarantine.take(event)
+        elif isinstance(event, Rejected):
+            return Ending(Trigger.BROKE, _rejection(event))
+        elif isinstance(event, Notice):
+            error = problems.ending(event)
+            if error is not None:
+                return Ending(Trigger.BROKE, error)
+            self._last_notice = event
+            self.machine.callbacks.call("on_notice", event.content)
+        return None
+
+    def _back_off(self) -> None:
+        self._fire(Trigger.RETRY)
+        if self.machine.connection is ConnectionState.BACKOFF:
+            self._clock.wait(self._state.current_backoff, self._wake)
+            self._fire(Trigger.WAITED)
+
+    def _hang_up(self) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.close()
+
+    def _timeouts(self) -> tuple[float | None, float | None]:
+        """Seconds for connecting, and for each wait for bytes; None for no bound."""
+        timeout, stall = self._config.timeout, self._config.stall_timeout
+        connect, each_read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        return _shorter(connect, stall), _shorter(each_read, stall)
+
+    def _warn_of_short_timeout(self) -> None:
+        _, silence = self._timeouts()
+        if silence is not None and silence < HEARTBEAT_OF_X:
+            logger.warning(
+                "%.3g s of silence will count as a fault, but X's heartbeat comes only every %.0f s; "
+                "raise timeout or stall_timeout above that",
+                silence,
+                HEARTBEAT_OF_X,
+            )
+
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    return min((bound for bound in (one, other) if bound is not None), default=None)
+
+
+def _rejection(event: Rejected) -> StreamError:
+    error = StreamError(
+        f"The response model refused an item: {event.cause}; correct the model, or set on_model_error to "
+        '"report" or "yield"',
+        StreamErrorType.FATAL_ERROR,
+        event.cause,
+        response_body=event.line.decode(errors="replace"),
+    )
+    error.__cause__ = event.cause
+    return error

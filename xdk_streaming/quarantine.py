@@ -1,0 +1,41 @@
+"""Lines that are no items: counted, handed to the user, and logged without flooding the log."""
+
+from __future__ import annotations
+
+import logging
+
+from xdk_streaming.callbacks import Callbacks
+from xdk_streaming.clock import Clock
+from xdk_streaming.state import StreamState
+from xdk_streaming.wire.decoder import Invalid
+
+logger = logging.getLogger("xdk_streaming")
+
+LOG_INTERVAL = 60.0
+
+
+class Quarantine:
+    """Where invalid lines go. The first is logged at WARNING, those after it as a count a minute."""
+
+    def __init__(self, state: StreamState, callbacks: Callbacks, clock: Clock) -> None:
+        self._state = state
+        self._callbacks = callbacks
+        self._clock = clock
+        self._unlogged = 0
+        self._logged_at: float | None = None
+
+    def take(self, invalid: Invalid) -> None:
+        """Count it, log it if it is time, and hand it to `on_invalid`. The log never quotes the line."""
+        self._state.invalid_items += 1
+        self._unlogged += 1
+        now = self._clock.monotonic()
+        if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL:
+            logger.warning(
+                "%d line(s) were no item; the last, of %d bytes: %s; set on_invalid to receive them",
+                self._unlogged,
+                len(invalid.line),
+                invalid.reason,
+            )
+            self._unlogged = 0
+            self._logged_at = now
+        self._callbacks.call("on_invalid", invalid.line, invalid.reason)

@@ -1,0 +1,173 @@
+"""The synchronous face: `Stream`, and `stream_with_retry` as `xdk.streaming` has it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Iterator, Mapping
+from inspect import GEN_RUNNING, getgeneratorstate
+from types import TracebackType
+from typing import Any, Generic, TypeVar, overload
+
+import requests
+from pydantic import TypeAdapter
+
+from xdk_streaming.clock import Clock, SystemClock
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.driver import Driver
+from xdk_streaming.state import Change, ConnectionState, StreamState
+from xdk_streaming.wire.decoder import Decoder
+from xdk_streaming.wire.transport import Request
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Stream[Any]")
+
+Json = dict[str, Any]
+Fields = Mapping[str, Any]
+
+
+class Stream(Generic[T]):
+    """One stream, over as many connections as it takes.
+
+        with Stream(session, "get", url) as stream:
+            for post in stream:
+                ...
+
+    Iterate it on one thread; callbacks run there. `stop()`, `state`, `connection` and
+    `history` are for any thread. Nothing connects before the first item is asked for. Only
+    `with` promises that the connection is closed when the consumer raises and keeps the
+    iterator.
+
+    `params` and `headers` may be callables that give them anew at every attempt, for
+    tokens that expire. `response_model` is a pydantic model class or a `TypeAdapter`;
+    without one the items are dicts. `state` is a `StreamState` of your own to be kept up
+    to date; `clock` and `chance` replace time and jitter in tests.
+
+    Iterating raises `StreamError` where an error cannot be retried, `RetriesExhausted`
+    where the retries are spent. Bad arguments raise `ValueError` here.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        config: StreamConfig | None = None,
+        params: Fields | Callable[[], Fields] | None = None,
+        headers: Fields | Callable[[], Fields] | None = None,
+        json_data: Any = None,
+        response_model: type[T] | TypeAdapter[T] | None = None,
+        *,
+        state: StreamState | None = None,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        config = config or StreamConfig()
+        self.state = state or StreamState()
+        self._request = Request(session, method, url, params, headers, json_data)
+        self._driver = Driver(
+            self._request,
+            config,
+            Decoder(response_model, config.on_model_error),
+            self.state,
+            clock=clock or SystemClock(),
+            chance=chance,
+        )
+        self._items: Generator[T, None, None] = self._driver.run()
+
+    @property
+    def connection(self) -> ConnectionState:
+        """Where the connection's machine stands."""
+        return self._driver.machine.connection
+
+    @property
+    def history(self) -> tuple[Change, ...]:
+        """The last transitions, oldest first: `StreamConfig.history` of them."""
+        return tuple(self._driver.machine.history)
+
+    def __iter__(self) -> Iterator[T]:
+        """The items. There is one iterator: a second `iter()` goes on where the first stands."""
+        return self._items
+
+    def stop(self) -> None:
+        """End the stream soon: from any thread, signal handler or callback. Returns at once.
+
+        A blocked read and a wait are woken; an attempt to connect runs out, at most until
+        its timeout. The iteration then ends normally. Items read but not yet yielded are
+        not delivered; `state.undelivered_items` tells how many.
+        """
+        self._driver.stop()
+
+    def close(self) -> None:
+        """Stop, and close the connection before returning; while another thread iterates, stop."""
+        self.stop()
+        if getgeneratorstate(self._items) != GEN_RUNNING:
+            self._items.close()
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        # The query may hold a secret of the user's.
+        return f"<Stream {self._request.method} {self._request.url.partition('?')[0]} {self.connection.name}>"
+
+
+@overload
+def stream_with_retry(
+    session: requests.Session,
+    method: str,
+    url: str,
+    config: StreamConfig | None = None,
+    params: Fields | Callable[[], Fields] | None = None,
+    headers: Fields | Callable[[], Fields] | None = None,
+    json_data: Any = None,
+    response_model: None = None,
+    *,
+    state: StreamState | None = None,
+) -> Generator[Json, None, None]: ...
+
+
+@overload
+def stream_with_retry(
+    session: requests.Session,
+    method: str,
+    url: str,
+    config: StreamConfig | None = None,
+    params: Fields | Callable[[], Fields] | None = None,
+    headers: Fields | Callable[[], Fields] | None = None,
+    json_data: Any = None,
+    response_model: type[T] | TypeAdapter[T] = ...,
+    *,
+    state: StreamState | None = None,
+) -> Generator[T, None, None]: ...
+
+
+def stream_with_retry(
+    session: requests.Session,
+    method: str,
+    url: str,
+    config: StreamConfig | None = None,
+    params: Fields | Callable[[], Fields] | None = None,
+    headers: Fields | Callable[[], Fields] | None = None,
+    json_data: Any = None,
+    response_model: Any = None,
+    *,
+    state: StreamState | None = None,
+) -> Generator[Any, None, None]:
+    """The items of a stream, reconnecting by itself: the call of `xdk.streaming`, name for name.
+
+    A generator: nothing happens before the first `next()`, and closing it closes the
+    connection. `state` is a `StreamState` of your own to watch it by. For `stop()` and the
+    rest take `Stream`, whose arguments these are.
+
+    Raises `StreamError` where an error cannot be retried, `RetriesExhausted` where the
+    retries are spent.
+    """
+    with Stream(
+        session, method, url, config, params, headers, json_data, response_model, state=state
+    ) as stream:
+        yield from stream
