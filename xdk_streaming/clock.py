@@ -24,13 +24,13 @@ class Clock(Protocol):
 class SystemClock:
     """The real one."""
 
-    def time(self) -> float:  # noqa: D102 - as in Clock
+    def time(self) -> float:
         return time.time()
 
-    def monotonic(self) -> float:  # noqa: D102 - as in Clock
+    def monotonic(self) -> float:
         return time.monotonic()
 
-    def wait(self, seconds: float, wake: SimpleQueue[None]) -> None:  # noqa: D102 - as in Clock
+    def wait(self, seconds: float, wake: SimpleQueue[None]) -> None:
         # SimpleQueue, for its put() is safe inside a signal handler that interrupts this very get();
         # threading.Event deadlocks there.
         try:

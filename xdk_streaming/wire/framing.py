@@ -44,7 +44,7 @@ class LineSplitter:
         """
         if self._length > RUNAWAY * self._max_bytes:
             raise StreamError(
-                f"More than {RUNAWAY * self._max_bytes:,} bytes came without a line's end; this connection is "
+                f"More than {RUNAWAY * self._max_bytes:,} bytes came without a line end; this connection is "
                 f"given up. Raise max_item_bytes (now {self._max_bytes:,}) if lines may be that long",
                 StreamErrorType.STREAM_INTERRUPTED,
             )

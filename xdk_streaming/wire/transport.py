@@ -113,7 +113,7 @@ def _error(fault: Fault, exception: Exception, root: Exception) -> StreamError:
 
 
 def _wrapped(exception: Exception) -> Iterator[Exception]:
-    """The exception and what it wraps, outermost first: an argument (requests), a reason (urllib3), a cause."""
+    """The exception and what it wraps, outermost first: as argument (requests), reason (urllib3), cause."""
     seen: list[BaseException] = []
     link: object = exception
     while isinstance(link, Exception) and not any(link is earlier for earlier in seen):

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+import requests
+from collections.abc import Iterator
+from hypothesis import settings
+
+from fakes import FakeClock
+
+# Examples are drawn afresh in every run; a slow machine is no failure.
+settings.register_profile("suite", deadline=None, max_examples=60)
+settings.load_profile("suite")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """A real session with a token; the environment's proxies and certificates do not count."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = "Bearer a-token"
+        yield session
