@@ -6,9 +6,8 @@ import random
 from collections.abc import Callable, Generator, Iterator, Mapping
 from inspect import GEN_RUNNING, getgeneratorstate
 from types import TracebackType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-import requests
 from pydantic import TypeAdapter
 
 from xdk_streaming.clock import Clock, SystemClock
@@ -17,6 +16,9 @@ from xdk_streaming.driver import Driver
 from xdk_streaming.state import Change, ConnectionState, StreamState
 from xdk_streaming.wire.decoder import Decoder
 from xdk_streaming.wire.transport import Request
+
+if TYPE_CHECKING:
+    import requests
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Stream[Any]")

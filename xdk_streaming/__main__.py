@@ -1,0 +1,20 @@
+"""`python -m xdk_streaming`, and the console script `xdk-streaming`."""
+
+import sys
+
+EXTRA = {"typer", "rich", "click"}
+
+
+def main() -> None:
+    """Run the command line; without what it stands on, say what to install."""
+    try:
+        from xdk_streaming.cli.app import app
+    except ModuleNotFoundError as missing:
+        if missing.name not in EXTRA:
+            raise
+        sys.exit(f"The command line needs {missing.name}; install it with: pip install 'xdk-streaming[cli]'")
+    app(prog_name="xdk-streaming")
+
+
+if __name__ == "__main__":
+    main()

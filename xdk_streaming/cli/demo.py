@@ -1,0 +1,131 @@
+"""`xdk-streaming demo`: ten seconds of posts from a simulator that keeps breaking the connection."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xdk_streaming import Change, ConnectionState, StreamConfig, StreamState, Trigger, stream_with_retry
+from xdk_streaming.simulator import UNAVAILABLE, End, Live, Reset, Script, Simulator, Stall
+from xdk_streaming.simulator.account import Account, account
+
+SECONDS = 10.0
+RATE = 8.0
+HEARTBEAT = 0.1
+STALL_TIMEOUT = 1.0
+"""Short enough that each fault happens within the demo: X's own figures are 20 s and more."""
+
+PLAN: Mapping[str, Script] = {
+    "ended cleanly": (Live(1.5), End()),
+    "reset": (Live(1.5), Reset()),
+    "refused with 503": (UNAVAILABLE,),
+    "silent until the client left": (Live(1.5), Stall()),
+}
+"""What the first connections suffer, by the words in which the simulator logs it."""
+
+COLOURS = {
+    ConnectionState.DISCONNECTED: "blue",
+    ConnectionState.CONNECTING: "cyan",
+    ConnectionState.STREAMING: "green",
+    ConnectionState.BACKOFF: "yellow",
+    ConnectionState.FAILED: "red",
+}
+
+
+def demo() -> None:
+    """Stream from a local simulator that breaks the connection four ways; needs no token and no network.
+
+    Exits with 1 where what was received is not what the faults explain.
+    """
+    logging.getLogger("xdk_streaming").setLevel(logging.ERROR)  # what it would log is shown below
+    console = Console(highlight=False, soft_wrap=True)
+    state = StreamState()
+    config = StreamConfig(
+        initial_backoff=0.3,
+        max_backoff=1.0,
+        stall_timeout=STALL_TIMEOUT,
+        on_state_change=lambda change: _show_change(console, change),
+    )
+    received: list[str | None] = []
+    with Simulator(script=list(PLAN.values()), rate=RATE, heartbeat=HEARTBEAT) as simulator:
+        console.print(f"Streaming from {simulator.url}/2/tweets/search/stream for {SECONDS:.0f} seconds\n")
+        end = time.monotonic() + SECONDS
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of the user's would not reach loopback
+            session.headers["Authorization"] = "Bearer demo"
+            posts = stream_with_retry(
+                session,
+                "get",
+                f"{simulator.url}/2/tweets/search/stream",
+                config,
+                params={"tweet.fields": "lang"},
+                state=state,
+            )
+            for post in posts:
+                received.append(post["data"]["id"])
+                _show_post(console, post)
+                if time.monotonic() >= end:
+                    break
+            left_at = time.time()
+            posts.close()
+        result = account(simulator, received, left_at)
+        suffered = {visit.outcome for visit in simulator.visits}
+    result.objections += [
+        f"the planned fault did not happen: {fault}" for fault in PLAN if fault not in suffered
+    ]
+    _show_summary(console, result, state)
+    if result.objections:
+        raise typer.Exit(1)
+
+
+def _show_post(console: Console, post: Mapping[str, Any]) -> None:
+    data = post["data"]
+    words = " ".join(data["text"].split())
+    line = Text(f"  {data['id']}  {data['lang']:3} {words}", style="dim", no_wrap=True)
+    line.truncate(console.width - 1, overflow="ellipsis")
+    console.print(line)
+
+
+def _show_change(console: Console, change: Change) -> None:
+    line = Text.assemble(
+        (time.strftime("%H:%M:%S ", time.localtime(change.at)), "dim"),
+        (change.source.name, COLOURS[change.source]),
+        " → ",
+        (change.dest.name, f"bold {COLOURS[change.dest]}"),
+        f"  {change.trigger.value}: {change.why}",
+    )
+    if change.trigger is Trigger.RETRY and change.attempt is not None:
+        line.append(f"  [attempt {change.attempt}, in {change.delay:.2f} s]", style="bold")
+    if change.error is not None:
+        line.append(f"\n         {change.error.error_type.name}: {change.error}", style="yellow")
+    console.print(line)
+
+
+def _show_summary(console: Console, result: Account, state: StreamState) -> None:
+    console.print()
+    table = Table(title="What was published, and where it went", title_justify="left", show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row(str(result.published), "posts published while the demo ran")
+    table.add_row(str(result.received), "received, each once", style="green")
+    for reason, count in result.missing.items():
+        table.add_row(str(count), reason, style="yellow")
+    for objection in result.objections:
+        table.add_row("!", objection, style="bold red")
+    console.print(table)
+    console.print(
+        f"{state.reconnects} reconnects, {state.heartbeats} heartbeats, {state.bytes_received:,} bytes, "
+        f"{state.invalid_items} half lines reported"
+    )
+    if result.objections:
+        console.print("The two sides disagree: see the lines marked with !", style="bold red")
+    else:
+        console.print("Both sides agree: every missing post has its reason.", style="bold green")

@@ -1,0 +1,43 @@
+"""`xdk-streaming diagram`: the transition table, rendered."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xdk_streaming.machine.diagram import FORMATS, GraphvizMissing
+from xdk_streaming.state import ConnectionState
+
+Format = Enum("Format", {name: name for name in FORMATS}, type=str)  # type: ignore[misc]  # made from the table
+State = Enum("State", {state.name: state.name for state in ConnectionState}, type=str)  # type: ignore[misc]
+
+MERMAID = Format("mermaid")
+
+
+def diagram(
+    format: Annotated[Format, typer.Option("--format", "-f", help="What to render.")] = MERMAID,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", dir_okay=False, help="The file to write; standard output without it."),
+    ] = None,
+    highlight: Annotated[
+        State | None, typer.Option("--highlight", case_sensitive=False, help="A state to light up.")
+    ] = None,
+) -> None:
+    """Write the connection's state machine as a diagram or a table."""
+    try:
+        text = FORMATS[format.value](highlight and ConnectionState[highlight.value])
+    except GraphvizMissing as missing:
+        typer.echo(str(missing), err=True)
+        raise typer.Exit(1) from missing
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as refusal:
+        typer.echo(f"{output} could not be written: {refusal.strerror}", err=True)
+        raise typer.Exit(1) from refusal

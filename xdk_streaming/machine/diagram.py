@@ -1,0 +1,139 @@
+"""The transition table as a picture: Mermaid, Graphviz DOT, SVG and Markdown.
+
+Everything is drawn from the table and from nothing else, so a picture cannot say what the
+machine does not do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from html import escape
+
+from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
+from xdk_streaming.state import ConnectionState
+
+LIT = "#ffd866"
+PAPER = "#ffffff"
+INK = "#1f2430"
+FAINT = "#5c6370"
+
+Highlight = ConnectionState | None
+
+
+class GraphvizMissing(RuntimeError):
+    """SVG is drawn by Graphviz's `dot`, and there is none."""
+
+
+def label(row: Row) -> str:
+    """What stands on an arrow: the trigger, its guard, and who is told, as UML writes it."""
+    guard = f" [{row.guard}]" if row.guard else ""
+    told = f" / {', '.join(row.notify)}" if row.notify else ""
+    return f"{row.trigger.value}{guard}{told}"
+
+
+def mermaid(highlight: Highlight = None) -> str:
+    """A Mermaid state diagram, as GitHub and most documentation tools render it."""
+    lines = ["stateDiagram-v2", f"    [*] --> {INITIAL.name}"]
+    lines += [f"    {row.source.name} --> {row.dest.name} : {label(row)}" for row in TABLE]
+    lines.append(f"    {FINAL.name} --> [*]")
+    if highlight is not None:
+        lines += [f"    classDef lit fill:{LIT},color:{INK}", f"    class {highlight.name} lit"]
+    return "\n".join(lines) + "\n"
+
+
+def dot(highlight: Highlight = None) -> str:
+    """Graphviz DOT: rows between the same two states share an arrow, internal ones stand in the state."""
+    lines = [
+        "digraph connection {",
+        f'    graph [bgcolor="{PAPER}", pad=0.3, nodesep=0.9, ranksep=0.7, fontname="Helvetica"];',
+        f'    node [shape=box, style="rounded,filled", fillcolor="{PAPER}", color="{INK}",',
+        f'          fontcolor="{INK}", fontname="Helvetica", fontsize=12, margin="0.15,0.08"];',
+        f'    edge [color="{FAINT}", fontcolor="{INK}", fontname="Helvetica", fontsize=11, arrowsize=0.8];',
+        f'    begin [shape=circle, label="", width=0.18, fillcolor="{INK}"];',
+        f'    end [shape=doublecircle, label="", width=0.12, fillcolor="{INK}"];',
+        *(f"    {state.name} [{_appearance(state, highlight)}];" for state in ConnectionState),
+        f"    begin -> {INITIAL.name};",
+        *_arrows(),
+        f"    {FINAL.name} -> end;",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def svg(highlight: Highlight = None) -> str:
+    """The DOT drawn by Graphviz, with the hash of the DOT in a comment.
+
+    Raises `GraphvizMissing` where `dot` is not installed.
+    """
+    program = shutil.which("dot")
+    if program is None:
+        raise GraphvizMissing(
+            "SVG is drawn by Graphviz's dot, which was not found; install the package graphviz "
+            "(apt-get install graphviz, brew install graphviz), or take --format mermaid"
+        )
+    source = dot(highlight)
+    drawn = subprocess.run([program, "-Tsvg"], input=source, capture_output=True, check=True, text=True)
+    head, tag, picture = drawn.stdout.partition("<svg")
+    return f"{head}<!-- {fingerprint(source)} -->\n{tag}{picture}"
+
+
+def fingerprint(source: str) -> str:
+    """What an SVG says of the DOT it was drawn from."""
+    return f"dot sha256 {hashlib.sha256(source.encode()).hexdigest()}"
+
+
+def markdown(highlight: Highlight = None) -> str:
+    """The table itself, with its reasons; the highlighted state in bold."""
+    lines = [
+        "| trigger | source | dest | guard | action | notify, in order | why |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in TABLE:
+        source, dest = (
+            f"**{state.name}**" if state is highlight else state.name for state in (row.source, row.dest)
+        )
+        cells = (row.trigger.value, source, dest, row.guard, row.action, ", ".join(row.notify), row.why)
+        lines.append(f"| {' | '.join(cell or '' for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Highlight], str]] = {
+    "mermaid": mermaid,
+    "dot": dot,
+    "svg": svg,
+    "markdown": markdown,
+}
+"""The renderers, by the name of their format."""
+
+
+def _appearance(state: ConnectionState, highlight: Highlight) -> str:
+    inside = [escape(label(row)) for row in TABLE if row.internal and row.source is state]
+    text = f"<b>{state.name}</b>"
+    if inside:
+        text += f'<br/><font point-size="10" color="{FAINT}">{"<br/>".join(inside)}</font>'
+    look = [f"label=<{text}>"]
+    if state is FINAL:
+        look.append("peripheries=2")
+    if state is highlight:
+        look.append(f'fillcolor="{LIT}", penwidth=2')
+    return ", ".join(look)
+
+
+def _arrows() -> list[str]:
+    shared: dict[tuple[ConnectionState, ConnectionState], list[str]] = {}
+    for row in TABLE:
+        if not row.internal:
+            shared.setdefault((row.source, row.dest), []).append(escape(label(row)))
+    return [
+        f"    {source.name} -> {dest.name} [label=<{_padded(labels)}>];"
+        for (source, dest), labels in shared.items()
+    ]
+
+
+def _padded(lines: list[str]) -> str:
+    """A label with room around it, which a plain one lacks: it would touch its arrow."""
+    text = '<br align="left"/>'.join([*lines, ""])
+    return f'<table border="0" cellpadding="6"><tr><td>{text}</td></tr></table>'
