@@ -18,7 +18,7 @@ from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.quarantine import Quarantine
 from xdk_streaming.state import ConnectionState, StreamState, Trigger
 from xdk_streaming.wire import problems
-from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected
+from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
 from xdk_streaming.wire.framing import LineSplitter
 from xdk_streaming.wire.transport import Answer, Request
 
@@ -28,6 +28,10 @@ SETTLED_AFTER = 10.0
 """Seconds a connection must stand before its loss counts as a first one again."""
 HEARTBEAT_OF_X = 20.0
 """Seconds between X's heartbeats, at most (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+
+
+NO_PROGRESS = (Heartbeat, Notice, Truncated)
+"""Events that show no data to have come: the retry budget is not restored by them."""
 
 
 class Ending(NamedTuple):
@@ -82,7 +86,9 @@ class Driver:
             while self.machine.connection is not ConnectionState.DISCONNECTED:
                 if self.machine.failure is not None:
                     raise self.machine.failure
-                if self.machine.connection is ConnectionState.CONNECTING:
+                if self._stopping:
+                    self._fire(Trigger.STOP)
+                elif self.machine.connection is ConnectionState.CONNECTING:
                     self._dial()
                 elif self.machine.connection is ConnectionState.STREAMING:
                     yield from self._stream()
@@ -112,6 +118,8 @@ class Driver:
             self._fire(Trigger.REFUSED, error)
             return
         self._answer = answer  # from here on stop() can wake whatever reads it
+        if self._stopping:
+            return
         if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
             self._fire(Trigger.OPENED)
             return
@@ -155,7 +163,7 @@ class Driver:
         return [self._decoder.decode_tail(tail)] if tail else []
 
     def _mark_progress(self, events: Iterable[Any]) -> None:
-        if not self._progressed and any(not isinstance(event, (Heartbeat, Notice)) for event in events):
+        if not self._progressed and any(not isinstance(event, NO_PROGRESS) for event in events):
             self._progressed = True
             self._fire(Trigger.PROGRESSED)
         if not self._settled and events and self._clock.monotonic() - self._opened_at >= SETTLED_AFTER:

@@ -48,6 +48,11 @@ class Invalid(NotAnItem):
 
 
 @dataclass(frozen=True)
+class Truncated(Invalid):
+    """Part of a line: the connection ended inside it."""
+
+
+@dataclass(frozen=True)
 class Rejected(NotAnItem):
     """An item that the model refuses, where the user wants to see that raised."""
 
@@ -78,10 +83,10 @@ class Decoder:
         return self._sorted(content, line)
 
     def decode_tail(self, line: bytes | Oversized) -> Any:
-        """The same for bytes that no LF ended: a whole object is an item, less is `Invalid`."""
+        """The same for bytes that no LF ended: a whole object is an item, less is `Truncated`."""
         event = self.decode(line)
         if isinstance(event, Invalid):
-            return Invalid(event.line, "the connection ended inside this line")
+            return Truncated(event.line, "the connection ended inside this line")
         return event
 
     def _sorted(self, content: Any, line: Any) -> Any:

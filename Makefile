@@ -1,0 +1,62 @@
+# What one does with this project. Every target sets up what it needs, in .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+RUN := $(VENV)/bin
+CORE := xdk_streaming/*.py,xdk_streaming/machine/*.py,xdk_streaming/wire/*.py
+NOT_CORE := xdk_streaming/__main__.py
+DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check xdk-suite diagrams bench build clean
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaking the connection
+	$(RUN)/xdk-streaming demo
+
+test: $(VENV)/test  ## run all tests; the core must be covered branch by branch
+	$(RUN)/coverage run -m pytest $(ARGS)
+	$(RUN)/coverage combine --quiet
+	$(RUN)/coverage report --include='$(CORE)' --omit='$(NOT_CORE)' --fail-under=100
+
+check: $(VENV)/check  ## lint, format and type-check
+	$(RUN)/ruff format --check
+	$(RUN)/ruff check
+	$(RUN)/mypy
+
+xdk-suite: $(VENV)/test  ## run the official SDK's own stream tests against this package
+	$(RUN)/python tests/xdk_suite.py
+
+diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG needs Graphviz)
+	for format in $(DIAGRAMS); do \
+	  $(RUN)/xdk-streaming diagram --format $${format%%:*} --output diagrams/connection.$${format##*:} || exit 1; \
+	done
+
+bench: $(VENV)/test  ## measure throughput beside xdk's own, in one run
+	$(RUN)/python benchmarks/throughput.py
+
+build: $(VENV)/check  ## build wheel and sdist into dist/
+	$(RUN)/python -m build
+
+clean:  ## remove what the other targets made
+	rm -rf .venv* dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Environments, each a superset of the one before; made anew where pyproject.toml changed.
+
+$(VENV)/demo: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check pip==26.3
+	$(RUN)/python -m pip install --quiet --editable '.[cli]'
+	@touch $@
+
+$(VENV)/test: $(VENV)/demo
+	$(RUN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/check: $(VENV)/test
+	$(RUN)/python -m pip install --quiet --group check
+	@touch $@
