@@ -32,7 +32,10 @@ FIELDS = {"tweet.fields": "author_id,created_at,lang,public_metrics,entities", "
 def posts() -> bytes:
     """Some posts of real-looking size, each a line and a chunk."""
     endpoint = ENDPOINTS["/2/tweets/sample/stream"]
-    lines = [orjson.dumps(make_item(endpoint, number, 1.7e9 + number, 0, FIELDS)) + b"\r\n" for number in range(POSTS)]
+    lines = [
+        orjson.dumps(make_item(endpoint, number, 1.7e9 + number, 0, FIELDS)) + b"\r\n"
+        for number in range(POSTS)
+    ]
     return b"".join(b"%x\r\n%b\r\n" % (len(line), line) for line in lines)
 
 
@@ -44,7 +47,9 @@ def serve(ready: Connection) -> None:
         def handle(self) -> None:
             while self.rfile.readline().strip():
                 pass
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             while True:
                 self.wfile.write(body)
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import requests
-from collections.abc import Iterator
-from hypothesis import settings
-
 from fakes import FakeClock
+from hypothesis import settings
 
 # Examples are drawn afresh in every run; a slow machine is no failure.
 settings.register_profile("suite", deadline=None, max_examples=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, NamedTuple
@@ -44,6 +45,14 @@ def trusting(session: requests.Session, authority: trustme.CA) -> Iterator[reque
         yield session
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    """For what another thread does of itself."""
+    deadline = time.monotonic() + GUARD
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def in_thread(work: Callable[[], object]) -> Callable[[], None]:
     """Start it; calling what comes back waits for it, and fails where it hangs or has raised."""
     raised: list[BaseException] = []
@@ -63,6 +72,22 @@ def in_thread(work: Callable[[], object]) -> Callable[[], None]:
         assert not raised, raised
 
     return join
+
+
+def stop_while_dialling(session: MemorySession, stream: Stream[Any]) -> None:
+    """Have stop() called in the middle of the session's next request."""
+    dial = session.get
+
+    def stop_and_dial(url: str, **arguments: Any) -> Any:
+        stream.stop()
+        return dial(url, **arguments)
+
+    session.get = stop_and_dial  # type: ignore[method-assign]
+
+
+def where(stream: Stream[Any]) -> ConnectionState:
+    """Asked through a function, for type checkers take a property to stay what it was."""
+    return stream.connection
 
 
 def last_trigger(stream: Stream[Any]) -> Trigger:
@@ -114,13 +139,7 @@ def test_stop_while_dialling_keeps_a_stream_from_opening(clock: FakeClock) -> No
     session = MemorySession(clock, [(Serve(1), End())])
     config = StreamConfig(on_connect=lambda: connected.append(None))
     stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)  # type: ignore[arg-type]
-    dial = session.get
-
-    def dial_and_stop(url: str, **arguments: Any) -> Any:
-        stream.stop()
-        return dial(url, **arguments)
-
-    session.get = dial_and_stop  # type: ignore[method-assign]
+    stop_while_dialling(session, stream)
     assert list(stream) == []
     assert [change.trigger for change in stream.history] == [Trigger.START, Trigger.STOP]
     assert not connected
@@ -131,8 +150,7 @@ def test_stop_while_dialling_wins_over_a_refusal(clock: FakeClock) -> None:
     errors: list[StreamError] = []
     session = MemorySession(clock, [(Refuse(401),)])
     stream = Stream[Post](session, "get", "http://x", StreamConfig(on_error=errors.append), clock=clock)  # type: ignore[arg-type]
-    dial = session.get
-    session.get = lambda *a, **k: (stream.stop(), dial(*a, **k))[1]  # type: ignore[method-assign]
+    stop_while_dialling(session, stream)
     assert list(stream) == []
     assert errors == []
 
@@ -172,12 +190,10 @@ def test_stop_on_a_suspended_stream_is_seen_by_the_server_at_once(
         items = iter(stream)
         next(items)
         stream.stop()
-        left = threading.Event()
-        while simulator.visits[0].ended_at is None and not left.wait(0.001):
-            pass
-        assert stream.connection is ConnectionState.STREAMING
+        wait_until(lambda: simulator.visits[0].ended_at is not None)
+        assert where(stream) is ConnectionState.STREAMING
         assert next(items, None) is None
-        assert stream.connection is ConnectionState.DISCONNECTED
+        assert where(stream) is ConnectionState.DISCONNECTED
 
 
 def test_items_read_but_not_yielded_are_counted_and_not_delivered(clock: FakeClock) -> None:
@@ -313,7 +329,12 @@ def test_ctrl_c_in_a_blocked_read_closes_the_socket(
     with Simulator(script=[(Serve(1), HEARTBEAT, Stall())], rate=0, tls=tls) as simulator:
         stream = Stream[Post](trusting, "get", simulator.url + PATH, StreamConfig(stall_timeout=3 * GUARD))
         presses = count()
-        reading, finish = bombarded(signal.SIGINT, lambda *_: next(presses) or interrupt())
+
+        def press(*_: object) -> None:
+            if next(presses) == 0:
+                raise KeyboardInterrupt
+
+        reading, finish = bombarded(signal.SIGINT, press)
         with pytest.raises(KeyboardInterrupt):
             for _ in stream:
                 reading.set()
