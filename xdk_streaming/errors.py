@@ -111,9 +111,18 @@ def _portable(exception: Exception | None) -> Exception | None:
     """The exception as its class and text alone; as a plain `Exception` where its class refuses that."""
     if exception is None:
         return None
+    words = _words(exception)
     try:
-        portable = type(exception)(str(exception))
-        pickle.loads(pickle.dumps(portable))
+        portable: Exception = pickle.loads(pickle.dumps(type(exception)(words)))
     except Exception:  # noqa: BLE001 - foreign classes: their constructors and reducers may raise anything
-        return Exception(f"{type(exception).__name__}: {exception}")
-    return portable
+        portable = Exception()
+    if _words(portable) == words:
+        return portable
+    return Exception(f"{type(exception).__name__}: {words}")
+
+
+def _words(exception: Exception) -> str:
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001 - foreign classes
+        return "its text cannot be shown"

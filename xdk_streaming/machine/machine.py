@@ -168,6 +168,8 @@ class ConnectionMachine:
     def plan_retry(self, event: EventData) -> None:
         """The next attempt is counted and its delay chosen."""
         delay = self._next_delay()
+        self._step += not self._at_once
+        self._at_once = False
         self._planned = True
         self.state.retry_count += 1
         self.state.current_backoff = delay
@@ -189,15 +191,10 @@ class ConnectionMachine:
     def _next_delay(self) -> float:
         """The ladder's delay, or longer where the server asked for it; 0 where an immediate return works."""
         config, loss = self._config, self._loss
-        if self._at_once:
-            self._at_once = False
-            delay = 0.0
-        else:
-            ladder = Backoff(config.initial_backoff, config.backoff_multiplier, config.max_backoff)
-            delay = ladder.delay(self._step)
-            self._step += 1
-            if config.jitter:
-                delay = jittered(delay, self._chance)
+        ladder = Backoff(config.initial_backoff, config.backoff_multiplier, config.max_backoff)
+        delay = 0.0 if self._at_once else ladder.delay(self._step)
+        if config.jitter:
+            delay = jittered(delay, self._chance)
         asked = (loss and loss.retry_after) or 0.0
         if asked > LONGEST_WAIT:
             logger.warning("The server asks for a wait of %.0f s; %.0f s are waited", asked, LONGEST_WAIT)
