@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
@@ -37,7 +37,10 @@ def label(row: Row) -> str:
 def mermaid(highlight: Highlight = None) -> str:
     """A Mermaid state diagram, as GitHub and most documentation tools render it."""
     lines = ["stateDiagram-v2", f"    [*] --> {INITIAL.name}"]
-    lines += [f"    {row.source.name} --> {row.dest.name} : {label(row)}" for row in TABLE]
+    lines += [
+        f"    {source.name} --> {dest.name} : {'<br/>'.join(labels)}"
+        for (source, dest), labels in _arrows(TABLE).items()
+    ]
     lines.append(f"    {FINAL.name} --> [*]")
     if highlight is not None:
         lines += [f"    classDef lit fill:{LIT},color:{INK}", f"    class {highlight.name} lit"]
@@ -56,7 +59,10 @@ def dot(highlight: Highlight = None) -> str:
         f'    end [shape=doublecircle, label="", width=0.12, fillcolor="{INK}"];',
         *(f"    {state.name} [{_appearance(state, highlight)}];" for state in ConnectionState),
         f"    begin -> {INITIAL.name};",
-        *_arrows(),
+        *(
+            f"    {source.name} -> {dest.name} [label=<{_padded(labels)}>];"
+            for (source, dest), labels in _arrows(row for row in TABLE if not row.internal).items()
+        ),
         f"    {FINAL.name} -> end;",
         "}",
     ]
@@ -122,18 +128,15 @@ def _appearance(state: ConnectionState, highlight: Highlight) -> str:
     return ", ".join(look)
 
 
-def _arrows() -> list[str]:
-    shared: dict[tuple[ConnectionState, ConnectionState], list[str]] = {}
-    for row in TABLE:
-        if not row.internal:
-            shared.setdefault((row.source, row.dest), []).append(escape(label(row)))
-    return [
-        f"    {source.name} -> {dest.name} [label=<{_padded(labels)}>];"
-        for (source, dest), labels in shared.items()
-    ]
+def _arrows(rows: Iterable[Row]) -> dict[tuple[ConnectionState, ConnectionState], list[str]]:
+    """The labels of what leads from one state to another: on arrows of their own they would overlap."""
+    arrows: dict[tuple[ConnectionState, ConnectionState], list[str]] = {}
+    for row in rows:
+        arrows.setdefault((row.source, row.dest), []).append(label(row))
+    return arrows
 
 
 def _padded(lines: list[str]) -> str:
     """A label with room around it, which a plain one lacks: it would touch its arrow."""
-    text = '<br align="left"/>'.join([*lines, ""])
+    text = "".join(f'{escape(line)}<br align="left"/>' for line in lines)
     return f'<table border="0" cellpadding="6"><tr><td>{text}</td></tr></table>'
