@@ -40,7 +40,11 @@ class NoMoreConnections(Exception):
     """A connection was made that the script does not foresee."""
 
 
-class Refused(Exception):
+class Over(Exception):
+    """How the end of a connection leaves the wire: nothing can follow."""
+
+
+class Refused(Over):
     """How a script's refusal leaves the wire."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -79,11 +83,12 @@ class MemoryWire:
             self.chunks.append(seconds)
 
     def end(self) -> None:
-        return
+        raise Over
 
     def cut(self) -> None:
         broken = ProtocolError("Connection broken: IncompleteRead", IncompleteRead(0, 1))
         self.chunks.append(requests.exceptions.ChunkedEncodingError(broken))
+        raise Over
 
     reset = cut
 
@@ -140,6 +145,8 @@ class MemorySession:
         except Refused as refused:
             response.status_code, response.headers, body = refused.answer
             wire.chunks.append(body)
+        except Over:
+            pass
         self.responses.append(response)
         return response
 

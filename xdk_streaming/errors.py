@@ -116,7 +116,7 @@ def _portable(exception: Exception | None) -> Exception | None:
         portable: Exception = pickle.loads(pickle.dumps(type(exception)(words)))
     except Exception:  # noqa: BLE001 - foreign classes: their constructors and reducers may raise anything
         portable = Exception()
-    if _words(portable) == words:
+    if type(portable) is type(exception) and _words(portable) == words:
         return portable
     return Exception(f"{type(exception).__name__}: {words}")
 

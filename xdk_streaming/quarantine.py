@@ -34,8 +34,15 @@ class Quarantine:
                 "%d line(s) were no item; the last, of %d bytes: %s; set on_invalid to receive them",
                 self._unlogged,
                 len(invalid.line),
-                invalid.reason,
+                _unquoted(invalid),
             )
             self._unlogged = 0
             self._logged_at = now
         self._callbacks.call("on_invalid", invalid.line, invalid.reason)
+
+
+def _unquoted(invalid: Invalid) -> str:
+    """The reason without the item that a model's refusal quotes."""
+    if invalid.cause is None:
+        return invalid.reason
+    return f"refused by the response model ({type(invalid.cause).__name__})"

@@ -137,7 +137,6 @@ class ConnectionMachine:
         """Connected, since now."""
         self.state.reconnects += self._ever_open
         self._ever_open = True
-        self._settled = False
         self.state.is_connected = True
         self.state.connected_at = event.kwargs["at"]
 

@@ -41,10 +41,15 @@ class Notice(NotAnItem):
 
 @dataclass(frozen=True)
 class Invalid(NotAnItem):
-    """A line that is no item, or not a valid one: its first bytes at least, and why."""
+    """A line that is no item, or not a valid one: its first bytes at least, and why.
+
+    `cause` is what the model raised, where it was the model that refused; the reason then
+    quotes the item, as pydantic does.
+    """
 
     line: bytes
     reason: str
+    cause: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,10 @@ class Decoder:
         self._on_model_error = on_model_error
 
     def decode(self, line: bytes | Oversized) -> Any:
-        """An item (a dict, or what the model makes of it), or a `NotAnItem`. Raises nothing."""
+        """An item (a dict, or what the model makes of it), or a `NotAnItem`. Raises nothing.
+
+        An integer beyond 64 bits may come as the nearest float, as orjson reads it.
+        """
         try:
             content = orjson.loads(line)  # type: ignore[arg-type]  # an Oversized is refused like any bad line
         except orjson.JSONDecodeError:
@@ -85,7 +93,7 @@ class Decoder:
     def decode_tail(self, line: bytes | Oversized) -> Any:
         """The same for bytes that no LF ended: a whole object is an item, less is `Truncated`."""
         event = self.decode(line)
-        if isinstance(event, Invalid):
+        if isinstance(event, Invalid) and event.cause is None:
             return Truncated(event.line, "the connection ended inside this line")
         return event
 
@@ -108,10 +116,10 @@ class Decoder:
                 return content
             if self._on_model_error == "raise":
                 return Rejected(line, refusal)
-            return Invalid(line, f"refused by the response model: {refusal}")
+            return Invalid(line, f"refused by the response model: {refusal}", refusal)
 
     def _reread(self, line: bytes | Oversized) -> Any:
-        """What orjson refuses: blank lines, a byte order mark, and numbers beyond 64 bits among them."""
+        """What orjson refuses: blank lines, a byte order mark, and NaN among them."""
         if isinstance(line, Oversized):
             return Invalid(line.head, f"{line.length:,} bytes long, more than max_item_bytes")
         bare = line.strip().removeprefix(BOM)

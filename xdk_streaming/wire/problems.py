@@ -8,7 +8,8 @@ disconnections) and of X's OpenAPI document 2.159; every enumeration of X's is o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -61,12 +62,12 @@ SPECIFIC: Mapping[str, StreamErrorType] = {
 
 def is_stream(status: int, content_type: str) -> bool:
     """Whether an answer is a stream: a success with a body that is no web page."""
-    return 200 <= status < 300 and status not in STATUSES and not content_type.startswith("text/html")
+    return 200 <= status < 300 and status not in STATUSES and not content_type.lower().startswith("text/html")
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> StreamError:
     """The error that an answer without a stream means. Header names in lower case; `now` in Unix seconds."""
-    problem = _problem(_json_object(body))
+    problem = next(_problems(_json_object(body)), None)
     error_type = _type_of_status(status)
     if problem is not None and problem.kind == "usage-capped":
         error_type = StreamErrorType.CLIENT_ERROR
@@ -83,15 +84,16 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
 
 def ending(notice: Notice) -> StreamError | None:
     """The error of a notice that ends the stream; None where the stream goes on after it."""
-    problem = _problem(notice.content)
-    if problem is None or problem.kind not in ENDINGS:
-        return None
-    return _in_stream(problem, notice, ENDINGS[problem.kind])
+    for problem in _problems(notice.content):
+        if problem.kind in ENDINGS:
+            return _in_stream(problem, notice, ENDINGS[problem.kind])
+    return None
 
 
 def parting(notice: Notice) -> StreamError:
     """The error of a notice that turned out to be the last word: the stream ended right after it."""
-    problem = _problem(notice.content) or Problem("about:blank", "Unknown problem", "", notice.content)
+    unknown = Problem("about:blank", "Unknown problem", "", notice.content)
+    problem = next(_problems(notice.content), unknown)
     return _in_stream(problem, notice, StreamErrorType.STREAM_INTERRUPTED)
 
 
@@ -121,19 +123,23 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _problem(content: dict[str, Any]) -> Problem | None:
-    """The problem in a body: the object itself, else the first of its `errors`."""
+def _problems(content: dict[str, Any]) -> Iterator[Problem]:
+    """The problems in a body: the object itself, then its `errors`; the legacy form has a `message` only."""
     errors = content.get("errors")
-    candidates = [content, *(errors if isinstance(errors, list) else ())]
-    for fields in candidates:
-        if isinstance(fields, dict) and any(isinstance(fields.get(key), str) for key in ("type", "title")):
-            kind = str(fields.get("type", "")).rstrip("/").rpartition("/")[2]
-            return Problem(kind, str(fields.get("title", "")), str(fields.get("detail", "")), fields)
-    return None
+    for fields in (content, *(errors if isinstance(errors, list) else ())):
+        if isinstance(fields, dict) and any(_text(fields, key) for key in ("type", "title", "message")):
+            kind = _text(fields, "type").rstrip("/").rpartition("/")[2]
+            title = _text(fields, "title") or _text(fields, "message")
+            yield Problem(kind, title, _text(fields, "detail"), fields)
+
+
+def _text(fields: dict[str, Any], key: str) -> str:
+    value = fields.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _detail_kind(problem: Problem) -> str:
-    return str(problem.fields.get("disconnect_type") or problem.fields.get("connection_issue") or "")
+    return _text(problem.fields, "disconnect_type") or _text(problem.fields, "connection_issue")
 
 
 def _quoted(problem: Problem) -> str:
@@ -145,11 +151,13 @@ def _quoted(problem: Problem) -> str:
 def _wait_asked(headers: Mapping[str, str], now: float, *, limited: bool) -> float | None:
     """Seconds that the server asks us to stay away; None where it says nothing that can be used."""
     asked = _retry_after(headers.get("retry-after", ""), now)
+    if asked is not None and asked > 0:
+        return asked
     spent = headers.get("x-rate-limit-remaining", "0").strip() == "0"
-    if asked is None and limited and spent:
-        reset = _number(headers.get("x-rate-limit-reset", ""))
-        asked = None if reset is None else reset - now
-    return asked if asked is not None and asked > 0 else None
+    reset = _number(headers.get("x-rate-limit-reset", ""))
+    if limited and spent and reset is not None and reset > now:
+        return reset - now
+    return None
 
 
 def _retry_after(value: str, now: float) -> float | None:
@@ -158,7 +166,8 @@ def _retry_after(value: str, now: float) -> float | None:
     if seconds is not None:
         return seconds
     try:
-        return parsedate_to_datetime(value).timestamp() - now
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp() - now
     except (ValueError, OverflowError):
         return None
 

@@ -43,9 +43,9 @@ class Fault:
 
 FAULTS: tuple[Fault, ...] = (
     Fault(
-        (rq.InvalidHeader,),
+        (rq.InvalidHeader, UnicodeEncodeError),
         StreamErrorType.FATAL_ERROR,
-        "A header cannot be sent as it is; look for line breaks or blanks around the bearer token",
+        "A header cannot be sent as it is; look for line breaks, blanks and odd characters in the token",
         secret=True,
     ),
     Fault(
@@ -95,9 +95,7 @@ connection among its timeouts, and requests calls a stall in mid-stream a Connec
 
 
 def translate(exception: Exception) -> StreamError:
-    """The exception as an error of ours; one of ours as it is. What no row knows is FATAL_ERROR."""
-    if isinstance(exception, StreamError):
-        return exception
+    """The exception as an error of ours. What no row knows is FATAL_ERROR."""
     chain = list(_wrapped(exception))
     for fault in FAULTS:
         if any(isinstance(link, fault.exceptions) for link in chain):
@@ -109,7 +107,7 @@ def translate(exception: Exception) -> StreamError:
 def _error(fault: Fault, exception: Exception, root: Exception) -> StreamError:
     if fault.secret:
         return StreamError(fault.sentence, fault.error_type)
-    return StreamError(f"{fault.sentence} ({root})", fault.error_type, exception)
+    return StreamError(f"{fault.sentence} ({str(root) or type(root).__name__})", fault.error_type, exception)
 
 
 def _wrapped(exception: Exception) -> Iterator[Exception]:
@@ -166,6 +164,8 @@ class Request:
                 timeout=(connect_timeout, read_timeout),
                 **self._body,
             )
+        except StreamError:
+            raise
         except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
             response = getattr(exception, "response", None)  # a hook's raise_for_status() brings the answer
             if not isinstance(exception, rq.HTTPError) or response is None:
@@ -205,12 +205,12 @@ class Answer:
         self.headers = _plain_headers(response)
         self._response = response
         raw = getattr(response, "raw", None)
-        if isinstance(raw, urllib3.HTTPResponse):
+        self._socket: socket.socket | None = None
+        if isinstance(raw, urllib3.HTTPResponse) and not raw.closed:
             self._chunks = _arriving(raw)
             self._socket = _second_handle(raw)
         else:
             self._chunks = _portable(response, chunk_size)
-            self._socket = None
 
     def read(self) -> bytes:
         """The next bytes, decompressed, as soon as there are any; empty at the end.
@@ -218,10 +218,15 @@ class Answer:
         Raises `StreamError`, and nothing else, where the body breaks off.
         """
         try:
-            return next(self._chunks, b"")
+            data = next(self._chunks, b"")
+        except StreamError:
+            raise
         except Exception as exception:  # noqa: BLE001 - adapters and response objects are foreign code
             error = translate(exception)
             raise error from error.original_exception
+        if not data:
+            self._let_go()
+        return data
 
     def read_start(self, limit: int, seconds: float) -> bytes:
         """The first `limit` bytes at most, or what of them comes within `seconds`. Raises nothing."""
@@ -243,26 +248,38 @@ class Answer:
 
         Nothing more comes after it; the caller knows why. The server sees the connection closed.
         """
-        if self._socket is not None:
+        handle = self._socket
+        if handle is not None:
             # On a second handle of the connection: under TLS the SSLSocket's own shutdown() would drop the
             # encryption, and the blocked read would return ciphertext as data.
             with suppress(OSError):  # closed already, by either side
-                self._socket.shutdown(socket.SHUT_RDWR)
+                handle.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection, whoever else holds the response: X counts one left open against its app."""
         self.wake()
         with suppress(Exception):  # a foreign response; the connection is shut down whatever it says
             self._response.close()
-        if self._socket is not None:
-            self._socket.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give up our handle, without a word to the server: after a body's end the connection may be in
+        use already for another request of the session.
+        """
+        handle, self._socket = self._socket, None
+        if handle is not None:
+            handle.close()
 
 
 def _plain_headers(response: Any) -> dict[str, str]:
     headers = getattr(response, "headers", None)
     if not isinstance(headers, Mapping):
         return {}
-    return {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    return {
+        name.lower(): value
+        for name, value in headers.items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
 
 
 def _arriving(raw: urllib3.HTTPResponse) -> Iterator[bytes]:

@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
+from typing_extensions import TypedDict
+
+from xdk_streaming.wire.decoder import (
+    BOM,
+    Decoder,
+    Heartbeat,
+    Invalid,
+    NotAnItem,
+    Notice,
+    OnModelError,
+    Rejected,
+    Truncated,
+)
+from xdk_streaming.wire.framing import Oversized
+
+POST = b'{"data":{"id":"1"}}'
+OPERATIONAL = {
+    "title": "operational-disconnect",
+    "disconnect_type": "UpstreamOperationalDisconnect",
+    "type": "https://api.x.com/2/problems/operational-disconnect",
+}
+
+
+class Data(BaseModel):
+    id: str
+
+
+class Post(BaseModel):
+    data: Data
+
+
+@dataclass
+class PlainPost:
+    data: dict[str, str]
+
+
+class TypedPost(TypedDict):
+    data: dict[str, str]
+
+
+def decode(line: bytes | Oversized) -> Any:
+    return Decoder().decode(line)
+
+
+def invalid(line: bytes | Oversized) -> Invalid:
+    event = decode(line)
+    assert isinstance(event, Invalid)
+    return event
+
+
+# Items
+
+
+@pytest.mark.parametrize("end", [b"", b"\r", b" \r"], ids=ascii)
+def test_an_object_is_an_item_and_comes_out_as_a_dict(end: bytes) -> None:
+    assert decode(POST + end) == {"data": {"id": "1"}}
+
+
+@pytest.mark.parametrize("text", ["é", "€", "🎉", "\u2028", "\u2029", "\u0085", "\x7f", "\ufeff"], ids=ascii)
+def test_characters_come_through_raw_and_escaped(text: str) -> None:
+    item = {"data": {"text": text}}
+    assert decode(json.dumps(item, ensure_ascii=False).encode()) == item
+    assert decode(json.dumps(item, ensure_ascii=True).encode()) == item
+
+
+def test_a_byte_order_mark_before_an_item_is_skipped() -> None:
+    assert decode(BOM + POST + b"\r") == {"data": {"id": "1"}}
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1, 2**64 - 1, -(2**63)])
+def test_numbers_of_64_bits_are_kept_to_the_last_digit(number: int) -> None:
+    assert decode(b'{"data":%d}' % number) == {"data": number}
+
+
+@pytest.mark.parametrize("number", [2**64, 2**64 + 1, -(2**63) - 1, 10**40 + 1])
+def test_numbers_beyond_64_bits_cost_no_item_and_come_at_least_as_the_nearest_float(number: int) -> None:
+    item = decode(b'{"data":%d}' % number)
+    assert float(item["data"]) == float(number)
+
+
+def test_a_lone_surrogate_escape_does_not_cost_the_item() -> None:
+    assert decode(b'{"data":{"text":"a\\ud83db"}}') == {"data": {"text": "a\ud83db"}}
+
+
+def test_of_a_duplicate_key_the_last_value_counts() -> None:
+    assert decode(b'{"data":1,"data":2}') == {"data": 2}
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400"])
+def test_numbers_that_strict_json_lacks_do_not_cost_the_item(literal: str) -> None:
+    value = decode(b'{"data":%b}' % literal.encode())["data"]
+    assert not math.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"limit":{"track":3}}',
+        b'{"disconnect":{"code":4}}',
+        b'{"type":"connection_metadata","datacenter":"atla"}',
+        b'{"title":"a title alone"}',
+    ],
+    ids=repr,
+)
+def test_an_object_of_no_known_kind_is_passed_through_as_an_item(line: bytes) -> None:
+    assert decode(line) == json.loads(line)
+
+
+# Heartbeats
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"\r", b" ", b"\t \r", b"{}", b"{}\r", b" {} \r", b"{ }", BOM, BOM + b"\r", BOM + b"{}\r"],
+    ids=repr,
+)
+def test_blank_lines_and_empty_objects_are_heartbeats(line: bytes) -> None:
+    assert isinstance(decode(line), Heartbeat)
+    assert isinstance(Decoder(Post).decode(line), Heartbeat)
+
+
+# Invalid lines
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"[]", "an array"),
+        (b'[{"data":{}}]', "an array"),
+        (b"1", "a number"),
+        (b"-1.5", "a number"),
+        (b"NaN", "a number"),
+        (b'"data"', "a string"),
+        (b"null", "null"),
+        (b"true", "a boolean"),
+        (b"false", "a boolean"),
+    ],
+    ids=repr,
+)
+def test_json_that_is_no_object_is_invalid_and_the_reason_names_what_it_is(line: bytes, reason: str) -> None:
+    assert decode(line + b"\r") == Invalid(line + b"\r", f"not a JSON object but {reason}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"data":{"id":',
+        b'{"data":{}',
+        b"{",
+        b"half",
+        b'{"data":"caf\xe9"}',
+        b'{"data":"\xf0\x9f\x8e"}',
+        b"\xff\xfe{\x00}\x00",
+        b"\x00",
+        b"\x00" + POST,
+        POST + b"\x00",
+        POST[:5] + b"\x00" + POST[5:],
+        POST + POST,
+        POST + b" " + POST,
+        POST + b",",
+        b'{"data":"a\x0bb"}',
+        b"{'data':1}",
+        BOM + BOM + POST,
+        POST + BOM,
+        b'{"data":1%s}' % (b"0" * 5000),
+    ],
+    ids=lambda line: repr(line[:30]),
+)
+def test_what_is_no_json_is_invalid_with_its_bytes_and_a_reason(line: bytes) -> None:
+    event = invalid(line)
+    assert event.line == line
+    assert event.reason.startswith("not JSON: ")
+    assert len(event.reason) > len("not JSON: ")
+
+
+@pytest.mark.parametrize("bracket", [b"[", b'{"a":', b'{"a":['], ids=repr)
+def test_200_000_nested_brackets_are_invalid_and_exhaust_nothing(bracket: bytes) -> None:
+    line = bracket * 200_000
+    event = invalid(line)
+    assert event.line == line
+    assert event.reason.startswith("not JSON: ")
+
+
+def test_a_line_too_long_is_invalid_with_its_first_bytes_and_its_length() -> None:
+    assert decode(Oversized(b"{head", 12_345_678)) == Invalid(
+        b"{head", "12,345,678 bytes long, more than max_item_bytes"
+    )
+
+
+def test_a_line_too_long_is_invalid_even_where_its_first_bytes_are_an_item() -> None:
+    assert invalid(Oversized(POST, 99)).line == POST
+
+
+# Notices
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"errors": [OPERATIONAL]},
+        {"errors": [{"code": 88, "message": "Rate limit exceeded"}]},
+        {"errors": []},
+        {"errors": [OPERATIONAL], "title": "and more", "status": 503},
+        OPERATIONAL,
+        {"title": "Something new", "type": "about:blank"},
+    ],
+    ids=["wrapped", "legacy", "empty", "wrapped and bare", "bare", "bare and unknown"],
+)
+def test_errors_without_data_are_a_notice_and_no_item(content: dict[str, Any]) -> None:
+    line = json.dumps(content).encode() + b"\r"
+    assert decode(line) == Notice(content, line)
+    assert Decoder(Post, "raise").decode(line) == Notice(content, line)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"data": {"id": "1"}, "errors": [OPERATIONAL]},
+        {"data": {"id": "1"}, **OPERATIONAL},
+        {"data": None, "errors": [OPERATIONAL]},
+    ],
+    ids=["errors beside data", "problem fields beside data", "null data"],
+)
+def test_data_beside_errors_is_an_item(item: dict[str, Any]) -> None:
+    assert decode(json.dumps(item).encode()) == item
+
+
+def test_a_notice_that_only_the_second_parser_reads_is_a_notice() -> None:
+    line = b'{"errors":[{"title":"\\ud800"}]}'
+    assert decode(line) == Notice({"errors": [{"title": "\ud800"}]}, line)
+
+
+# The tail
+
+
+@pytest.mark.parametrize("tail", [POST, POST + b"\r", b"{}", b"\r", b'{"errors":[]}', BOM + POST], ids=repr)
+def test_whole_bytes_that_no_lf_ended_are_what_they_are(tail: bytes) -> None:
+    event = Decoder().decode_tail(tail)
+    assert event == decode(tail)
+    assert not isinstance(event, Invalid)
+
+
+@pytest.mark.parametrize("tail", [POST[:-1], POST[:3], b'{"data":"caf\xc3'], ids=repr)
+def test_half_a_line_at_the_end_is_invalid_and_the_reason_is_the_end(tail: bytes) -> None:
+    assert Decoder().decode_tail(tail) == Truncated(tail, "the connection ended inside this line")
+
+
+def test_a_tail_too_long_is_invalid_with_its_first_bytes() -> None:
+    event = Decoder().decode_tail(Oversized(POST[:9], 99))
+    assert isinstance(event, Truncated)
+    assert event.line == POST[:9]
+
+
+def test_a_whole_tail_that_the_model_refuses_is_reported_as_refused() -> None:
+    tail = b'{"data":{}}'
+    event = Decoder(Post).decode_tail(tail)
+    assert isinstance(event, Invalid)
+    assert not isinstance(event, Truncated)
+    assert event.line == tail
+    assert event.reason.startswith("refused by the response model: ")
+
+
+# Models
+
+
+@pytest.mark.parametrize(
+    ("model", "item"),
+    [
+        (Post, Post(data=Data(id="1"))),
+        (TypeAdapter(Post), Post(data=Data(id="1"))),
+        (PlainPost, PlainPost({"id": "1"})),
+        (TypedPost, {"data": {"id": "1"}}),
+        (Post | PlainPost, Post(data=Data(id="1"))),
+        (dict[str, Data], {"data": Data(id="1")}),
+    ],
+    ids=["model class", "TypeAdapter", "dataclass", "TypedDict", "union", "generic"],
+)
+def test_an_item_is_what_the_model_makes_of_it(model: Any, item: Any) -> None:
+    decoder = Decoder(model)
+    assert decoder.decode(POST + b"\r") == item
+    assert decoder.decode(BOM + POST) == item
+    assert decoder.decode_tail(POST) == item
+
+
+@pytest.mark.parametrize("model", [Post, TypeAdapter(Post), TypedPost, PlainPost], ids=str)
+def test_an_item_that_the_model_refuses_is_reported_with_bytes_and_reason(model: Any) -> None:
+    line = b'{"data":5}\r'
+    event = Decoder(model).decode(line)
+    assert isinstance(event, Invalid)
+    assert event.line == line
+    assert event.reason.startswith("refused by the response model: 1 validation error")
+
+
+def test_an_item_that_the_model_refuses_comes_out_plain_where_that_is_asked_for() -> None:
+    assert Decoder(Post, "yield").decode(b'{"data":5}') == {"data": 5}
+
+
+def test_an_item_that_the_model_refuses_is_rejected_with_its_cause_where_that_is_asked_for() -> None:
+    event = Decoder(Post, "raise").decode(b'{"data":5}\r')
+    assert isinstance(event, Rejected)
+    assert event.line == b'{"data":5}\r'
+    assert isinstance(event.cause, ValidationError)
+
+
+@pytest.mark.parametrize("on_model_error", ["report", "yield", "raise"])
+def test_what_becomes_of_refused_items_does_not_touch_good_ones_or_bad_json(
+    on_model_error: OnModelError,
+) -> None:
+    decoder = Decoder(Post, on_model_error)
+    assert decoder.decode(POST) == Post(data=Data(id="1"))
+    assert isinstance(decoder.decode(b"half"), Invalid)
+    assert isinstance(decoder.decode(b"[]"), Invalid)
+
+
+@pytest.mark.parametrize(
+    "oddity",
+    [KeyError("id"), ZeroDivisionError(), RecursionError("deep"), StopIteration(), OSError(5, "odd")],
+    ids=repr,
+)
+def test_whatever_a_validator_raises_counts_as_a_refusal(oddity: Exception) -> None:
+    class Odd(BaseModel):
+        data: dict[str, str]
+
+        @field_validator("data")
+        @classmethod
+        def fail(cls, value: dict[str, str]) -> dict[str, str]:
+            raise oddity
+
+    reported = Decoder(Odd).decode(POST)
+    assert isinstance(reported, Invalid)
+    assert reported.reason == f"refused by the response model: {oddity}"
+    assert Decoder(Odd, "yield").decode(POST) == {"data": {"id": "1"}}
+    rejected = Decoder(Odd, "raise").decode(POST)
+    assert isinstance(rejected, Rejected)
+    assert rejected.cause is oddity
+
+
+def test_a_validator_that_is_interrupted_is_not_held_back() -> None:
+    class Slow(BaseModel):
+        data: dict[str, str]
+
+        @field_validator("data")
+        @classmethod
+        def interrupt(cls, value: dict[str, str]) -> dict[str, str]:
+            raise KeyboardInterrupt
+
+    decoder = Decoder(Slow)
+    with pytest.raises(KeyboardInterrupt):
+        decoder.decode(POST)
+
+
+# Any bytes at all
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(), values, max_size=4),
+    max_leaves=12,
+)
+json_objects = st.dictionaries(
+    st.text().filter(lambda key: key not in ("errors", "type")), json_values, min_size=1, max_size=5
+)
+json_like = st.lists(
+    st.sampled_from(
+        [b"{", b"}", b"[", b"]", b'"', b":", b",", b'"data"', b"1", b"e9", b"\\ud800", b"\xff", b"\r", BOM]
+    ),
+    max_size=20,
+).map(b"".join)
+
+
+@given(json_objects, st.booleans(), st.sampled_from([b"", b"\r", b" \r"]))
+def test_any_json_object_comes_through_as_it_is(item: dict[str, Any], ascii_only: bool, end: bytes) -> None:
+    line = json.dumps(item, ensure_ascii=ascii_only).encode() + end
+    assert decode(line) == item
+    assert Decoder().decode_tail(line) == item
+
+
+@pytest.mark.parametrize("model", [None, Post], ids=["plain", "model"])
+@pytest.mark.parametrize("on_model_error", ["report", "yield", "raise"])
+@given(line=st.binary() | json_like)
+def test_arbitrary_bytes_never_raise(model: Any, on_model_error: OnModelError, line: bytes) -> None:
+    decoder = Decoder(model, on_model_error)
+    ways: list[Callable[[bytes], Any]] = [decoder.decode, decoder.decode_tail]
+    for way in ways:
+        assert isinstance(way(line), (dict, Post, NotAnItem))

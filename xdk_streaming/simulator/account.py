@@ -1,0 +1,93 @@
+"""What a client received, held against what the simulator did: what is missing, and why.
+
+The simulated world publishes its items whether anybody listens or not, as X does. An item
+that a client lacks must be one that no connection could have brought whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from xdk_streaming.simulator.log import Sent, Visit
+from xdk_streaming.simulator.server import Simulator
+
+
+@dataclass
+class Account:
+    """The comparison of one client's items with the simulator's log."""
+
+    published: int
+    """Items published from the client's coming until its leaving, and those sent ahead of their time."""
+    received: int
+    missing: Counter[str] = field(default_factory=Counter)
+    """How many items are missing, by the reason; reasons are sentences."""
+    objections: list[str] = field(default_factory=list)
+    """What no fault explains: each is a defect, of the client or of the simulator."""
+
+
+def account(simulator: Simulator, received: Sequence[str | None], left_at: float) -> Account:
+    """Compare the ids that a single client received until it left, at Unix time `left_at`."""
+    log, visits = list(simulator.log), list(simulator.visits)
+    sent = {entry.number: entry for entry in log}
+    known = {entry.id: entry.number for entry in log}
+    numbers = [known[item_id] for item_id in received if item_id in known]
+    timeline = simulator.timeline
+    came_at = visits[0].opened_at if visits else left_at
+    due = range(timeline.published(came_at), timeline.published(left_at))
+    concerned = sorted({*due, *sent})
+    result = Account(published=len(concerned), received=len(received))
+    for item_id, times in Counter(received).items():
+        if item_id not in known:
+            result.objections.append(f"item {item_id} was received but never sent")
+        if times > 1:
+            result.objections.append(f"item {item_id} was received {times} times")
+    if numbers != sorted(numbers):
+        result.objections.append("items were received in another order than they were sent in")
+    newest = max(numbers, default=-1)
+    for number in sorted(set(concerned) - set(numbers)):
+        entry = sent.get(number)
+        reason = _unsent(simulator, visits, number) if entry is None else _lost(visits, entry, newest)
+        if reason is None:
+            result.objections.append(_unexplained(number, entry))
+        else:
+            result.missing[reason] += 1
+    for number in numbers:
+        if not sent[number].whole:
+            result.objections.append(f"item {sent[number].id} was received, but only half of it was sent")
+    return result
+
+
+def _lost(visits: Sequence[Visit], entry: Sent, newest: int) -> str | None:
+    """Why an item that went out did not arrive."""
+    visit = _by_number(visits, entry.visit)
+    if not entry.whole:
+        return f"cut in half when connection {visit.number + 1} was {visit.outcome}"
+    if entry.number > newest and visit is visits[-1]:
+        return "still under way when the client left"
+    return None
+
+
+def _unsent(simulator: Simulator, visits: Iterable[Visit], number: int) -> str | None:
+    """Why an item never went out: nobody listened when it was published. After what?"""
+    moment = simulator.timeline.dated(number)
+    before: Visit | None = None
+    for visit in visits:
+        if visit.live_since is not None and visit.live_since <= moment <= (visit.live_until or moment):
+            return None
+        if visit.opened_at <= moment:
+            before = visit
+    if before is None:
+        return None
+    return f"published while nobody listened, after connection {before.number + 1} was {before.outcome}"
+
+
+def _unexplained(number: int, entry: Sent | None) -> str:
+    if entry is None:
+        return f"item number {number} was published while a connection was live, but not sent"
+    return f"item {entry.id} was sent whole on connection {entry.visit + 1}, but not received"
+
+
+def _by_number(visits: Sequence[Visit], number: int) -> Visit:
+    return next(visit for visit in visits if visit.number == number)

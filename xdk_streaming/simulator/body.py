@@ -1,0 +1,44 @@
+"""A response body on its way out: compressed or not, framed in chunks or by the close."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+Framing = Literal["chunked", "close"]
+Encoding = Literal["gzip", "deflate"]
+
+WINDOW_BITS: dict[Encoding, int] = {"gzip": 31, "deflate": 15}
+
+
+class Body:
+    """Turns pieces of a body into bytes for the socket. Each piece can be read as soon as it is there."""
+
+    def __init__(self, framing: Framing, encoding: Encoding | None) -> None:
+        self._chunked = framing == "chunked"
+        self._compressor = zlib.compressobj(wbits=WINDOW_BITS[encoding]) if encoding else None
+        self.headers = {"Transfer-Encoding": "chunked"} if self._chunked else {"Connection": "close"}
+        if encoding:
+            self.headers["Content-Encoding"] = encoding
+
+    def piece(self, data: bytes) -> bytes:
+        """`data`, compressed and flushed, as one chunk."""
+        return self._framed(self._compressed(data)) if data else b""  # an empty chunk would be the last
+
+    def half(self, data: bytes) -> bytes:
+        """The first half of `data`: under chunking, in a chunk that promises more."""
+        start = self._compressed(data[: len(data) // 2])
+        return b"%x\r\n%b" % (len(start) + 1, start) if self._chunked else start
+
+    def end(self) -> bytes:
+        """What completes the body."""
+        rest = self._compressor.flush() if self._compressor else b""
+        return (self._framed(rest) if rest else b"") + (b"0\r\n\r\n" if self._chunked else b"")
+
+    def _compressed(self, data: bytes) -> bytes:
+        if self._compressor is None:
+            return data
+        return self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
+
+    def _framed(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data

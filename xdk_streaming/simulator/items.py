@@ -1,0 +1,72 @@
+"""What a stream carries: the number-th item of an endpoint, made on the spot.
+
+Pure and deterministic: the same arguments make the same item, so that a test can make again what
+a client should have received, and a replay sends what was sent before. Knows which kind of item
+belongs to which kind of endpoint. Refuses to know clocks, connections and serialising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from xdk_streaming.simulator import events
+from xdk_streaming.simulator.endpoints import Endpoint, Kind
+from xdk_streaming.simulator.expansions import post_item
+from xdk_streaming.simulator.posts import Post
+from xdk_streaming.simulator.powerstream import powerstream_item
+from xdk_streaming.simulator.snowflakes import snowflake
+
+__all__ = ["item_id", "make_item", "snowflake"]
+
+_RULES = (
+    ("1494263421347647488", "cats with media"),
+    ("1494263421347647489", "“quoted” \\ tagged"),
+    ("1494263421347647490", "погода"),
+    ("1494263421347647491", "🐈‍⬛"),
+)
+
+
+def _ruled_post_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
+    """A post is delivered once, with all the rules it matched: here one, sometimes two."""
+    first = post.chance >> 6 & 3
+    matched = (_RULES[first], _RULES[first - 1])[: 1 + (not post.chance >> 9 & 7)]
+    return {**post_item(post, params), "matching_rules": [{"id": rule, "tag": tag} for rule, tag in matched]}
+
+
+_MAKERS: Mapping[Kind, Callable[[Post, Mapping[str, str]], dict[str, Any]]] = MappingProxyType(
+    {
+        Kind.POST: post_item,
+        Kind.RULED_POST: _ruled_post_item,
+        Kind.LIKE: events.like_item,
+        Kind.POST_COMPLIANCE: events.one_of(events.POST_COMPLIANCE),
+        Kind.USER_COMPLIANCE: events.one_of(events.USER_COMPLIANCE),
+        Kind.LIKE_COMPLIANCE: events.one_of(events.LIKE_COMPLIANCE),
+        Kind.LABEL: events.one_of(events.LABELS),
+        Kind.ACTIVITY: events.activity_item,
+        Kind.POWERSTREAM: powerstream_item,
+    }
+)
+
+
+def make_item(
+    endpoint: Endpoint, number: int, at: float, seed: int, params: Mapping[str, str]
+) -> dict[str, Any]:
+    """The number-th item of the world `seed`, published at Unix time `at`, ready to be serialised.
+
+    `params` are the query parameters; those that name fields and expansions are heeded, the
+    others are the server's business. The item is the caller's to change.
+    """
+    return _MAKERS[endpoint.kind](Post(seed, number, at, endpoint.language), params)
+
+
+def item_id(item: Mapping[str, Any]) -> str | None:
+    """What tells this item from all others; None where X gives no id: compliance, label events, errors."""
+    data = item.get("data")
+    if not isinstance(data, Mapping):
+        data = item
+    for name in ("id_str", "event_uuid", "id"):
+        if isinstance(data.get(name), str):
+            return str(data[name])
+    return None

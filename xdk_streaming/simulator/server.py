@@ -1,0 +1,255 @@
+"""A local X: the streaming endpoints over real HTTP, with faults on demand.
+
+Speaks as docs.x.com and X's OpenAPI document describe it: paths, bearer check, problem
+objects, JSON lines ended by CRLF, heartbeats. The standard library's http.server reads the
+requests; response bodies are written to the socket as they are, for their framing has to
+be broken on purpose, and every fuller server library guards it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from xdk_streaming.simulator.body import Encoding, Framing
+from xdk_streaming.simulator.connection import SocketWire
+from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, refuse_parameters
+from xdk_streaming.simulator.items import item_id, make_item
+from xdk_streaming.simulator.log import Sent, Visit
+from xdk_streaming.simulator.recording import Recording
+from xdk_streaming.simulator.script import LIVE, Script
+from xdk_streaming.simulator.timeline import Timeline
+
+HEARTBEAT = 20.0
+"""Seconds of silence before a heartbeat, as X's (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+LOGGED = 100_000
+
+UNAUTHORIZED = {"title": "Unauthorized", "detail": "Unauthorized", "type": "about:blank", "status": 401}
+NOT_FOUND = {"title": "Not Found", "detail": "Not Found", "type": "about:blank", "status": 404}
+
+
+class Simulator:
+    """A server on loopback that streams made-up posts, or a recording, and fails as told.
+
+        with Simulator(rate=50) as simulator:
+            stream_with_retry(session, "get", simulator.url + "/2/tweets/sample/stream", ...)
+
+    `rate` is items a second, 0 for an idle stream; `heartbeat` seconds of silence before one.
+    `script` holds what the first connections do, one script each; later ones do `then`.
+    `random_faults` is the chance of a fault after each item of a live stream, drawn from
+    `seed`. `replay` is an NDJSON file to serve instead of made-up items. Any bearer token
+    is taken unless `token` names one. `framing` and `encoding` say how bodies are sent,
+    `tls` is a server's SSLContext.
+
+    `visits` and `log` tell what was done: a `Visit` a request, a `Sent` an item (the last
+    100,000 of each). Runs in threads of its own from `__enter__` to `__exit__`.
+    """
+
+    def __init__(
+        self,
+        *,
+        script: Iterable[Script] = (),
+        then: Script = LIVE,
+        rate: float = 10.0,
+        heartbeat: float = HEARTBEAT,
+        random_faults: float = 0.0,
+        seed: int = 0,
+        replay: str | Path | None = None,
+        token: str | None = None,
+        framing: Framing = "chunked",
+        encoding: Encoding | None = None,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.heartbeat = heartbeat
+        self.random_faults = random_faults
+        self.seed = seed
+        self.framing: Framing = framing
+        self.encoding: Encoding | None = encoding
+        self.tls = tls
+        self.visits: deque[Visit] = deque(maxlen=LOGGED)
+        self.log: deque[Sent] = deque(maxlen=LOGGED)
+        self._numbers = count()
+        self._scripts = iter(script)
+        self._then = then
+        self._token = token
+        self._lock = threading.Lock()
+        self._server = _Server((host, port), self)
+        try:
+            self._recording = None if replay is None else Recording(replay)
+        except (OSError, ValueError):
+            self._server.server_close()
+            raise
+        self.timeline = Timeline(rate, length=math.inf if self._recording is None else len(self._recording))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="simulator", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """The base URL: scheme, host and port."""
+        host, port = self._server.server_address[:2]
+        bracketed = f"[{host!s}]" if ":" in str(host) else host
+        return f"{'https' if self.tls else 'http'}://{bracketed!s}:{port}"
+
+    def __enter__(self) -> Simulator:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.hang_up()
+        self._server.server_close()
+        self._thread.join()
+        if self._recording is not None:
+            self._recording.close()
+
+    def note(self, path: str, params: dict[str, str]) -> Visit:
+        """Note a new request."""
+        with self._lock:
+            visit = Visit(next(self._numbers), path, params, time.time())
+            self.visits.append(visit)
+        return visit
+
+    def next_script(self) -> Script:
+        """What the connection does that now gets its stream."""
+        with self._lock:
+            return next(self._scripts, self._then)
+
+    def accepts(self, authorization: str) -> bool:
+        """Whether a request with this header may have a stream."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return False
+        return self._token is None or hmac.compare_digest(
+            token.strip().encode("latin-1"), self._token.encode()  # as http.server has read the header
+        )
+
+    def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> tuple[bytes, str | None]:
+        """An item as this endpoint and these parameters have it, without the line's end; and its id."""
+        if self._recording is not None:
+            line = self._recording.line(number)
+            return line, _recorded_id(line)
+        item = make_item(endpoint, number, self.timeline.dated(number), self.seed, params)
+        return orjson.dumps(item), item_id(item)
+
+
+def _recorded_id(line: bytes) -> str | None:
+    try:
+        item = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return item_id(item) if isinstance(item, dict) else None
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One request and its answer."""
+
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Stream, or refuse to."""
+        simulator = self.server.simulator
+        path, _, query = self.path.partition("?")
+        self.params = dict(parse_qsl(query, keep_blank_values=True))
+        self.visit = simulator.note(path, self.params)
+        endpoint = ENDPOINTS.get(path)
+        if not simulator.accepts(self.headers.get("Authorization", "")):
+            self._refuse(401, UNAUTHORIZED)
+        elif endpoint is None:
+            self._refuse(404, NOT_FOUND)
+        elif problem := refuse_parameters(endpoint, self.params):
+            self._refuse(400, problem)
+        else:
+            self.endpoint = endpoint
+            SocketWire(simulator, self).play(simulator.next_script())
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send the head, and what of the body is known."""
+        self.send_response(status)
+        self.send_header("Connection", "close")  # one request each: what a script does to it ends there
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _refuse(self, status: int, problem: Mapping[str, Any]) -> None:
+        body = orjson.dumps(dict(problem))
+        self.visit.close(f"refused with {status}")
+        headers = {"Content-Type": "application/problem+json", "Content-Length": str(len(body))}
+        self.answer(status, headers, body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the terminal for the user."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Accepts, and keeps hold of what it accepted, so that closing it leaves no connection behind."""
+
+    daemon_threads = False  # so that server_close() waits for them
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], simulator: Simulator) -> None:
+        self.simulator = simulator
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, Exchange)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection, and keep hold of it from that moment."""
+        request, address = super().get_request()
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.simulator.tls is not None:
+            with suppress(OSError):  # gone already; its thread will see that
+                request = self.simulator.tls.wrap_socket(
+                    request, server_side=True, do_handshake_on_connect=False
+                )
+        with self._lock:
+            self._connections.add(request)
+        return request, address
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection, on its own thread: a client slow in its TLS handshake delays nobody."""
+        if self.simulator.tls is not None:
+            request.do_handshake()
+        super().finish_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close without the FIN of socketserver's own: a script may have asked for RST."""
+        self.close_request(request)
+        with self._lock:
+            self._connections.discard(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes is no error of ours; anything else is shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def hang_up(self) -> None:
+        """Shut all connections down."""
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
