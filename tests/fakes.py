@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,12 +27,10 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.now
 
-    def wait(self, seconds: float, wake: SimpleQueue[None]) -> None:
+    def wait(self, seconds: float, wake: threading.Lock) -> None:
         self.waits.append(seconds)
         self.during_wait()
-        try:
-            wake.get_nowait()
-        except Empty:
+        if not wake.acquire(blocking=False):
             self.now += seconds
 
 

@@ -302,6 +302,17 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_signals_wake_a_wait_on_the_thread_that_waits(session: requests.Session) -> None:
+    config = StreamConfig(initial_backoff=3 * GUARD)
+    with Simulator(script=[(UNAVAILABLE,)]) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH, config)
+        reading, finish = bombarded(signal.SIGUSR1, lambda *_: stream.stop())
+        config.on_reconnect = lambda attempt, delay: reading.set()
+        assert list(stream) == []
+        finish()
+    assert last_trigger(stream) is Trigger.STOP
+
+
 @pytest.mark.parametrize("callback", ["on_connect", "on_disconnect", "on_reconnect", "on_state_change"])
 def test_ctrl_c_in_a_callback_closes_and_goes_on_its_way(callback: str, clock: FakeClock) -> None:
     session = MemorySession(clock, [(Serve(1), End())])

@@ -175,7 +175,7 @@ class TestRequest:
             {
                 "url": "http://nowhere/path",
                 "params": {"a": 1},
-                "headers": {"X-B": "2"},
+                "headers": {"Connection": "close", "X-B": "2"},
                 "stream": True,
                 "timeout": (25, 25),
             }
@@ -228,6 +228,19 @@ class TestRequest:
             next(items)
             stream.close()
         assert [visit.outcome for visit in simulator.visits][:1] == ["ended cleanly"]
+
+    def test_a_stream_asks_for_a_connection_of_its_own(self, session: requests.Session) -> None:
+        """Given back to the pool, one that the server is closing would refuse the next attempt."""
+        with Simulator(script=[(Serve(1), End()), (Serve(1), End())]) as simulator:
+            stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(initial_backoff=0))
+            sent: list[str | None] = []
+            session.hooks["response"].append(
+                lambda response, **_: sent.append(response.request.headers["Connection"])
+            )
+            items = iter(stream)
+            next(items), next(items)
+            stream.close()
+        assert sent == ["close", "close"]
 
     @pytest.mark.parametrize(("silence", "warned"), [(5.0, True), (19.9, True), (20.0, False), (30.0, False)])
     def test_a_timeout_below_xs_heartbeat_is_warned_of_once(

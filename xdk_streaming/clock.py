@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from queue import Empty, SimpleQueue
 from typing import Protocol
 
 
@@ -17,8 +16,8 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never jump: for what is measured."""
 
-    def wait(self, seconds: float, wake: SimpleQueue[None]) -> None:
-        """Return after `seconds`, or at once when something is in `wake`."""
+    def wait(self, seconds: float, wake: threading.Lock) -> None:
+        """Return after `seconds`, or as soon as `wake`, which is held, is released."""
 
 
 class SystemClock:
@@ -30,10 +29,8 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def wait(self, seconds: float, wake: SimpleQueue[None]) -> None:
-        # SimpleQueue, for its put() is safe inside a signal handler that interrupts this very get();
-        # threading.Event deadlocks there.
-        try:
-            wake.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-        except Empty:
-            return
+    def wait(self, seconds: float, wake: threading.Lock) -> None:
+        # A bare lock, for its release() is safe in a signal handler that interrupts this very acquire().
+        # threading.Event deadlocks there, and SimpleQueue.get() of CPython 3.10 and 3.11 can outlast its
+        # timeout for ever: where that passes within the call, what remains is negative, and means no end.
+        wake.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))

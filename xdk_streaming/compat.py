@@ -68,9 +68,14 @@ def _originals() -> dict[str, Any]:
     originals = {name: getattr(streaming, name) for name in REPLACEMENTS}
     for name, original in originals.items():
         theirs, ours = _surface(original), _surface(REPLACEMENTS[name])
-        if theirs != ours[: len(theirs)]:
-            raise _changed(f"{name} has {', '.join(theirs)}; expected {', '.join(ours)}")
+        if theirs != ours:
+            raise _changed(f"{name} has {_listed(theirs)}; expected {_listed(ours)}")
     return originals
+
+
+def _listed(surface: list[str]) -> str:
+    kind, *names = surface
+    return f"the {kind} {', '.join(names)}"
 
 
 def _import(name: str) -> ModuleType:
@@ -91,9 +96,10 @@ def _changed(what: str) -> RuntimeError:
 
 
 def _surface(thing: Any) -> list[str]:
-    """The names a caller uses, in order: members, fields or parameters."""
+    """The names a caller uses, in order, after the word for what they are; what we add is keyword-only."""
     if inspect.isclass(thing) and issubclass(thing, Enum):
-        return [member.name for member in thing]
+        return ["members", *(member.name for member in thing)]
     if is_dataclass(thing):
-        return [field.name for field in fields(thing)]
-    return list(inspect.signature(thing).parameters)
+        return ["fields", *(field.name for field in fields(thing) if not field.kw_only)]
+    parameters = inspect.signature(thing).parameters.values()
+    return ["parameters", *(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)]

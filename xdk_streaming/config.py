@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -93,3 +93,12 @@ class StreamConfig:
     """An errors-only object that does not end the stream."""
     history: Count = Field(default=100, kw_only=True)
     """Changes that `Stream.history` keeps."""
+
+
+def as_config(settings: object) -> StreamConfig:
+    """Settings of `xdk.streaming`'s own class, made before `patch_xdk()`, as ours; ours as they are."""
+    if isinstance(settings, StreamConfig):
+        return settings
+    if not is_dataclass(settings) or isinstance(settings, type):
+        raise TypeError(f"config is a {type(settings).__name__}, must be a StreamConfig")
+    return StreamConfig(**{field.name: getattr(settings, field.name) for field in fields(settings)})

@@ -7,8 +7,9 @@ It measures and reports; what follows from that is the transition table's busine
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from queue import SimpleQueue
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from xdk_streaming.clock import Clock
@@ -62,7 +63,8 @@ class Driver:
         self._clock = clock
         self._quarantine = Quarantine(state, self.machine.callbacks, clock)
         self._stopping = False
-        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._wake = threading.Lock()
+        self._wake.acquire()
         self._answer: Answer | None = None
         self._events: Iterator[Any] = iter(())
         self._opened_at = 0.0
@@ -73,7 +75,8 @@ class Driver:
     def stop(self) -> None:
         """End the run soon, and in good order. Takes no lock: signal handlers may call it."""
         self._stopping = True
-        self._wake.put(None)
+        with suppress(RuntimeError):  # it was released before, and nothing has waited since
+            self._wake.release()
         answer = self._answer
         if answer is not None:
             answer.wake()

@@ -31,7 +31,7 @@ class Quarantine:
         now = self._clock.monotonic()
         if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL:
             logger.warning(
-                "%d line(s) were no item; the last, of %d bytes: %s; set on_invalid to receive them",
+                "%d line(s) were no item and went to on_invalid; the last, of %d bytes: %s",
                 self._unlogged,
                 len(invalid.line),
                 _unquoted(invalid),

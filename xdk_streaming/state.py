@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
 from xdk_streaming.errors import StreamError
@@ -49,6 +49,7 @@ class StreamState:
     """Items handed to the consumer."""
     last_error: StreamError | None = None
 
+    _: KW_ONLY
     connected_at: float | None = None
     """When the present connection opened; None while there is none."""
     last_activity_at: float | None = None

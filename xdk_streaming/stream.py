@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from pydantic import TypeAdapter
 
 from xdk_streaming.clock import Clock, SystemClock
-from xdk_streaming.config import StreamConfig
+from xdk_streaming.config import StreamConfig, as_config
 from xdk_streaming.driver import Driver
 from xdk_streaming.state import Change, ConnectionState, StreamState
 from xdk_streaming.wire.decoder import Decoder
@@ -63,7 +63,7 @@ class Stream(Generic[T]):
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        config = config or StreamConfig()
+        config = StreamConfig() if config is None else as_config(config)
         self.state = state or StreamState()
         self._request = Request(session, method, url, params, headers, json_data)
         self._driver = Driver(

@@ -890,7 +890,9 @@ def test_plain_headers_stay_those_of_the_first_attempt(clock: FakeClock) -> None
     request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
     headers["Authorization"] = session.headers["Authorization"] = "second"
     request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
-    assert [call["headers"] for call in session.calls] == [{"Authorization": "first", "X-Other": "1"}] * 2
+    assert [call["headers"] for call in session.calls] == [
+        {"Connection": "close", "Authorization": "first", "X-Other": "1"}
+    ] * 2
 
 
 def test_callables_are_asked_at_every_attempt(clock: FakeClock) -> None:
@@ -915,7 +917,9 @@ def test_callable_headers_without_a_token_leave_the_sessions_first_one(clock: Fa
     for token in ("first", "second"):
         session.headers["Authorization"] = token
         request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
-    assert [call["headers"] for call in session.calls] == [{"Authorization": "first", "X-Other": "1"}] * 2
+    assert [call["headers"] for call in session.calls] == [
+        {"Connection": "close", "Authorization": "first", "X-Other": "1"}
+    ] * 2
 
 
 @pytest.mark.parametrize("kind", ["none", "plain", "callable"])
@@ -947,7 +951,8 @@ def test_a_callable_that_gives_nothing_adds_nothing(clock: FakeClock) -> None:
     session = MemorySession(clock, [()])
     nothing: Any = lambda: None  # noqa: E731 - what a user may write
     send(session, "url", params=nothing, headers=nothing)
-    assert session.calls[0]["params"] == session.calls[0]["headers"] == {}
+    assert session.calls[0]["params"] == {}
+    assert session.calls[0]["headers"] == {"Connection": "close"}
 
 
 @pytest.mark.parametrize("source", ["params", "headers"])
@@ -1020,7 +1025,13 @@ def test_the_session_is_called_in_the_shape_of_requests(clock: FakeClock) -> Non
     request = Request(session, "GET", "the url", {"a": 1}, {"b": "2"})  # type: ignore[arg-type]  # of its shape
     request.send(connect_timeout=3, read_timeout=None, chunk_size=7)
     assert session.calls == [
-        {"url": "the url", "params": {"a": 1}, "headers": {"b": "2"}, "stream": True, "timeout": (3, None)}
+        {
+            "url": "the url",
+            "params": {"a": 1},
+            "headers": {"Connection": "close", "b": "2"},
+            "stream": True,
+            "timeout": (3, None),
+        }
     ]
 
 

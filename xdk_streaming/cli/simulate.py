@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from itertools import cycle
@@ -20,7 +21,9 @@ POLL = 0.2
 def simulate(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for any free one.")] = 8080,
-    rate: Annotated[float, typer.Option(min=0, help="Items a second; 0 for heartbeats only.")] = 10.0,
+    rate: Annotated[
+        float, typer.Option(min=0, max=1e6, help="Items a second; 0 for heartbeats only.")
+    ] = 10.0,
     heartbeat: Annotated[
         float, typer.Option(min=0.01, help="Seconds of silence before a heartbeat.")
     ] = HEARTBEAT,
@@ -56,7 +59,7 @@ def simulate(
             random_faults=chance,
             seed=seed,
             replay=replay,
-            token=None if token_file is None else token_file.read_text(encoding="utf-8").strip(),
+            token=None if token_file is None else _token(token_file),
             framing=framing,
             encoding=encoding,
             host=host,
@@ -84,6 +87,8 @@ def _faults(given: Iterable[str]) -> tuple[float, list[Script]]:
             if text.startswith("random:") and 0 <= float(text.removeprefix("random:")) <= 1:
                 chance = float(text.removeprefix("random:"))
                 continue
+            if not 0 <= float(seconds) < math.inf:
+                raise ValueError(seconds)
             scripts.append((Live(float(seconds)), *RANDOM_FAULTS[kind]))
         except (KeyError, ValueError) as error:
             raise typer.BadParameter(
@@ -92,6 +97,15 @@ def _faults(given: Iterable[str]) -> tuple[float, list[Script]]:
                 param_hint="--fault",
             ) from error
     return chance, scripts
+
+
+def _token(path: Path) -> str:
+    token = path.read_text(encoding="utf-8").strip()
+    if not token:
+        raise typer.BadParameter(
+            f"{path} holds no token; expected one, and nothing else", param_hint="--token-file"
+        )
+    return token
 
 
 def _report(simulator: Simulator) -> None:

@@ -17,7 +17,7 @@ class Body:
     def __init__(self, framing: Framing, encoding: Encoding | None) -> None:
         self._chunked = framing == "chunked"
         self._compressor = zlib.compressobj(wbits=WINDOW_BITS[encoding]) if encoding else None
-        self.headers = {"Transfer-Encoding": "chunked"} if self._chunked else {"Connection": "close"}
+        self.headers = {"Transfer-Encoding": "chunked"} if self._chunked else {}
         if encoding:
             self.headers["Content-Encoding"] = encoding
 

@@ -141,7 +141,8 @@ class Simulator:
         if scheme.lower() != "bearer" or not token.strip():
             return False
         return self._token is None or hmac.compare_digest(
-            token.strip().encode("latin-1"), self._token.encode()  # as http.server has read the header
+            token.strip().encode("latin-1"),
+            self._token.encode(),  # as http.server has read the header
         )
 
     def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> tuple[bytes, str | None]:

@@ -181,7 +181,9 @@ class Request:
 
     def _identified(self, headers: Fields) -> Fields:
         if self._identity is None:
-            self._identity = _authorization(self._session)
+            # A stream has a connection of its own: one given back to the session's pool at a stream's end
+            # may be on its way out, and would look like a refusal to whoever takes it next.
+            self._identity = {"Connection": "close", **_authorization(self._session)}
             if not callable(self._headers):
                 self._identity.update(headers)
         return {**self._identity, **headers} if callable(self._headers) else self._identity
