@@ -17,8 +17,7 @@ demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaki
 	$(RUN)/xdk-streaming demo
 
 test: $(VENV)/test  ## run all tests; the core must be covered branch by branch
-	$(RUN)/coverage run -m pytest $(ARGS)
-	$(RUN)/coverage combine --quiet
+	$(RUN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report= $(ARGS)
 	$(RUN)/coverage report --include='$(CORE)' --omit='$(NOT_CORE)' --fail-under=100
 
 check: $(VENV)/check  ## lint, format and type-check

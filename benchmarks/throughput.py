@@ -68,6 +68,7 @@ def take(items: Iterator[Any], count: int) -> float:
 
 
 def main() -> None:
+    """Measure, and print the ratio."""
     theirs = importlib.import_module("xdk.streaming").stream_with_retry
     ours_end, child_end = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(child_end,), daemon=True)

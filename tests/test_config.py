@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import math
 import re
@@ -11,7 +12,7 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
-from xdk_streaming.config import StreamConfig
+from xdk_streaming.config import StreamConfig, as_config
 
 SEED: list[tuple[str, object]] = [
     ("max_retries", 10),
@@ -278,3 +279,25 @@ def test_a_callback_is_not_called_when_it_is_set() -> None:
     config = StreamConfig(on_connect=callback)
     config.on_error = callback
     callback.assert_not_called()
+
+
+def test_settings_of_xdks_own_class_are_taken_over_field_by_field() -> None:
+    """Code that made its settings before patch_xdk() holds such."""
+    theirs = importlib.import_module("xdk.streaming").StreamConfig
+    heard: list[None] = []
+    taken = as_config(theirs(max_retries=3, timeout=25, on_connect=lambda: heard.append(None)))
+    assert (taken.max_retries, taken.timeout, taken.stall_timeout) == (3, 25, 30.0)
+    assert taken.on_connect is not None
+    taken.on_connect()
+    assert heard == [None]
+
+
+def test_our_own_settings_are_taken_as_they_are() -> None:
+    config = StreamConfig()
+    assert as_config(config) is config
+
+
+@pytest.mark.parametrize("given", [{"max_retries": 3}, "fast", StreamConfig])
+def test_what_is_no_settings_is_refused_by_name(given: object) -> None:
+    with pytest.raises(TypeError, match=f"config is a {type(given).__name__}, must be a StreamConfig"):
+        as_config(given)

@@ -200,7 +200,8 @@ class Driver:
             self._quarantine.take(event)
         elif isinstance(event, Rejected):
             return Ending(Trigger.BROKE, _rejection(event))
-        elif isinstance(event, Notice):
+        else:
+            assert isinstance(event, Notice)
             error = problems.ending(event)
             if error is not None:
                 return Ending(Trigger.BROKE, error)

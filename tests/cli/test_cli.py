@@ -29,6 +29,8 @@ from xdk_streaming.machine import diagram
 from xdk_streaming.simulator import End, Live, Reset, Simulator, Stall
 from xdk_streaming.simulator.script import RANDOM_FAULTS
 
+pytestmark = pytest.mark.xdist_group("cli")
+
 SAMPLE = "/2/tweets/sample/stream"
 GUARD = 30.0
 """Seconds after which a program that should have ended counts as hanging."""
@@ -490,61 +492,6 @@ def test_a_recording_is_replayed_with_a_fault_and_each_connection_reported(
         assert interrupt(program)[0] == 0
 
 
-# demo, for real: started before the first test of this file, looked at by the last that need it.
-
-
-@pytest.fixture(scope="module", autouse=True)
-def real_demo() -> Iterator[subprocess.Popen[str]]:
-    with started("-m", "xdk_streaming", "demo") as program:
-        yield program
-
-
-@pytest.fixture(scope="module")
-def shown(real_demo: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = real_demo.communicate(timeout=GUARD)
-    return real_demo.returncode, out, err
-
-
-def test_the_demo_ends_well_and_both_sides_agree(shown: tuple[int, str, str]) -> None:
-    code, out, err = shown
-    assert (code, err) == (0, "")
-    assert "Both sides agree: every missing post has its reason." in out
-    assert re.search(r"\d+ reconnects, \d+ heartbeats, [\d,]+ bytes, \d+ half lines reported", out)
-
-
-def test_the_demo_names_every_fault_that_it_planned(shown: tuple[int, str, str]) -> None:
-    _, out, _ = shown
-    assert len(demo_module.PLAN) == 4
-    for number, fault in enumerate(demo_module.PLAN, 1):
-        assert f"connection {number} was {fault}" in out
-
-
-def test_the_demo_shows_every_transition_with_its_reason_attempt_and_delay(
-    shown: tuple[int, str, str],
-) -> None:
-    _, out, _ = shown
-    shown_states = re.findall(r"^\d\d:\d\d:\d\d ([A-Z]+) → ([A-Z]+)  (\w+): \w", out, re.MULTILINE)
-    assert shown_states[0] == ("DISCONNECTED", "CONNECTING", "start")
-    assert shown_states[-1] == ("STREAMING", "DISCONNECTED", "stop")
-    assert all(before[1] == after[0] for before, after in pairwise(shown_states))
-    assert [trigger for _, _, trigger in shown_states].count("ended") == 1
-    assert [trigger for _, _, trigger in shown_states].count("broke") == 2
-    assert [trigger for _, _, trigger in shown_states].count("refused") == 1
-    retries = re.findall(r"BACKOFF → BACKOFF  retry: .*\[attempt (\d+), in (\d+\.\d\d) s\]", out)
-    assert [attempt for attempt, _ in retries] == ["1", "1", "2", "1"]
-    assert all(0 < float(delay) <= 1 for _, delay in retries)
-
-
-def test_the_demo_shows_the_posts_it_receives_and_counts_them(shown: tuple[int, str, str]) -> None:
-    _, out, _ = shown
-    ids = re.findall(r"^  (\d{15,})  \w{2,3} +\S", out, re.MULTILINE)
-    assert len(ids) > 20
-    assert sorted(set(ids), key=int) == ids
-    counted = re.search(r"(\d+) \S received, each once", out)
-    assert counted is not None
-    assert int(counted[1]) == len(ids)
-
-
 # demo, in process and in short
 
 
@@ -639,3 +586,77 @@ def test_a_demo_in_which_a_planned_fault_does_not_happen_exits_with_1(
     assert result.exit_code == 1
     assert "the planned fault did not happen: silent until the client left" in result.output
     assert "Both sides agree" not in result.output
+
+
+# demo, as a program of its own and at half its length (`make demo` runs it whole).
+
+AT_HALF_LENGTH = """
+import sys
+from xdk_streaming.__main__ import main
+from xdk_streaming.cli import demo
+from xdk_streaming.simulator import UNAVAILABLE, End, Live, Reset, Stall
+
+demo.SECONDS, demo.RATE, demo.HEARTBEAT, demo.STALL_TIMEOUT = 4.5, 30.0, 0.02, 0.3
+first, second, third, fourth = demo.PLAN
+demo.PLAN = {
+    first: (Live(0.3), End()),
+    second: (Live(0.3), Reset()),
+    third: (UNAVAILABLE,),
+    fourth: (Live(0.3), Stall()),
+}
+sys.argv = ["xdk-streaming", "demo"]
+main()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real_demo() -> Iterator[subprocess.Popen[str]]:
+    """Started before the first test of this file, so that its time is the others' time, too."""
+    with started("-c", AT_HALF_LENGTH) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def shown(real_demo: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = real_demo.communicate(timeout=GUARD)
+    return real_demo.returncode, out, err
+
+
+def test_the_demo_ends_well_and_both_sides_agree(shown: tuple[int, str, str]) -> None:
+    code, out, err = shown
+    assert (code, err) == (0, "")
+    assert "Both sides agree: every missing post has its reason." in out
+    assert re.search(r"\d+ reconnects, \d+ heartbeats, [\d,]+ bytes, \d+ half lines reported", out)
+
+
+def test_the_demo_names_every_fault_that_it_planned(shown: tuple[int, str, str]) -> None:
+    _, out, _ = shown
+    assert len(demo_module.PLAN) == 4
+    for number, fault in enumerate(demo_module.PLAN, 1):
+        assert f"connection {number} was {fault}" in out
+
+
+def test_the_demo_shows_every_transition_with_its_reason_attempt_and_delay(
+    shown: tuple[int, str, str],
+) -> None:
+    _, out, _ = shown
+    shown_states = re.findall(r"^\d\d:\d\d:\d\d ([A-Z]+) → ([A-Z]+)  (\w+): \w", out, re.MULTILINE)
+    assert shown_states[0] == ("DISCONNECTED", "CONNECTING", "start")
+    assert shown_states[-1] == ("STREAMING", "DISCONNECTED", "stop")
+    assert all(before[1] == after[0] for before, after in pairwise(shown_states))
+    assert [trigger for _, _, trigger in shown_states].count("ended") == 1
+    assert [trigger for _, _, trigger in shown_states].count("broke") == 2
+    assert [trigger for _, _, trigger in shown_states].count("refused") == 1
+    retries = re.findall(r"BACKOFF → BACKOFF  retry: .*\[attempt (\d+), in (\d+\.\d\d) s\]", out)
+    assert [attempt for attempt, _ in retries] == ["1", "1", "2", "1"]
+    assert all(0 < float(delay) <= 1 for _, delay in retries)
+
+
+def test_the_demo_shows_the_posts_it_receives_and_counts_them(shown: tuple[int, str, str]) -> None:
+    _, out, _ = shown
+    ids = re.findall(r"^  (\d{15,})  \w{2,3} +\S", out, re.MULTILINE)
+    assert len(ids) > 20
+    assert sorted(set(ids), key=int) == ids
+    counted = re.search(r"(\d+) \S received, each once", out)
+    assert counted is not None
+    assert int(counted[1]) == len(ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -593,7 +594,7 @@ def listen(connection: socket.socket, simulator: Simulator, number: int) -> None
         except ConnectionResetError:
             return
         except TimeoutError:
-            if simulator.visits and simulator.visits[number].outcome == "silent":
+            if len(simulator.visits) > number and simulator.visits[number].outcome == "silent":
                 return
 
 
@@ -824,6 +825,55 @@ def test_closing_the_simulator_closes_a_connection_in_the_middle_of_its_tls_hand
             connection.sendall(outgoing.read())
             assert connection.recv(1) == b"\x16"  # the server's part of the handshake; ours never comes
         assert closed_by_the_other_side(connection)
+
+
+class SlowToWrap(ssl.SSLContext):
+    """Holds each connection just accepted until it is told to go on."""
+
+    holding: threading.Event
+    release: threading.Event
+
+    def wrap_socket(self, *arguments: Any, **named: Any) -> ssl.SSLSocket:
+        self.holding.set()
+        assert self.release.wait(GUARD)
+        return super().wrap_socket(*arguments, **named)
+
+
+@pytest.fixture
+def slow_to_wrap(authority: trustme.CA) -> SlowToWrap:
+    context = SlowToWrap(ssl.PROTOCOL_TLS_SERVER)
+    context.holding, context.release = threading.Event(), threading.Event()
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def test_closing_the_simulator_closes_a_connection_accepted_at_that_very_moment(
+    slow_to_wrap: SlowToWrap,
+) -> None:
+    simulator = Simulator(tls=slow_to_wrap).__enter__()
+    closing_it = threading.Thread(target=simulator.__exit__, args=(None, None, None))
+    with connected(simulator):
+        assert slow_to_wrap.holding.wait(GUARD)
+        closing_it.start()
+        closing_it.join(0.15)  # time to close all connections but the one that is held
+        slow_to_wrap.release.set()
+        closing_it.join(2.0)
+        hung = closing_it.is_alive()
+    closing_it.join(GUARD)  # now that the client is gone it ends in any case
+    assert not hung
+
+
+def test_a_client_gone_before_its_connection_is_accepted_troubles_nobody(
+    slow_to_wrap: SlowToWrap, certificates: str
+) -> None:
+    with Simulator(tls=slow_to_wrap, then=SHORT) as simulator:
+        with connected(simulator):
+            assert slow_to_wrap.holding.wait(GUARD)
+            with connected(simulator) as impatient:
+                impatient.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            slow_to_wrap.release.set()
+        with get(simulator, verify=certificates) as response:
+            assert len(list(items(response))) == 1
 
 
 def test_a_hundred_clients_are_closed_with_all_their_threads() -> None:

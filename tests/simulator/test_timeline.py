@@ -69,6 +69,23 @@ def test_who_joins_gets_what_is_published_from_then_on() -> None:
     assert timeline.due_at(10) > START + 5.2
 
 
+def test_a_world_without_a_start_begins_with_the_first_to_join() -> None:
+    timeline = Timeline(2.0)
+    assert timeline.published(START + 1e9) == 0
+    assert timeline.join(START) == 0
+    assert timeline.published(START + 1) == 2
+    assert timeline.join(START + 1) == 2
+    assert timeline.due_at(2) == START + 1.5
+
+
+def test_what_is_taken_before_anybody_joins_does_not_begin_the_world() -> None:
+    timeline = Timeline(2.0)
+    assert timeline.take(2) == range(2)
+    assert timeline.join(START) == 2
+    assert timeline.published(START + 0.9) == 1
+    assert timeline.due_at(2) == START + 1.5
+
+
 def test_items_taken_ahead_of_their_time_are_not_given_to_who_joins_later() -> None:
     timeline = Timeline(2.0, START)
     assert timeline.join(START) == 0

@@ -1065,7 +1065,11 @@ def test_an_http_error_without_an_answer_is_a_server_error(clock: FakeClock) -> 
     assert_translated(refused(MemorySession(clock, [requests.HTTPError("503")]), "url"), SERVER_ERROR)
 
 
-@pytest.mark.parametrize("returned", [None, "text", Mock(status_code="200"), namespace(status=200)], ids=repr)
+@pytest.mark.parametrize(
+    "returned",
+    [None, "text", Mock(status_code="200"), namespace(status=200)],
+    ids=lambda returned: type(returned).__name__,
+)
 def test_a_session_that_returns_no_response_is_fatal(returned: Any) -> None:
     session = Mock(get=Mock(return_value=returned), headers={})
     error = refused(session, "url")
@@ -1075,7 +1079,9 @@ def test_a_session_that_returns_no_response_is_fatal(returned: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "session", [None, object(), namespace(get="no function"), namespace(get=lambda url: None)], ids=repr
+    "session",
+    [None, object(), namespace(get="no function"), namespace(get=lambda url: None)],
+    ids=["None", "object", "no function", "another function"],
 )
 def test_what_is_no_session_at_all_is_fatal(session: Any) -> None:
     assert_translated(refused(session, "url"), FATAL_ERROR)
@@ -1094,7 +1100,9 @@ def test_a_mock_of_a_response_is_read_through_iter_content_with_the_chunk_size()
     response.iter_content.assert_called_once_with(chunk_size=77)
 
 
-@pytest.mark.parametrize("headers", [None, Mock(), [], "text", {}], ids=repr)
+@pytest.mark.parametrize(
+    "headers", [None, Mock(), [], "text", {}], ids=lambda headers: type(headers).__name__
+)
 def test_headers_that_are_none_are_no_headers(headers: Any) -> None:
     assert Answer(mocked([]), 1).headers == Answer(mocked([], headers), 1).headers == {}
 

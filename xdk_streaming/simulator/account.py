@@ -71,10 +71,17 @@ def _lost(visits: Sequence[Visit], entry: Sent, newest: int) -> str | None:
 
 def _unsent(simulator: Simulator, visits: Iterable[Visit], number: int) -> str | None:
     """Why an item never went out: nobody listened when it was published. After what?"""
-    moment = simulator.timeline.dated(number)
+    timeline = simulator.timeline
+    moment = timeline.dated(number)
     before: Visit | None = None
     for visit in visits:
-        if visit.live_since is not None and visit.live_since <= moment <= (visit.live_until or moment):
+        # Counted as the connection counted, for a moment lost in rounding would make a difference.
+        since, until = visit.live_since, visit.live_until
+        if since is None or until is None:
+            brought = range(0)
+        else:
+            brought = range(timeline.published(since), timeline.published(until))
+        if number in brought:
             return None
         if visit.opened_at <= moment:
             before = visit

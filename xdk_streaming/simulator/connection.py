@@ -8,15 +8,15 @@ import select
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from xdk_streaming.simulator.body import Body
-from xdk_streaming.simulator.log import OPEN, Sent
+from xdk_streaming.simulator.body import Body, Encoding, Framing
+from xdk_streaming.simulator.endpoints import Endpoint
+from xdk_streaming.simulator.log import OPEN, Sent, Visit
 from xdk_streaming.simulator.script import RANDOM_FAULTS, Script
-
-if TYPE_CHECKING:
-    from xdk_streaming.simulator.server import Exchange, Simulator
+from xdk_streaming.simulator.timeline import Timeline
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST."""
@@ -33,18 +33,45 @@ class Over(Exception):
     """The connection was ended by the script: nothing can follow."""
 
 
+class World(Protocol):
+    """What a connection must know of the simulator that it belongs to."""
+
+    timeline: Timeline
+    log: deque[Sent]
+    heartbeat: float
+    random_faults: float
+    seed: int
+    framing: Framing
+    encoding: Encoding | None
+
+    def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> tuple[bytes, str | None]:
+        """An item as a line without its end, and its id."""
+
+
+class Exchange(Protocol):
+    """The request that a connection answers."""
+
+    connection: socket.socket
+    visit: Visit
+    endpoint: Endpoint
+    params: dict[str, str]
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send the head, and what of the body is known."""
+
+
 class SocketWire:
     """The `Wire` of a real connection. Each method is a step's deed; see there."""
 
-    def __init__(self, simulator: Simulator, exchange: Exchange) -> None:
-        self._simulator = simulator
+    def __init__(self, world: World, exchange: Exchange) -> None:
+        self._world = world
         self._exchange = exchange
         self._visit = exchange.visit
         self._socket: socket.socket = exchange.connection
-        self._body = Body(simulator.framing, simulator.encoding)
+        self._body = Body(world.framing, world.encoding)
         self._open = False
         self._quiet_since = time.time()
-        self._chance = random.Random(f"{simulator.seed}:{self._visit.number}")
+        self._chance = random.Random(f"{world.seed}:{self._visit.number}")
 
     def play(self, script: Script) -> None:
         """Play the script, and write down how the connection ended."""
@@ -64,10 +91,10 @@ class SocketWire:
         raise Over
 
     def serve(self, count: int) -> None:
-        self._items(self._simulator.timeline.take(count))
+        self._items(self._world.timeline.take(count))
 
     def live(self, seconds: float | None) -> None:
-        timeline = self._simulator.timeline
+        timeline = self._world.timeline
         now = time.time()
         until = math.inf if seconds is None else now + seconds
         position = timeline.join(now)
@@ -85,9 +112,9 @@ class SocketWire:
             self._visit.live_until = now
             if now == until:
                 return
-            if now >= self._quiet_since + self._simulator.heartbeat:
+            if now >= self._quiet_since + self._world.heartbeat:
                 self.send(b"\r\n")
-            heartbeat = self._quiet_since + self._simulator.heartbeat
+            heartbeat = self._quiet_since + self._world.heartbeat
             self._wait(min(heartbeat, timeline.due_at(position), until) - time.time())
 
     def send(self, data: bytes) -> None:
@@ -95,7 +122,7 @@ class SocketWire:
         self._write(self._body.piece(data))
 
     def half(self) -> None:
-        for number in self._simulator.timeline.take(1):
+        for number in self._world.timeline.take(1):
             line = self._line(number, whole=False)
             self._open_body()
             self._write(self._body.half(line))
@@ -130,12 +157,12 @@ class SocketWire:
     def _line(self, number: int, *, whole: bool) -> bytes:
         """The item as a line; logged before it is sent, so that whoever receives it finds it in the log."""
         exchange = self._exchange
-        line, item_id = self._simulator.item(number, exchange.endpoint, exchange.params)
-        self._simulator.log.append(Sent(self._visit.number, number, item_id, time.time(), whole))
+        line, item_id = self._world.item(number, exchange.endpoint, exchange.params)
+        self._world.log.append(Sent(self._visit.number, number, item_id, time.time(), whole))
         return line + b"\r\n"
 
     def _perhaps_fail(self) -> None:
-        if self._chance.random() < self._simulator.random_faults:
+        if self._chance.random() < self._world.random_faults:
             name = self._chance.choice(list(RANDOM_FAULTS))
             for step in RANDOM_FAULTS[name]:
                 step.play(self)

@@ -30,11 +30,11 @@ import orjson
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.connection import SocketWire
 from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, refuse_parameters
-from xdk_streaming.simulator.items import item_id, make_item
 from xdk_streaming.simulator.log import Sent, Visit
 from xdk_streaming.simulator.recording import Recording
 from xdk_streaming.simulator.script import LIVE, Script
 from xdk_streaming.simulator.timeline import Timeline
+from xdk_streaming.simulator.world.items import item_id, make_item
 
 HEARTBEAT = 20.0
 """Seconds of silence before a heartbeat, as X's (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
@@ -162,7 +162,7 @@ def _recorded_id(line: bytes) -> str | None:
     return item_id(item) if isinstance(item, dict) else None
 
 
-class Exchange(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     """One request and its answer."""
 
     protocol_version = "HTTP/1.1"
@@ -213,35 +213,37 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], simulator: Simulator) -> None:
         self.simulator = simulator
         self._connections: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self._closing = False
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, Exchange)
+        super().__init__(address, Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection, and keep hold of it from that moment."""
         request, address = super().get_request()
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.simulator.tls is not None:
-            with suppress(OSError):  # gone already; its thread will see that
-                request = self.simulator.tls.wrap_socket(
-                    request, server_side=True, do_handshake_on_connect=False
-                )
-        with self._lock:
-            self._connections.add(request)
+        self._hold(request)
         return request, address
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection, on its own thread: a client slow in its TLS handshake delays nobody."""
-        if self.simulator.tls is not None:
-            request.do_handshake()
-        super().finish_request(request, client_address)
+        tls = self.simulator.tls
+        if tls is None:
+            super().finish_request(request, client_address)
+            return
+        request.getpeername()  # raises where the client is gone already, and wrap_socket would leave it open
+        with tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as wrapped:
+            self._hold(wrapped)
+            try:
+                wrapped.do_handshake()
+                super().finish_request(wrapped, client_address)
+            finally:
+                self._connections.discard(wrapped)
 
     def shutdown_request(self, request: Any) -> None:
         """Close without the FIN of socketserver's own: a script may have asked for RST."""
         self.close_request(request)
-        with self._lock:
-            self._connections.discard(request)
+        self._connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes is no error of ours; anything else is shown."""
@@ -249,8 +251,18 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def hang_up(self) -> None:
-        """Shut all connections down."""
-        with self._lock:
-            for connection in self._connections:
-                with suppress(OSError):
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        """Shut all connections down, those included that are only just being taken on."""
+        self._closing = True
+        for connection in list(self._connections):
+            _shut_down(connection)
+
+    def _hold(self, connection: socket.socket) -> None:
+        self._connections.add(connection)
+        if self._closing:
+            _shut_down(connection)
+
+
+def _shut_down(connection: socket.socket) -> None:
+    """By socket's own method: that of an SSLSocket is not meant for other threads."""
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from xdk_streaming.simulator.attachments import media_key
-from xdk_streaming.simulator.expansions import (
+from xdk_streaming.simulator.world.attachments import media_key
+from xdk_streaming.simulator.world.expansions import (
     Expansion,
     included,
     its_medium,
@@ -21,13 +21,13 @@ from xdk_streaming.simulator.expansions import (
     its_parents_author,
     plan,
 )
-from xdk_streaming.simulator.fields import Fields, Maker, chosen, filled, listed
-from xdk_streaming.simulator.phrases import LANGUAGES
-from xdk_streaming.simulator.posts import FIELDS as POST_FIELDS
-from xdk_streaming.simulator.posts import Post
-from xdk_streaming.simulator.snowflakes import exact_moment, moment
-from xdk_streaming.simulator.users import FIELDS as USER_FIELDS
-from xdk_streaming.simulator.users import User
+from xdk_streaming.simulator.world.fields import Fields, Maker, chosen, filled, listed
+from xdk_streaming.simulator.world.phrases import LANGUAGES
+from xdk_streaming.simulator.world.posts import FIELDS as POST_FIELDS
+from xdk_streaming.simulator.world.posts import Post
+from xdk_streaming.simulator.world.snowflakes import exact_moment, moment
+from xdk_streaming.simulator.world.users import FIELDS as USER_FIELDS
+from xdk_streaming.simulator.world.users import User
 
 Event = Callable[[Post], dict[str, Any]]
 """Made from the post that would stand at this place in a stream of posts: mostly it happens to its parent."""
