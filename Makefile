@@ -3,12 +3,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 RUN := $(VENV)/bin
+PYTEST := $(RUN)/pytest --numprocesses 2 --dist loadfile
 CORE := xdk_streaming/*.py,xdk_streaming/machine/*.py,xdk_streaming/wire/*.py
 NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check xdk-suite diagrams bench build clean
+.PHONY: help demo test coverage check xdk-suite diagrams bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +17,11 @@ help:  ## show this
 demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaking the connection
 	$(RUN)/xdk-streaming demo
 
-test: $(VENV)/test  ## run all tests; the core must be covered branch by branch
-	$(RUN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report= $(ARGS)
+test: $(VENV)/test  ## run all tests
+	$(PYTEST) $(ARGS)
+
+coverage: $(VENV)/test  ## run all tests, and want every branch of the core taken
+	$(PYTEST) --cov --cov-report=
 	$(RUN)/coverage report --include='$(CORE)' --omit='$(NOT_CORE)' --fail-under=100
 
 check: $(VENV)/check  ## lint, format and type-check

@@ -22,8 +22,6 @@ import pytest
 import xdk_streaming
 from xdk_streaming.simulator import Serve, Simulator, Stall
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 ROOT = Path(__file__).resolve().parents[1]
 NAME = f"xdk_streaming-{xdk_streaming.__version__}"
 RUNTIME = {"requests", "urllib3", "transitions", "pydantic", "orjson"}

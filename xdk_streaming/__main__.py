@@ -13,6 +13,8 @@ def main() -> None:
         if missing.name not in EXTRA:
             raise
         sys.exit(f"The command line needs {missing.name}; install it with: pip install 'xdk-streaming[cli]'")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # posts hold what some terminals cannot show
     app(prog_name="xdk-streaming")
 
 

@@ -29,8 +29,6 @@ from xdk_streaming.machine import diagram
 from xdk_streaming.simulator import End, Live, Reset, Simulator, Stall
 from xdk_streaming.simulator.script import RANDOM_FAULTS
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 SAMPLE = "/2/tweets/sample/stream"
 GUARD = 30.0
 """Seconds after which a program that should have ended counts as hanging."""

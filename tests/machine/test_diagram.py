@@ -278,7 +278,7 @@ def test_the_formats_go_by_these_names() -> None:
 
 def test_the_svg_shows_every_state_and_arrow_of_the_dot() -> None:
     if shutil.which("dot") is None:
-        with pytest.raises(diagram.GraphvizMissing, match="package graphviz"):
+        with pytest.raises(diagram.GraphvizError, match="package graphviz"):
             diagram.svg()
         return
     picture = ElementTree.fromstring(diagram.svg().encode())
@@ -336,7 +336,7 @@ def test_without_graphviz_the_error_names_the_package_and_the_way_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(diagram.GraphvizMissing) as missing:
+    with pytest.raises(diagram.GraphvizError) as missing:
         diagram.svg()
     assert "install the package graphviz" in str(missing.value)
     assert "--format mermaid" in str(missing.value)
@@ -349,3 +349,12 @@ def test_the_committed_svg_is_one() -> None:
     assert root.tag == f"{SVG}svg"
     titles = [title.text for title in root.iter(f"{SVG}title")]
     assert {state.name for state in ConnectionState} <= set(titles)
+
+
+def test_a_dot_that_fails_is_told_with_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "dot"
+    broken.write_text("#!/bin/sh\necho no memory left >&2\nexit 3\n", encoding="utf-8")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(diagram.GraphvizError, match="failed with 3: no memory left"):
+        diagram.svg()

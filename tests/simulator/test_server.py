@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import ssl
 import struct
@@ -940,3 +941,17 @@ def test_visits_tell_who_came_when_and_with_what() -> None:
     moments = [before, visit.opened_at, visit.live_since, visit.live_until, visit.ended_at, time.time()]
     assert None not in moments
     assert moments == sorted(moment for moment in moments if moment is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("rate", value) for value in (-1.0, math.inf, math.nan)],
+        *[("heartbeat", value) for value in (0.0, -1.0, math.nan)],
+        *[("random_faults", value) for value in (-0.1, 1.1, math.nan)],
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, value: float) -> None:
+    settings: Any = {name: value}
+    with pytest.raises(ValueError, match=rf"{name} is {value}, must be "):
+        Simulator(**settings)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from xdk_streaming.machine.diagram import FORMATS, GraphvizMissing
+from xdk_streaming.machine.diagram import FORMATS, GraphvizError
 from xdk_streaming.state import ConnectionState
 
 Format = Enum("Format", {name: name for name in FORMATS}, type=str)  # type: ignore[misc]  # made from the table
@@ -30,7 +30,7 @@ def diagram(
     """Write the connection's state machine as a diagram or a table."""
     try:
         text = FORMATS[format.value](highlight and ConnectionState[highlight.value])
-    except GraphvizMissing as missing:
+    except GraphvizError as missing:
         typer.echo(str(missing), err=True)
         raise typer.Exit(1) from missing
     if output is None:

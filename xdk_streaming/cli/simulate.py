@@ -69,9 +69,9 @@ def simulate(
         typer.echo(f"The simulator could not start: {refusal}", err=True)
         raise typer.Exit(1) from refusal
     with simulator:
-        typer.echo(f"Simulating X on {simulator.url}; stop it with Ctrl-C. To see it stream:")
-        typer.echo(f'curl -N -H "Authorization: Bearer any" {simulator.url}/2/tweets/sample/stream')
         try:
+            typer.echo(f"Simulating X on {simulator.url}; stop it with Ctrl-C. To see it stream:")
+            typer.echo(f'curl -N -H "Authorization: Bearer any" {simulator.url}/2/tweets/sample/stream')
             _report(simulator)
         except KeyboardInterrupt:
             typer.echo(f"Stopped after {len(simulator.visits)} connections.", err=True)

@@ -23,8 +23,8 @@ FAINT = "#5c6370"
 Highlight = ConnectionState | None
 
 
-class GraphvizMissing(RuntimeError):
-    """SVG is drawn by Graphviz's `dot`, and there is none."""
+class GraphvizError(RuntimeError):
+    """SVG is drawn by Graphviz's `dot`, and there is none, or it failed."""
 
 
 def label(row: Row) -> str:
@@ -72,16 +72,18 @@ def dot(highlight: Highlight = None) -> str:
 def svg(highlight: Highlight = None) -> str:
     """The DOT drawn by Graphviz, with the hash of the DOT in a comment.
 
-    Raises `GraphvizMissing` where `dot` is not installed.
+    Raises `GraphvizError` where `dot` is not installed, or does not draw it.
     """
     program = shutil.which("dot")
     if program is None:
-        raise GraphvizMissing(
+        raise GraphvizError(
             "SVG is drawn by Graphviz's dot, which was not found; install the package graphviz "
             "(apt-get install graphviz, brew install graphviz), or take --format mermaid"
         )
     source = dot(highlight)
-    drawn = subprocess.run([program, "-Tsvg"], input=source, capture_output=True, check=True, text=True)
+    drawn = subprocess.run([program, "-Tsvg"], input=source, capture_output=True, check=False, text=True)
+    if drawn.returncode:
+        raise GraphvizError(f"Graphviz's {program} failed with {drawn.returncode}: {drawn.stderr.strip()}")
     head, tag, picture = drawn.stdout.partition("<svg")
     return f"{head}<!-- {fingerprint(source)} -->\n{tag}{picture}"
 

@@ -58,7 +58,8 @@ class Simulator:
     `tls` is a server's SSLContext.
 
     `visits` and `log` tell what was done: a `Visit` a request, a `Sent` an item (the last
-    100,000 of each). Runs in threads of its own from `__enter__` to `__exit__`.
+    100,000 of each). Runs in threads of its own from `__enter__` to `__exit__`. A bad value
+    raises `ValueError`, a port in use `OSError`.
     """
 
     def __init__(
@@ -78,6 +79,9 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        _want(0 <= rate < math.inf, "rate", rate, "a finite number from 0")
+        _want(0 < heartbeat < math.inf, "heartbeat", heartbeat, "a finite number above 0")
+        _want(0 <= random_faults <= 1, "random_faults", random_faults, "a chance from 0 to 1")
         self.heartbeat = heartbeat
         self.random_faults = random_faults
         self.seed = seed
@@ -99,7 +103,7 @@ class Simulator:
             raise
         self.timeline = Timeline(rate, length=math.inf if self._recording is None else len(self._recording))
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="simulator", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, name="simulator", daemon=True
         )
 
     @property
@@ -152,6 +156,11 @@ class Simulator:
             return line, _recorded_id(line)
         item = make_item(endpoint, number, self.timeline.dated(number), self.seed, params)
         return orjson.dumps(item), item_id(item)
+
+
+def _want(true: bool, name: str, value: float, allowed: str) -> None:
+    if not true:
+        raise ValueError(f"{name} is {value}, must be {allowed}")
 
 
 def _recorded_id(line: bytes) -> str | None:
