@@ -13,6 +13,7 @@ import multiprocessing
 import socketserver
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -26,7 +27,11 @@ from xdk_streaming.simulator.world.items import make_item
 BLOCK = 2_000
 ROUNDS = 12
 POSTS = 500
-FIELDS = {"tweet.fields": "author_id,created_at,lang,public_metrics,entities", "expansions": "author_id"}
+FIELDS = {
+    "tweet.fields": "author_id,created_at,lang,public_metrics,entities,conversation_id,context_annotations",
+    "expansions": "author_id,referenced_tweets.id",
+    "user.fields": "created_at,description,public_metrics,profile_image_url,verified",
+}
 
 
 def posts() -> bytes:
@@ -50,8 +55,9 @@ def serve(ready: Connection) -> None:
             self.wfile.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
             )
-            while True:
-                self.wfile.write(body)
+            with suppress(OSError):  # the reader has had enough
+                while True:
+                    self.wfile.write(body)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Firehose) as server:
         server.daemon_threads = True

@@ -48,14 +48,14 @@ class LineSplitter:
                 f"given up. Raise max_item_bytes (now {self._max_bytes:,}) if lines may be that long",
                 StreamErrorType.STREAM_INTERRUPTED,
             )
-        first, *rest = data.split(b"\n")
-        self._hold(first)
-        if not rest:
-            return []
-        lines: list[bytes | Oversized] = [self._release()]
-        last = rest.pop()
-        lines += rest if len(data) <= self._max_bytes else map(self._checked, rest)
-        self._hold(last)
+        *whole, rest = data.split(b"\n")
+        fits = len(data) <= self._max_bytes
+        lines: list[bytes | Oversized] = [*whole] if fits else [self._checked(line) for line in whole]
+        if whole and self._length:
+            self._hold(whole[0])
+            lines[0] = self._release()
+        if rest:
+            self._hold(rest)
         return lines
 
     def tail(self) -> bytes | Oversized:
@@ -64,7 +64,7 @@ class LineSplitter:
 
     def _hold(self, piece: bytes) -> None:
         room = max(self._max_bytes, KEPT_OF_OVERSIZED) - self._length
-        if piece and room > 0:
+        if room > 0:
             self._pieces.append(piece[:room])
         self._length += len(piece)
 
