@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
+from callers import RECORDED, wait_for
 from fakes import FakeClock
 from hypothesis import settings
 from peers import Trust, certified
@@ -30,3 +34,33 @@ def session() -> Iterator[requests.Session]:
 @pytest.fixture(scope="session")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     return certified(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[int, str]]]:
+    """The level and text of the package's own log lines."""
+    caplog.set_level(logging.DEBUG)
+    return lambda: [
+        (record.levelno, record.getMessage()) for record in caplog.records if record.name == "xdk_streaming"
+    ]
+
+
+@pytest.fixture
+def nothing_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    wait_for(lambda: set(threading.enumerate()) <= before)  # a simulator that is shared may take a moment
+
+
+@pytest.fixture
+def no_thread_complains(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """The server's threads write what surprises them to stderr."""
+    yield
+    assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    path = tmp_path / "recorded.ndjson"
+    path.write_bytes(b"\n\r\n".join(RECORDED))
+    return path

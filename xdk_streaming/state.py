@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from xdk_streaming.errors import StreamError
@@ -49,21 +49,20 @@ class StreamState:
     """Items handed to the consumer."""
     last_error: StreamError | None = None
 
-    _: KW_ONLY
-    connected_at: float | None = None
+    connected_at: float | None = field(default=None, kw_only=True)
     """When the present connection opened; None while there is none."""
-    last_activity_at: float | None = None
+    last_activity_at: float | None = field(default=None, kw_only=True)
     """When the last bytes came, heartbeats included."""
-    bytes_received: int = 0
+    bytes_received: int = field(default=0, kw_only=True)
     """Bytes of the body, decompressed."""
-    heartbeats: int = 0
-    reconnects: int = 0
+    heartbeats: int = field(default=0, kw_only=True)
+    reconnects: int = field(default=0, kw_only=True)
     """Connections opened after the first."""
-    invalid_items: int = 0
+    invalid_items: int = field(default=0, kw_only=True)
     """Lines that were no item, or not a valid one: each went to `on_invalid`."""
-    undelivered_items: int = 0
+    undelivered_items: int = field(default=0, kw_only=True)
     """Items read from the socket but not handed over, because the stream was stopped or left."""
-    callback_errors: int = 0
+    callback_errors: int = field(default=0, kw_only=True)
     """Exceptions that callbacks raised: each was logged, none changed the stream."""
 
 

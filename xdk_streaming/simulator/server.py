@@ -240,7 +240,9 @@ class _Server(ThreadingHTTPServer):
         if tls is None:
             super().finish_request(request, client_address)
             return
-        request.getpeername()  # raises where the client is gone already, and wrap_socket would leave it open
+        # Of a client that is gone by now, wrap_socket() would make an SSLSocket that nobody closes.
+        if not request.recv(1, socket.MSG_PEEK):
+            return
         with tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as wrapped:
             self._hold(wrapped)
             try:

@@ -1,0 +1,358 @@
+"""How long the machine waits, how often, and what it says when that is enough."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+from stage import (
+    BACKOFF,
+    BROKE,
+    CONNECTING,
+    ENDED,
+    FAILED,
+    OPENED,
+    PROGRESSED,
+    REFUSED,
+    RETRY,
+    SETTLED,
+    START,
+    WAITED,
+    Event,
+    Stage,
+    dismissal,
+    fault,
+    reach,
+    refusals,
+)
+
+from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
+from xdk_streaming.state import Trigger
+
+# Delays.
+
+
+def test_the_delays_climb_from_the_first_by_the_factor_to_the_cap() -> None:
+    stage = Stage(max_retries=-1)
+    stage.fire(START)
+    assert refusals(stage, 9) == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+
+
+def test_the_ladder_is_that_of_the_four_numbers() -> None:
+    stage = Stage(initial_backoff=0.5, backoff_multiplier=3, max_backoff=10)
+    stage.fire(START)
+    assert refusals(stage, 4) == [0.5, 1.5, 4.5, 10]
+
+
+def test_a_cap_below_the_first_delay_caps_it() -> None:
+    stage = Stage(initial_backoff=10, max_backoff=3)
+    stage.fire(START)
+    assert refusals(stage, 3) == [3, 3, 3]
+
+
+def test_a_ladder_of_zeros_never_waits() -> None:
+    stage = Stage(initial_backoff=0)
+    stage.fire(START)
+    assert refusals(stage, 3) == [0, 0, 0]
+
+
+def test_jitter_takes_at_most_half_of_each_delay_the_capped_ones_too() -> None:
+    stage = Stage(jitter=True, chance=lambda: 0.0)
+    stage.fire(START)
+    assert refusals(stage, 8) == [0.5, 1, 2, 4, 8, 16, 32, 32]
+
+
+def test_jitter_never_lengthens_a_delay_and_never_exceeds_the_cap() -> None:
+    stage = Stage(jitter=True, chance=lambda: 0.999)
+    stage.fire(START)
+    delays = refusals(stage, 8)
+    assert delays == pytest.approx([1, 2, 4, 8, 16, 32, 64, 64], rel=0.001)
+    assert all(delay < full for delay, full in zip(delays, [1, 2, 4, 8, 16, 32, 64, 64], strict=True))
+
+
+def test_each_delay_has_a_chance_of_its_own() -> None:
+    chances = iter([0.0, 0.5, 0.0])
+    stage = Stage(jitter=True, chance=lambda: next(chances), backoff_multiplier=1)
+    stage.fire(START)
+    assert refusals(stage, 3) == [0.5, 0.75, 0.5]
+
+
+def test_a_hundred_attempts_do_not_exceed_the_cap_nor_overflow() -> None:
+    stage = Stage(max_retries=-1, backoff_multiplier=1e9)
+    stage.fire(START)
+    assert refusals(stage, 100)[-1] == 64
+
+
+@pytest.mark.parametrize("jitter", [False, True])
+def test_what_the_server_asks_for_lengthens_the_delay_beyond_the_cap_to_the_second(jitter: bool) -> None:
+    stage = Stage(max_backoff=2, jitter=jitter, chance=lambda: 0.0)
+    stage.fire(START, (REFUSED, fault(retry_after=300.5)))
+    assert stage.delay() == 300.5
+
+
+def test_what_the_server_asks_for_does_not_shorten_the_delay() -> None:
+    stage = Stage(initial_backoff=8)
+    stage.fire(START, (REFUSED, fault(retry_after=3.0)))
+    assert stage.delay() == 8
+
+
+def test_what_the_server_asked_for_once_does_not_count_for_the_next_loss() -> None:
+    stage = Stage()
+    stage.fire(START, (REFUSED, fault(retry_after=300.0)), RETRY, WAITED, (REFUSED, fault()))
+    assert stage.delay() < 300
+
+
+def test_what_the_server_asked_for_does_not_count_for_a_clean_end_either() -> None:
+    stage = Stage()
+    stage.fire(START, (REFUSED, fault(retry_after=300.0)), RETRY, WAITED, OPENED, ENDED)
+    assert stage.delay() < 300
+
+
+def warnings(log: list[tuple[int, str]]) -> list[str]:
+    return [line for level, line in log if level == logging.WARNING]
+
+
+@pytest.mark.parametrize("asked", [3601.0, 86_400.0, float("inf")])
+def test_more_than_an_hour_is_not_waited_and_that_is_warned_of(
+    asked: float, log: Callable[[], list[tuple[int, str]]]
+) -> None:
+    stage = Stage()
+    stage.fire(START, (REFUSED, fault(retry_after=asked)))
+    assert stage.delay() == 3600
+    (warning,) = warnings(log())
+    assert f"{asked:.0f} s" in warning
+    assert "3600 s" in warning
+
+
+def test_an_hour_to_the_second_is_waited_without_a_warning(log: Callable[[], list[tuple[int, str]]]) -> None:
+    stage = Stage()
+    stage.fire(START, (REFUSED, fault(retry_after=3600.0)))
+    assert stage.delay() == 3600
+    assert warnings(log()) == []
+
+
+# The first delay, which may be zero.
+
+RESET = fault(StreamErrorType.STREAM_INTERRUPTED)
+STALL = fault(StreamErrorType.TIMEOUT)
+OTHER_NOTICE = fault(StreamErrorType.STREAM_INTERRUPTED, kind="client-disconnected")
+
+
+@pytest.mark.parametrize("loss", [ENDED, (BROKE, dismissal())], ids=["clean end", "operational disconnect"])
+def test_x_takes_a_settled_connection_back_at_once_after_it_ended_it_itself(loss: Event) -> None:
+    stage = Stage(jitter=True, initial_backoff=5)
+    stage.fire(START, OPENED, SETTLED, loss)
+    assert stage.delay() == 0
+    assert stage.state.current_backoff == 0
+    assert stage.state.retry_count == 1
+
+
+@pytest.mark.parametrize("loss", [RESET, STALL, OTHER_NOTICE], ids=["reset", "stall", "other notice"])
+def test_after_any_other_loss_of_a_settled_connection_the_ladder_begins_at_its_first_step(
+    loss: StreamError,
+) -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, SETTLED, (BROKE, loss))
+    assert stage.delay() == 1
+
+
+@pytest.mark.parametrize("before", [(), (PROGRESSED,)], ids=["silent", "progressed"])
+@pytest.mark.parametrize(
+    "loss",
+    [ENDED, (BROKE, dismissal()), (BROKE, RESET)],
+    ids=["clean end", "operational disconnect", "reset"],
+)
+def test_a_connection_that_had_not_settled_is_never_taken_back_at_once(
+    loss: Event, before: tuple[Trigger, ...]
+) -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, *before, loss)
+    assert stage.delay() == 1
+
+
+def test_a_refusal_is_never_tried_again_at_once_even_where_it_speaks_of_an_operational_disconnect() -> None:
+    stage = Stage()
+    stage.fire(START, (REFUSED, dismissal()))
+    assert stage.delay() == 1
+
+
+def test_such_a_refusal_is_not_tried_again_at_once_after_a_settled_connection_either() -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, SETTLED, (BROKE, RESET), RETRY, WAITED, (REFUSED, dismissal()))
+    assert stage.delay() == 2
+
+
+def test_the_zero_delay_is_announced_once_even_where_no_attempt_follows() -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, SETTLED, ENDED)
+    assert [stage.delay(), stage.delay()] == [0, 1]
+
+
+def test_the_zero_delay_comes_once_and_uses_no_step_where_the_return_is_refused() -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, SETTLED, ENDED)
+    assert stage.delay() == 0
+    stage.fire(WAITED)
+    assert refusals(stage, 3) == [1, 2, 4]
+
+
+def test_the_zero_delay_comes_once_and_uses_no_step_where_the_next_connection_ends_as_well() -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, SETTLED, ENDED)
+    delays = [stage.delay()]
+    for _ in range(3):
+        stage.fire(WAITED, OPENED, PROGRESSED, ENDED)
+        delays.append(stage.delay())
+    assert delays == [0, 1, 2, 4]
+
+
+def test_each_settled_connection_has_a_zero_delay_of_its_own() -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, SETTLED, ENDED)
+    delays = [stage.delay()]
+    stage.fire(WAITED, OPENED, SETTLED, ENDED)
+    delays.append(stage.delay())
+    assert delays == [0, 0]
+
+
+def test_what_the_server_asks_for_lengthens_the_zero_delay_too() -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, SETTLED, (BROKE, dismissal(retry_after=7.0)))
+    assert stage.delay() == 7
+
+
+def test_the_ladder_goes_on_after_mere_progress_and_starts_anew_only_after_settling() -> None:
+    stage = Stage()
+    stage.fire(START, OPENED, PROGRESSED, (BROKE, RESET))
+    delays = [stage.delay()]
+    for _ in range(3):
+        stage.fire(WAITED, OPENED, PROGRESSED, (BROKE, RESET))
+        delays.append(stage.delay())
+    stage.fire(WAITED, OPENED, SETTLED, (BROKE, RESET))
+    delays.append(stage.delay())
+    assert delays == [1, 2, 4, 8, 1]
+
+
+# The budget.
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10])
+def test_so_many_attempts_are_made_and_no_more(limit: int) -> None:
+    stage = Stage(max_retries=limit)
+    stage.fire(START)
+    refusals(stage, limit)
+    assert stage.state.retry_count == limit
+    stage.fire((REFUSED, fault()), RETRY)
+    assert stage.machine.connection is FAILED
+    assert [attempt for attempt, _ in stage.heard("on_reconnect")] == list(range(1, limit + 1))
+
+
+@pytest.mark.parametrize("loss", [(), ((OPENED, ENDED))], ids=["refused", "ended"])
+def test_with_no_retries_the_first_loss_fails(loss: tuple[Trigger, ...]) -> None:
+    stage = Stage(max_retries=0)
+    stage.fire(START, *(loss or [(REFUSED, fault())]), RETRY)
+    assert stage.machine.connection is FAILED
+    assert stage.heard("on_reconnect") == []
+
+
+@pytest.mark.parametrize("limit", [-1, -5, float("inf")])
+def test_a_negative_or_infinite_limit_is_none(limit: float) -> None:
+    stage = Stage(max_retries=limit)
+    stage.fire(START)
+    refusals(stage, 200)
+    assert stage.machine.connection is CONNECTING
+    assert stage.state.retry_count == 200
+
+
+@pytest.mark.parametrize("event", [PROGRESSED, SETTLED], ids=str)
+def test_progress_and_settling_give_the_whole_budget_back(event: Trigger) -> None:
+    stage = Stage(max_retries=2)
+    stage.fire(START)
+    refusals(stage, 2)
+    stage.fire(OPENED)
+    assert stage.state.retry_count == 2
+    stage.fire(event)
+    assert stage.state.retry_count == 0
+    stage.fire((BROKE, fault()))
+    stage.delay()
+    assert stage.heard("on_reconnect")[-1][0] == 1
+    assert stage.machine.connection is BACKOFF
+
+
+def test_connecting_alone_gives_nothing_of_the_budget_back() -> None:
+    stage = Stage(max_retries=2)
+    stage.fire(START, *(OPENED, ENDED, RETRY, WAITED) * 2, OPENED, ENDED, RETRY)
+    assert stage.machine.connection is FAILED
+
+
+def test_a_limit_that_is_lowered_meanwhile_counts_at_once() -> None:
+    stage = reach("waiting")
+    stage.config.max_retries = 1
+    stage.fire(WAITED, (REFUSED, fault()), RETRY)
+    assert stage.machine.connection is FAILED
+
+
+# What exhaustion says.
+
+
+def exhausted(*losses: Event, max_retries: int) -> RetriesExhausted:
+    """The failure after these losses, the last of which is one too many."""
+    stage = Stage(max_retries=max_retries)
+    stage.fire(START)
+    for loss in losses:
+        if loss is ENDED or (isinstance(loss, tuple) and loss[0] is BROKE):
+            stage.fire(OPENED)
+        stage.fire(loss, RETRY)
+        if stage.machine.connection is BACKOFF:
+            stage.fire(WAITED)
+    assert stage.machine.connection is FAILED
+    failure = stage.machine.failure
+    assert isinstance(failure, RetriesExhausted)
+    return failure
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3])
+@pytest.mark.parametrize("loss", [(REFUSED, RESET), (BROKE, RESET), ENDED], ids=["refused", "broke", "ended"])
+def test_exhaustion_begins_with_the_words_users_match_on(loss: Event, limit: int) -> None:
+    failure = exhausted(*[loss] * (limit + 1), max_retries=limit)
+    assert str(failure).startswith(f"Max retries exceeded after {limit} attempts")
+    assert failure.error_type is StreamErrorType.FATAL_ERROR
+    assert failure.is_retryable is False
+
+
+def test_exhaustion_carries_what_is_known_of_the_last_loss_and_is_chained_to_it() -> None:
+    cause = OSError("gone")
+    problem = Problem("about-capacity", "Over capacity", "Later.")
+    last = StreamError(
+        "X is over capacity.",
+        StreamErrorType.SERVER_ERROR,
+        cause,
+        503,
+        "a body",
+        problem=problem,
+        retry_after=5,
+    )
+    failure = exhausted((REFUSED, fault()), (REFUSED, last), max_retries=1)
+
+    assert failure.original_exception is cause
+    assert failure.status_code == 503
+    assert failure.response_body == "a body"
+    assert failure.problem is problem
+    assert failure.retry_after == 5
+    assert failure.__cause__ is last
+    assert "X is over capacity." in str(failure)
+
+
+def test_exhaustion_after_a_clean_end_knows_of_no_error_and_says_so() -> None:
+    earlier = StreamError("It broke.", StreamErrorType.SERVER_ERROR, OSError("gone"), 503, "a body")
+    failure = exhausted((REFUSED, earlier), ENDED, max_retries=1)
+
+    assert failure.original_exception is None
+    assert failure.status_code is None
+    assert failure.response_body is None
+    assert failure.problem is None
+    assert failure.retry_after is None
+    assert failure.__cause__ is None
+    assert "in good order" in str(failure)
+    assert "It broke." not in str(failure)

@@ -1,0 +1,306 @@
+"""TLS, many clients, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import math
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import trustme
+from callers import (
+    GUARD,
+    SAMPLE,
+    SHORT,
+    Until,
+    asking,
+    connected,
+    get,
+    items,
+    lines,
+    outcomes,
+    post_ids,
+    read_to_the_end,
+    read_until,
+    request,
+    wait_for,
+)
+
+from xdk_streaming.simulator import (
+    End,
+    Live,
+    Script,
+    Send,
+    Serve,
+    Simulator,
+    Stall,
+)
+from xdk_streaming.simulator.body import Framing
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def certificates(authority: trustme.CA, tmp_path: Path) -> str:
+    """A file of the certificates that the client is to trust."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+def test_under_tls_a_stream_is_the_same(tls: ssl.SSLContext, certificates: str, framing: Framing) -> None:
+    is_read = threading.Event()
+    script: Script = (Serve(1), Until(is_read), Serve(1), End())
+    with Simulator(script=[script], tls=tls, framing=framing) as simulator:
+        assert simulator.url.startswith("https://127.0.0.1:")
+        with get(simulator, verify=certificates) as response:
+            received = post_ids(response)
+            one = next(received)
+            is_read.set()
+            (two,) = received
+    assert [one, two] == [entry.id for entry in simulator.log]
+    assert outcomes(simulator) == ["ended cleanly"]
+
+
+def test_under_tls_a_client_that_leaves_is_noticed(tls: ssl.SSLContext, certificates: str) -> None:
+    with (
+        Simulator(tls=tls, rate=0, heartbeat=0.01) as simulator,
+        get(simulator, verify=certificates) as response,
+    ):
+        assert next(lines(response)) == b"\r"
+        response.close()
+        wait_for(lambda: outcomes(simulator) == ["left by the client"])
+
+
+def test_a_client_without_tls_gets_nothing_and_troubles_nobody(
+    tls: ssl.SSLContext, certificates: str
+) -> None:
+    with Simulator(tls=tls, then=SHORT) as simulator:
+        with asking(simulator) as connection, pytest.raises((AssertionError, ConnectionResetError)):
+            read_until(connection, b"200 OK")
+        with get(simulator, verify=certificates) as response:
+            assert len(list(items(response))) == 1
+
+
+def test_a_client_slow_in_its_handshake_delays_nobody(tls: ssl.SSLContext, certificates: str) -> None:
+    with (
+        Simulator(tls=tls, then=SHORT) as simulator,
+        connected(simulator),
+        get(simulator, verify=certificates) as response,
+    ):
+        assert len(list(items(response))) == 1
+
+
+# Coming and going.
+
+
+def closed_by_the_other_side(connection: socket.socket) -> bool:
+    """Whether the stream ends, whatever of it is still to be read; raises TimeoutError where it does not."""
+    try:
+        read_to_the_end(connection)
+    except ConnectionResetError:
+        return True
+    return True
+
+
+STUCK: Mapping[str, tuple[Script, bytes]] = {
+    "idle": ((Live(),), request()),
+    "stalled": ((Stall(),), request()),
+    "not reading": ((Send(b"x" * 2**24),), request()),
+    "silent before its request": ((), b""),
+    "in the middle of its request": ((), request()[:20]),
+}
+
+
+@pytest.mark.parametrize("kind", STUCK)
+def test_closing_the_simulator_closes_a_connection_that_is(kind: str) -> None:
+    script, sent = STUCK[kind]
+    with ExitStack() as clients:
+        with Simulator(script=[script], rate=0) as simulator:
+            connection = clients.enter_context(connected(simulator))
+            connection.sendall(sent)
+            if script:
+                assert connection.recv(1) == b"H"
+            else:
+                wait_for(lambda: len(handlers()) == 1)
+        assert not handlers()
+        assert closed_by_the_other_side(connection)
+
+
+def handlers() -> Sequence[threading.Thread]:
+    return [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+
+
+def test_closing_the_simulator_closes_a_connection_in_the_middle_of_its_tls_handshake(
+    tls: ssl.SSLContext,
+) -> None:
+    client = ssl.create_default_context()
+    outgoing = ssl.MemoryBIO()
+    hello = client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    with ExitStack() as clients:
+        with Simulator(tls=tls) as simulator:
+            connection = clients.enter_context(connected(simulator))
+            connection.sendall(outgoing.read())
+            assert connection.recv(1) == b"\x16"  # the server's part of the handshake; ours never comes
+        assert closed_by_the_other_side(connection)
+
+
+HELLO = b"\x16"
+"""The first byte of a TLS handshake."""
+
+
+class SlowToWrap(ssl.SSLContext):
+    """Holds each connection just accepted until it is told to go on."""
+
+    holding: threading.Event
+    release: threading.Event
+
+    def wrap_socket(self, *arguments: Any, **named: Any) -> ssl.SSLSocket:
+        self.holding.set()
+        assert self.release.wait(GUARD)
+        return super().wrap_socket(*arguments, **named)
+
+
+@pytest.fixture
+def slow_to_wrap(authority: trustme.CA) -> SlowToWrap:
+    context = SlowToWrap(ssl.PROTOCOL_TLS_SERVER)
+    context.holding, context.release = threading.Event(), threading.Event()
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def test_closing_the_simulator_closes_a_connection_accepted_at_that_very_moment(
+    slow_to_wrap: SlowToWrap,
+) -> None:
+    simulator = Simulator(tls=slow_to_wrap).__enter__()
+    closing_it = threading.Thread(target=simulator.__exit__, args=(None, None, None))
+    with connected(simulator) as client:
+        client.sendall(HELLO)
+        assert slow_to_wrap.holding.wait(GUARD)
+        closing_it.start()
+        closing_it.join(0.15)  # time to close all connections but the one that is held
+        slow_to_wrap.release.set()
+        closing_it.join(2.0)
+        hung = closing_it.is_alive()
+    closing_it.join(GUARD)  # now that the client is gone it ends in any case
+    assert not hung
+
+
+def test_a_client_gone_before_its_connection_is_accepted_troubles_nobody(
+    slow_to_wrap: SlowToWrap, certificates: str
+) -> None:
+    with Simulator(tls=slow_to_wrap, then=SHORT) as simulator:
+        with connected(simulator) as client:
+            client.sendall(HELLO)
+            assert slow_to_wrap.holding.wait(GUARD)
+            with connected(simulator) as impatient:
+                impatient.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            slow_to_wrap.release.set()
+        with get(simulator, verify=certificates) as response:
+            assert len(list(items(response))) == 1
+
+
+def test_a_hundred_clients_are_closed_with_all_their_threads() -> None:
+    with ExitStack() as clients:
+        with Simulator(rate=0) as simulator:
+            connections = [clients.enter_context(asking(simulator)) for _ in range(100)]
+            assert {connection.recv(1) for connection in connections} == {b"H"}
+            assert len(simulator.visits) == 100
+        assert not handlers()
+        assert all(map(closed_by_the_other_side, connections))
+    assert set(outcomes(simulator)) == {"left by the client"}
+
+
+def test_a_simulator_listens_on_loopback_unless_told_otherwise() -> None:
+    with Simulator() as simulator:
+        assert simulator.url.startswith("http://127.0.0.1:")
+    with pytest.raises(requests.ConnectionError), get(simulator):
+        pass
+
+
+def test_two_simulators_have_ports_of_their_own() -> None:
+    with Simulator() as one, Simulator() as other:
+        assert one.url != other.url
+
+
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:  # a machine without IPv6 says so
+        with pytest.raises(OSError, match="address"):
+            Simulator(host="::1")
+        return
+    with Simulator(script=[SHORT], host="::1") as simulator:
+        assert simulator.url.startswith("http://[::1]:")
+        with get(simulator) as response:
+            assert len(list(items(response))) == 1
+
+
+def test_a_port_in_use_is_an_oserror_and_nothing_stays_open(recorded: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(OSError, match="in use"):
+            Simulator(port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            Simulator(port=taken.getsockname()[1], replay=recorded)
+
+
+def test_a_port_is_free_again_when_the_simulator_is_closed() -> None:
+    with Simulator() as first:
+        port = int(first.url.rpartition(":")[2])
+        with asking(first) as connection:
+            connection.recv(1)
+    with Simulator(port=port, script=[SHORT]) as second, get(second) as response:
+        assert second.url == first.url
+        assert len(list(items(response))) == 1
+
+
+def test_visits_tell_who_came_when_and_with_what() -> None:
+    before = time.time()
+    script: Script = (Live(0.01), End())
+    with Simulator(script=[script], rate=0) as simulator, get(simulator, tweet_fields="lang") as response:
+        assert list(lines(response)) == []
+    (visit,) = simulator.visits
+    assert (visit.number, visit.path, visit.params) == (0, SAMPLE, {"tweet.fields": "lang"})
+    moments = [before, visit.opened_at, visit.live_since, visit.live_until, visit.ended_at, time.time()]
+    assert None not in moments
+    assert moments == sorted(moment for moment in moments if moment is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("rate", value) for value in (-1.0, math.inf, math.nan)],
+        *[("heartbeat", value) for value in (0.0, -1.0, math.nan)],
+        *[("random_faults", value) for value in (-0.1, 1.1, math.nan)],
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, value: float) -> None:
+    settings: Any = {name: value}
+    with pytest.raises(ValueError, match=rf"{name} is {value}, must be "):
+        Simulator(**settings)

@@ -1,0 +1,255 @@
+"""A machine on a stage: every situation it can be in, and all that it says there, typed by hand."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import random
+from collections.abc import Callable
+from itertools import product
+from typing import Any, NamedTuple
+
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.errors import Problem, StreamError, StreamErrorType
+from xdk_streaming.machine.machine import ConnectionMachine
+from xdk_streaming.state import ConnectionState, StreamState, Trigger
+
+AT = 1_700_000_000.0
+
+CALLBACKS = ("on_connect", "on_disconnect", "on_reconnect", "on_error", "on_state_change")
+ACTIONS = ("begin", "mark_open", "clear_budget", "settle", "note_loss", "plan_retry", "give_up", "release")
+
+DISCONNECTED = ConnectionState.DISCONNECTED
+CONNECTING = ConnectionState.CONNECTING
+STREAMING = ConnectionState.STREAMING
+BACKOFF = ConnectionState.BACKOFF
+FAILED = ConnectionState.FAILED
+
+START, OPENED, REFUSED, ENDED, BROKE = (
+    Trigger.START,
+    Trigger.OPENED,
+    Trigger.REFUSED,
+    Trigger.ENDED,
+    Trigger.BROKE,
+)
+PROGRESSED, SETTLED, RETRY, WAITED, STOP = (
+    Trigger.PROGRESSED,
+    Trigger.SETTLED,
+    Trigger.RETRY,
+    Trigger.WAITED,
+    Trigger.STOP,
+)
+
+Event = Trigger | tuple[Trigger, StreamError]
+
+
+def fault(
+    error_type: StreamErrorType = StreamErrorType.CONNECTION_ERROR,
+    cause: Exception | None = None,
+    *,
+    retry_after: float | None = None,
+    kind: str | None = None,
+) -> StreamError:
+    problem = None if kind is None else Problem(kind, "A problem", "Of some kind.")
+    return StreamError("It went wrong.", error_type, cause, problem=problem, retry_after=retry_after)
+
+
+def fatal(cause: Exception | None = None) -> StreamError:
+    return fault(StreamErrorType.AUTHENTICATION_ERROR, cause)
+
+
+def dismissal(retry_after: float | None = None) -> StreamError:
+    """X ends a connection by itself and says so."""
+    return fault(StreamErrorType.STREAM_INTERRUPTED, kind="operational-disconnect", retry_after=retry_after)
+
+
+class Stage:
+    """A machine, and everything it says: callback, arguments, and the state it stood in meanwhile."""
+
+    def __init__(self, *, chance: Callable[[], float] = random.random, **settings: Any) -> None:
+        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.seen: list[ConnectionState] = []
+        self.raises: dict[str, BaseException] = {}
+        listeners: dict[str, Any] = {name: self._listener(name) for name in CALLBACKS}
+        self.config = StreamConfig(**{"jitter": False, **listeners, **settings})
+        self.state = StreamState()
+        self.machine = ConnectionMachine(self.config, self.state, chance=chance)
+        self.at = AT
+
+    def _listener(self, name: str) -> Callable[..., None]:
+        def listen(*arguments: Any) -> None:
+            self.told.append((name, arguments))
+            self.seen.append(self.machine.connection)
+            if name in self.raises:
+                raise self.raises[name]
+
+        return listen
+
+    def fire(self, *events: Event) -> None:
+        """One event after the other, a second apart."""
+        for event in events:
+            trigger, error = event if isinstance(event, tuple) else (event, None)
+            self.at += 1.0
+            self.machine.fire(trigger, at=self.at, error=error)
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.told]
+
+    def heard(self, name: str) -> list[Any]:
+        """The arguments of each call of one callback; bare where it takes but one."""
+        calls = [arguments for called, arguments in self.told if called == name]
+        return [arguments[0] if len(arguments) == 1 else arguments for arguments in calls]
+
+    def forget(self) -> None:
+        self.told.clear()
+        self.seen.clear()
+
+    def delay(self) -> float:
+        """Fire RETRY; what it announced."""
+        self.fire(RETRY)
+        _, delay = self.heard("on_reconnect")[-1]
+        assert isinstance(delay, float)
+        return delay
+
+    def snapshot(self) -> dict[str, Any]:
+        """The machine's facts, public and private."""
+        copied = {"state", "history"}
+        return {
+            name: copy.copy(value) if name in copied else value for name, value in vars(self.machine).items()
+        }
+
+
+# Everything that can happen, everywhere.
+
+SITUATIONS: dict[str, tuple[dict[str, Any], tuple[Event, ...], ConnectionState]] = {
+    # how it is configured, what has been fired, and where that leads
+    "new": ({}, (), DISCONNECTED),
+    "stopped before it began": ({}, (STOP,), DISCONNECTED),
+    "stopped while connecting": ({}, (START, STOP), DISCONNECTED),
+    "stopped while streaming": ({}, (START, OPENED, STOP), DISCONNECTED),
+    "stopped in backoff": ({}, (START, (REFUSED, fault()), STOP), DISCONNECTED),
+    "connecting": ({}, (START,), CONNECTING),
+    "connecting again": ({}, (START, (REFUSED, fault()), RETRY, WAITED), CONNECTING),
+    "streaming": ({}, (START, OPENED), STREAMING),
+    "progressed": ({}, (START, OPENED, PROGRESSED), STREAMING),
+    "settled": ({}, (START, OPENED, SETTLED), STREAMING),
+    "streaming, the budget spent": (
+        {"max_retries": 1},
+        (START, (REFUSED, fault()), RETRY, WAITED, OPENED),
+        STREAMING,
+    ),
+    "lost": ({}, (START, (REFUSED, fault())), BACKOFF),
+    "lost after a wait": ({}, (START, (REFUSED, fault()), RETRY, WAITED, (REFUSED, fault())), BACKOFF),
+    "waiting": ({}, (START, (REFUSED, fault()), RETRY), BACKOFF),
+    "lost, the budget spent": ({"max_retries": 0}, (START, OPENED, ENDED), BACKOFF),
+    "waiting, the budget spent": ({"max_retries": 1}, (START, (REFUSED, fault()), RETRY), BACKOFF),
+    "refused for good": ({}, (START, (REFUSED, fatal())), FAILED),
+    "broken for good": ({}, (START, OPENED, (BROKE, fatal())), FAILED),
+    "exhausted": ({"max_retries": 0}, (START, (REFUSED, fault()), RETRY), FAILED),
+}
+
+EVENTS: dict[str, Event] = {
+    "start": START,
+    "opened": OPENED,
+    "refused": (REFUSED, fault()),
+    "refused for good": (REFUSED, fatal()),
+    "progressed": PROGRESSED,
+    "settled": SETTLED,
+    "ended": ENDED,
+    "broke": (BROKE, fault()),
+    "broke for good": (BROKE, fatal()),
+    "retry": RETRY,
+    "waited": WAITED,
+    "stop": STOP,
+}
+
+
+class Shown(NamedTuple):
+    """What one event does: the new state, the action, the log level, and who is told (no one: no Change)."""
+
+    dest: ConnectionState
+    action: str | None
+    level: int
+    told: tuple[str, ...] = ()
+
+
+def loud(dest: ConnectionState, action: str | None, *told: str, level: int = logging.INFO) -> Shown:
+    return Shown(dest, action, level, ("on_state_change", *told))
+
+
+def quiet(dest: ConnectionState, action: str | None = None) -> Shown:
+    return Shown(dest, action, logging.DEBUG)
+
+
+ERROR = logging.ERROR
+
+WHEN_CONNECTING = {
+    "opened": loud(STREAMING, "mark_open", "on_connect"),
+    "refused": loud(BACKOFF, "note_loss", "on_error"),
+    "refused for good": loud(FAILED, "give_up", "on_error", level=ERROR),
+    "stop": loud(DISCONNECTED, "release"),
+}
+WHEN_STREAMING = {
+    "progressed": quiet(STREAMING, "clear_budget"),
+    "settled": quiet(STREAMING, "settle"),
+    "ended": loud(BACKOFF, "note_loss", "on_disconnect"),
+    "broke": loud(BACKOFF, "note_loss", "on_error", "on_disconnect"),
+    "broke for good": loud(FAILED, "give_up", "on_error", "on_disconnect", level=ERROR),
+    "stop": loud(DISCONNECTED, "release", "on_disconnect"),
+}
+WHEN_LOST = {
+    "retry": loud(BACKOFF, "plan_retry", "on_reconnect"),
+    "stop": loud(DISCONNECTED, "release"),
+}
+WHEN_SPENT = {
+    "retry": loud(FAILED, "give_up", "on_error", level=ERROR),
+    "stop": loud(DISCONNECTED, "release"),
+}
+WHEN_PLANNED = {"waited": loud(CONNECTING, None)}
+WHEN_NEW = {"start": loud(CONNECTING, "begin"), "stop": quiet(DISCONNECTED)}
+
+LEGAL: dict[str, dict[str, Shown]] = {
+    "new": WHEN_NEW,
+    "stopped before it began": WHEN_NEW,
+    "stopped while connecting": {"stop": quiet(DISCONNECTED)},
+    "stopped while streaming": {"stop": quiet(DISCONNECTED)},
+    "stopped in backoff": {"stop": quiet(DISCONNECTED)},
+    "connecting": WHEN_CONNECTING,
+    "connecting again": WHEN_CONNECTING,
+    "streaming": WHEN_STREAMING,
+    "progressed": WHEN_STREAMING,
+    "settled": WHEN_STREAMING,
+    "streaming, the budget spent": WHEN_STREAMING,
+    "lost": WHEN_LOST,
+    "lost after a wait": WHEN_LOST,
+    "waiting": {**WHEN_LOST, **WHEN_PLANNED},
+    "lost, the budget spent": WHEN_SPENT,
+    "waiting, the budget spent": {**WHEN_SPENT, **WHEN_PLANNED},
+    "refused for good": {"stop": quiet(FAILED)},
+    "broken for good": {"stop": quiet(FAILED)},
+    "exhausted": {"stop": quiet(FAILED)},
+}
+
+LEGAL_CASES = [(situation, event) for situation, events in LEGAL.items() for event in events]
+ILLEGAL_CASES = [
+    (situation, event) for situation, event in product(SITUATIONS, EVENTS) if event not in LEGAL[situation]
+]
+
+
+def reach(situation: str) -> Stage:
+    settings, events, state = SITUATIONS[situation]
+    stage = Stage(**settings)
+    stage.fire(*events)
+    assert stage.machine.connection is state
+    stage.forget()
+    return stage
+
+
+def refusals(stage: Stage, count: int) -> list[float]:
+    """The delays after so many refusals in a row."""
+    delays = []
+    for _ in range(count):
+        stage.fire((REFUSED, fault()))
+        delays.append(stage.delay())
+        stage.fire(WAITED)
+    return delays
