@@ -274,7 +274,6 @@ def play(request: pytest.FixtureRequest, session: requests.Session, clock: FakeC
 
 
 @pytest.mark.parametrize("name", STORIES)
-@pytest.mark.filterwarnings("ignore")
 def test_story(name: str, play: Play) -> None:
     story = STORIES[name]
     told = play(story)

@@ -117,10 +117,9 @@ class TestIteration:
         assert started.connection is ConnectionState.DISCONNECTED
 
     def test_close_within_the_iteration_ends_it(self, opened: Open) -> None:
-        stream = opened((Serve(2), End()))
-        stream_config = StreamConfig()
-        stream = opened((Serve(2), End()), config=stream_config)
-        stream_config.on_connect = stream.close  # runs while the generator does
+        config = StreamConfig()
+        stream = opened((Serve(2), End()), config=config)
+        config.on_connect = stream.close  # runs while the generator does
         assert list(stream) == []
         assert stream.connection is ConnectionState.DISCONNECTED
 

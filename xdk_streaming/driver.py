@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -165,7 +165,7 @@ class Driver:
         tail = lines.tail()
         return [self._decoder.decode_tail(tail)] if tail else []
 
-    def _mark_progress(self, events: Iterable[Any]) -> None:
+    def _mark_progress(self, events: list[Any]) -> None:
         if not self._progressed and any(not isinstance(event, NO_PROGRESS) for event in events):
             self._progressed = True
             self._fire(Trigger.PROGRESSED)

@@ -1,0 +1,1 @@
+"""What may happen: the transition table, its execution, its pictures. No socket, no clock, no sleep."""

@@ -1,0 +1,1 @@
+"""What the bytes say: HTTP, lines, items, and X's error bodies. No policy, no retry, no state."""
