@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from xdk_streaming.backoff import X_LADDERS, Ladders
 from xdk_streaming.errors import StreamError
 from xdk_streaming.state import Change
 
@@ -84,6 +85,9 @@ class StreamConfig:
     at least every 20 s (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
     max_item_bytes: Bytes = Field(default=32 * 2**20, kw_only=True)
     """The longest line that is kept."""
+    backoff: Ladders | None = Field(default=None, kw_only=True)
+    """A ladder for each class of loss, in place of `initial_backoff` and `backoff_multiplier`; None for those
+    two. `max_backoff` caps them all."""
     on_state_change: Callable[[Change], Any] | None = Field(default=None, kw_only=True)
     on_invalid: Callable[[bytes, str], Any] | None = Field(default=None, kw_only=True)
     """A line that is no item, and the reason."""
@@ -93,6 +97,31 @@ class StreamConfig:
     """An errors-only object that does not end the stream."""
     history: Count = Field(default=100, kw_only=True)
     """Changes that `Stream.history` keeps."""
+
+    @classmethod
+    def for_x(cls, **overrides: Any) -> StreamConfig:
+        """Settings as X publishes them: its backoff ladders (`X_LADDERS`), no retry limit, 21 s of silence.
+
+        A heartbeat comes every 20 s, and X asks for a new connection after 20 s without one
+        (docs.x.com/x-api/fundamentals/handling-disconnections); the second more keeps a heartbeat
+        that is on its way from looking like a fault. `overrides` are fields of `StreamConfig`.
+        Raises `ValueError` where one has no effect beside `backoff`.
+        """
+        for name in ("initial_backoff", "backoff_multiplier"):
+            if name in overrides:
+                raise ValueError(
+                    f"{name} has no effect in for_x, which waits by X's own ladders; "
+                    f"give backoff=Ladders(...) for others, or StreamConfig({name}=...) for a single one"
+                )
+        return cls(
+            **{
+                "max_retries": -1,
+                "max_backoff": X_LADDERS.server.cap,
+                "stall_timeout": 21.0,
+                "backoff": X_LADDERS,
+                **overrides,
+            }
+        )
 
 
 def as_config(settings: object) -> StreamConfig:

@@ -17,8 +17,8 @@ from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.quarantine import Quarantine
-from xdk_streaming.state import ConnectionState, StreamState, Trigger
-from xdk_streaming.wire import problems
+from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Trigger
+from xdk_streaming.wire import limits, problems
 from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
 from xdk_streaming.wire.framing import LineSplitter
 from xdk_streaming.wire.transport import Answer, Request
@@ -103,11 +103,13 @@ class Driver:
             self._stopping = True
             self._fire(Trigger.STOP)
 
-    def _fire(self, trigger: Trigger, error: StreamError | None = None) -> None:
+    def _fire(
+        self, trigger: Trigger, error: StreamError | None = None, rate_limit: RateLimit | None = None
+    ) -> None:
         """Tell the machine, unless stop() was called meanwhile: then it is told that, and nothing else."""
         if self._stopping:
             trigger, error = Trigger.STOP, None
-        self.machine.fire(trigger, at=self._clock.time(), error=error)
+        self.machine.fire(trigger, at=self._clock.time(), error=error, rate_limit=rate_limit)
 
     def _dial(self) -> None:
         connect_timeout, read_timeout = self._timeouts()
@@ -123,13 +125,14 @@ class Driver:
         self._answer = answer  # from here on stop() can wake whatever reads it
         if self._stopping:
             return
+        rate_limit = limits.rate_limit(answer.headers)
         if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
-            self._fire(Trigger.OPENED)
+            self._fire(Trigger.OPENED, rate_limit=rate_limit)
             return
         body = answer.read_start(problems.KEPT_OF_BODY, problems.BODY_SECONDS)
         self._hang_up()
         refusal = problems.refusal(answer.status, answer.headers, body, self._clock.time())
-        self._fire(Trigger.REFUSED, refusal)
+        self._fire(Trigger.REFUSED, refusal, rate_limit)
 
     def _stream(self) -> Generator[Any, None, None]:
         self._opened_at = self._clock.monotonic()
@@ -152,14 +155,17 @@ class Driver:
         assert self._answer is not None
         try:
             data = self._answer.read()
-            whole = lines.feed(data)
         except StreamError as error:
             return self._tail(lines), Ending(Trigger.BROKE, error)
         if not data:
             return self._tail(lines), Ending(Trigger.ENDED)
         self._state.bytes_received += len(data)
         self._state.last_activity_at = self._clock.time()
-        return [self._decoder.decode(line) for line in whole], None
+        whole = lines.feed(data)
+        events = [self._decoder.decode(line) for line in whole]
+        if lines.runaway is not None:
+            return [*events, *self._tail(lines)], Ending(Trigger.BROKE, lines.runaway)
+        return events, None
 
     def _tail(self, lines: LineSplitter) -> list[Any]:
         tail = lines.tail()

@@ -53,6 +53,14 @@ class Problem:
     detail: str
     fields: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def issue(self) -> str:
+        """X's word for the cause: its `disconnect_type` or `connection_issue`; empty where it gives none."""
+        for key in ("disconnect_type", "connection_issue"):
+            if isinstance(value := self.fields.get(key), str):
+                return value
+        return ""
+
 
 class StreamError(Exception):
     """An error of the stream, with its class, its cause and what the server said.

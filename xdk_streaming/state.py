@@ -33,6 +33,21 @@ class Trigger(Enum):
     STOP = "stop"
 
 
+@dataclass(frozen=True)
+class RateLimit:
+    """How often an app may connect in a window of 15 minutes, as the server's last answer told it.
+
+    Each is None where the answer did not tell it (docs.x.com/x-api/fundamentals/rate-limits).
+    """
+
+    limit: int | None
+    """Connects allowed in a window."""
+    remaining: int | None
+    """Connects left in this one."""
+    reset: float | None
+    """When the next window begins, in Unix seconds by X's clock."""
+
+
 @dataclass
 class StreamState:
     """What is true of a stream right now. Read it from any thread; only the stream writes it.
@@ -64,6 +79,8 @@ class StreamState:
     """Items read from the socket but not handed over, because the stream was stopped or left."""
     callback_errors: int = field(default=0, kw_only=True)
     """Exceptions that callbacks raised: each was logged, none changed the stream."""
+    rate_limit: RateLimit | None = field(default=None, kw_only=True)
+    """As the last answer that told of it had it."""
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from transitions import EventData, Machine, MachineError
 
-from xdk_streaming.backoff import Backoff, jittered
+from xdk_streaming.backoff import Backoff
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
-from xdk_streaming.state import Change, ConnectionState, StreamState, Trigger
+from xdk_streaming.state import Change, ConnectionState, RateLimit, StreamState, Trigger
 
 logger = logging.getLogger("xdk_streaming")
 
@@ -62,7 +62,7 @@ class ConnectionMachine:
         self._settled = False
         self._at_once = False
         self._planned = False
-        self._step = 0
+        self._steps: Counter[str] = Counter()
         self._loss: StreamError | None = None
         state.current_backoff = config.initial_backoff
         self._connection = INITIAL
@@ -91,14 +91,24 @@ class ConnectionMachine:
         """The machine's state. Only `fire` changes it."""
         return self._connection
 
-    def fire(self, trigger: Trigger, *, at: float, error: StreamError | None = None) -> None:
-        """Tell what happened, or what to do, at Unix time `at`; `error` is the fault, where it is one.
+    def fire(
+        self,
+        trigger: Trigger,
+        *,
+        at: float,
+        error: StreamError | None = None,
+        rate_limit: RateLimit | None = None,
+    ) -> None:
+        """Tell what happened, or what to do, at Unix time `at`.
 
+        `error` is the fault, where it is one; `rate_limit` what an answer told of it.
         Raises `IllegalEvent` where the table has no row for it. A `BaseException` that a
         callback raised, such as `KeyboardInterrupt`, comes out after the transition.
         """
         try:
-            taken = self._engine.events[trigger.value].trigger(self, at=at, error=error)
+            taken = self._engine.events[trigger.value].trigger(
+                self, at=at, error=error, rate_limit=rate_limit
+            )
         except MachineError as refusal:
             raise self._illegal(trigger) from refusal
         if not taken:
@@ -139,6 +149,7 @@ class ConnectionMachine:
         self._ever_open = True
         self.state.is_connected = True
         self.state.connected_at = event.kwargs["at"]
+        self._note_rate_limit(event)
 
     def clear_budget(self, event: EventData) -> None:
         """All attempts are to be had again."""
@@ -147,7 +158,7 @@ class ConnectionMachine:
     def settle(self, event: EventData) -> None:
         """As if nothing had ever gone wrong: the next loss is a first one."""
         self._settled = True
-        self._step = 0
+        self._steps.clear()
         self.state.retry_count = 0
         self.state.current_backoff = self._config.initial_backoff
 
@@ -162,12 +173,12 @@ class ConnectionMachine:
         self._settled = False
         self._planned = False
         self.release(event)
+        self._note_rate_limit(event)
         self.state.last_error = self._loss or self.state.last_error
 
     def plan_retry(self, event: EventData) -> None:
         """The next attempt is counted and its delay chosen."""
         delay = self._next_delay()
-        self._step += not self._at_once
         self._at_once = False
         self._planned = True
         self.state.retry_count += 1
@@ -178,6 +189,7 @@ class ConnectionMachine:
         failure: StreamError = event.kwargs["error"] or self._exhaustion()
         self.failure = failure
         self.release(event)
+        self._note_rate_limit(event)
         self.state.last_error = failure
 
     def release(self, event: EventData) -> None:
@@ -187,17 +199,29 @@ class ConnectionMachine:
 
     # What the actions reckon with.
 
+    def _note_rate_limit(self, event: EventData) -> None:
+        self.state.rate_limit = event.kwargs["rate_limit"] or self.state.rate_limit
+
     def _next_delay(self) -> float:
         """The ladder's delay, or longer where the server asked for it; 0 where an immediate return works."""
-        config, loss = self._config, self._loss
-        ladder = Backoff(config.initial_backoff, config.backoff_multiplier, config.max_backoff)
-        delay = 0.0 if self._at_once else ladder.delay(self._step)
-        if config.jitter:
-            delay = jittered(delay, self._chance)
-        asked = (loss and loss.retry_after) or 0.0
+        delay = 0.0 if self._at_once else self._climb()
+        asked = (self._loss and self._loss.retry_after) or 0.0
         if asked > LONGEST_WAIT:
             logger.warning("The server asks for a wait of %.0f s; %.0f s are waited", asked, LONGEST_WAIT)
         return max(delay, min(asked, LONGEST_WAIT))
+
+    def _climb(self) -> float:
+        """The delay at the present step of the last loss's ladder, and a step up on it."""
+        config = self._config
+        if config.backoff is None:
+            name = "the only one"
+            ladder = Backoff(config.initial_backoff, config.backoff_multiplier, config.max_backoff)
+        else:
+            name = config.backoff.name_for(self._loss)
+            ladder = getattr(config.backoff, name).capped(config.max_backoff)
+        delay = ladder.delay(self._steps[name], self._chance if config.jitter else None)
+        self._steps[name] += 1
+        return delay
 
     def _exhaustion(self) -> RetriesExhausted:
         spent, loss = f"Max retries exceeded after {self.state.retry_count} attempts", self._loss

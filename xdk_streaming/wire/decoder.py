@@ -67,6 +67,11 @@ class Rejected(NotAnItem):
 
 HEARTBEAT = Heartbeat()
 
+CONTROL_MESSAGES = ("limit", "warning", "disconnect", "info")
+"""Keys under which X's older streaming APIs speak of the stream, each alone in its object."""
+INTEGERS = range(-(2**63), 2**64)
+"""What orjson keeps to the last digit; an integer beyond comes as the nearest float."""
+
 
 class Decoder:
     """Decodes one line at a time; nothing is carried over from line to line.
@@ -93,6 +98,8 @@ class Decoder:
     def decode_tail(self, line: bytes | Oversized) -> Any:
         """The same for bytes that no LF ended: a whole object is an item, less is `Truncated`."""
         event = self.decode(line)
+        if isinstance(line, Oversized):
+            return Truncated(line.head, f"{line.length:,} bytes came of it, more than max_item_bytes")
         if isinstance(event, Invalid) and event.cause is None:
             return Truncated(event.line, "the connection ended inside this line")
         return event
@@ -126,15 +133,29 @@ class Decoder:
         if not bare:
             return HEARTBEAT
         try:
-            content = json.loads(bare.decode())
+            content = json.loads(bare.decode(), parse_int=_integer)
         except (ValueError, RecursionError) as refusal:
             return Invalid(line, f"not JSON: {refusal}")
         return self._sorted(content, line)
 
 
 def _is_about_the_stream(content: dict[str, Any]) -> bool:
-    """Errors alone, wrapped or as a bare problem object."""
-    return "errors" in content or ("type" in content and "title" in content)
+    """Errors alone, wrapped or bare; a control message of X's older APIs; Powerstream's first object."""
+    return (
+        "errors" in content
+        or ("type" in content and "title" in content)
+        or content.keys() == {"code", "message"}
+        or (len(content) == 1 and any(isinstance(content.get(key), dict) for key in CONTROL_MESSAGES))
+        or content.get("type") == "connection_metadata"
+    )
+
+
+def _integer(digits: str) -> int | float:
+    """As orjson reads it: what one parser refuses must not look otherwise through the other."""
+    number = float(digits)
+    if abs(number) < 2.0**65 and int(digits) in INTEGERS:
+        return int(digits)
+    return number
 
 
 def _validator(model: Any) -> Validate:

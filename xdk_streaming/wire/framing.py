@@ -28,29 +28,24 @@ class LineSplitter:
     """Collects bytes and gives back whole lines, without their LF.
 
     A line over `max_bytes` comes out as `Oversized`; what exceeds the limit is not kept
-    meanwhile. Its neighbours are whole.
+    meanwhile. Its neighbours are whole. At four times the limit it is no stream of lines
+    any more: `runaway` is then the fault, and nothing that follows is looked at.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._pieces: list[bytes] = []
         self._length = 0
+        self.runaway: StreamError | None = None
 
     def feed(self, data: bytes) -> list[bytes | Oversized]:
-        """The lines that `data` completes, in order.
-
-        Raises `StreamError` (STREAM_INTERRUPTED) where the bytes held so far already were
-        four times `max_bytes` without an LF: no line of them is coming.
-        """
-        if self._length > RUNAWAY * self._max_bytes:
-            raise StreamError(
-                f"More than {RUNAWAY * self._max_bytes:,} bytes came without a line end; this connection is "
-                f"given up. Raise max_item_bytes (now {self._max_bytes:,}) if lines may be that long",
-                StreamErrorType.STREAM_INTERRUPTED,
-            )
+        """The lines that `data` completes, in order; only those before a runaway line."""
+        if self.runaway is not None:
+            return []
         *whole, rest = data.split(b"\n")
-        fits = len(data) <= self._max_bytes
-        lines: list[bytes | Oversized] = [*whole] if fits else [self._checked(line) for line in whole]
+        if self._length + len(data) > self._max_bytes:
+            return self._guarded(whole, rest)
+        lines: list[bytes | Oversized] = [*whole]
         if whole and self._length:
             self._hold(whole[0])
             lines[0] = self._release()
@@ -62,11 +57,25 @@ class LineSplitter:
         """What came after the last LF; empty where nothing did. The splitter is empty afterwards."""
         return self._release()
 
+    def _guarded(self, whole: list[bytes], rest: bytes) -> list[bytes | Oversized]:
+        """The lines, each measured: one of them may be too long."""
+        lines: list[bytes | Oversized] = []
+        for piece in whole:
+            self._hold(piece)
+            if self.runaway is not None:
+                return lines
+            lines.append(self._release())
+        self._hold(rest)
+        return lines
+
     def _hold(self, piece: bytes) -> None:
         room = max(self._max_bytes, KEPT_OF_OVERSIZED) - self._length
         if room > 0:
             self._pieces.append(piece[:room])
         self._length += len(piece)
+        if self._length > RUNAWAY * self._max_bytes:
+            self._length = RUNAWAY * self._max_bytes + 1  # where it is given up, however the bytes were cut
+            self.runaway = _runaway(self._max_bytes)
 
     def _release(self) -> bytes | Oversized:
         line = b"".join(self._pieces)
@@ -74,5 +83,10 @@ class LineSplitter:
         self._pieces, self._length = [], 0
         return line if length <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], length)
 
-    def _checked(self, line: bytes) -> bytes | Oversized:
-        return line if len(line) <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], len(line))
+
+def _runaway(max_bytes: int) -> StreamError:
+    return StreamError(
+        f"A line of more than {RUNAWAY * max_bytes:,} bytes came; this connection is given up. "
+        f"Raise max_item_bytes (now {max_bytes:,}) if lines may be that long",
+        StreamErrorType.STREAM_INTERRUPTED,
+    )

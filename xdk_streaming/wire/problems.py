@@ -1,92 +1,71 @@
 """What a server says when it refuses or ends a stream, in our words.
 
-Reads status codes, headers and X's problem objects; does no I/O and decides no state.
-The statuses and kinds are those of docs.x.com (response codes and errors, handling
-disconnections) and of X's OpenAPI document 2.159; every enumeration of X's is open.
+Reads statuses, headers and every form of error body that X is known to send; does no I/O
+and decides no state. What the words mean is in the table of `verdicts`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from datetime import timezone
-from email.utils import parsedate_to_datetime
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
+from pydantic_core import from_json
 
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
-from xdk_streaming.wire.decoder import Notice
+from xdk_streaming.wire import limits, verdicts
+from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, Notice
+from xdk_streaming.wire.verdicts import Verdict
 
 KEPT_OF_BODY = 64 * 1024
 BODY_SECONDS = 5.0
 """An error body that is not here by then is not waited for."""
-
-STATUSES: Mapping[int, StreamErrorType] = {
-    204: StreamErrorType.SERVER_ERROR,  # an empty answer is no stream
-    205: StreamErrorType.SERVER_ERROR,
-    401: StreamErrorType.AUTHENTICATION_ERROR,
-    403: StreamErrorType.AUTHENTICATION_ERROR,
-    408: StreamErrorType.TIMEOUT,
-    420: StreamErrorType.RATE_LIMITED,  # X's older word for 429
-    425: StreamErrorType.SERVER_ERROR,
-    429: StreamErrorType.RATE_LIMITED,
-}
-
-ADVICE: Mapping[StreamErrorType, str] = {
-    StreamErrorType.AUTHENTICATION_ERROR: "check the bearer token and what its app may use",
-    StreamErrorType.CLIENT_ERROR: "the request itself has to change; sending it again cannot help",
-    StreamErrorType.RATE_LIMITED: "wait, and connect less often or close another connection of this app",
-    StreamErrorType.SERVER_ERROR: "the fault is the server's; another attempt can help",
-    StreamErrorType.TIMEOUT: "another attempt can help",
-    StreamErrorType.STREAM_INTERRUPTED: "connect again",
-}
-
-ENDINGS: Mapping[str, StreamErrorType] = {
-    "operational-disconnect": StreamErrorType.STREAM_INTERRUPTED,
-    "client-disconnected": StreamErrorType.STREAM_INTERRUPTED,
-    "streaming-connection": StreamErrorType.CLIENT_ERROR,
-    "invalid-rules": StreamErrorType.CLIENT_ERROR,
-    "usage-capped": StreamErrorType.CLIENT_ERROR,
-}
-"""Problems after which X ends the stream, by kind; any other is a notice in passing."""
-
-SPECIFIC: Mapping[str, StreamErrorType] = {
-    "TooManyConnections": StreamErrorType.RATE_LIMITED,
-    "ProvisioningSubscription": StreamErrorType.SERVER_ERROR,
-    "InvalidRules": StreamErrorType.CLIENT_ERROR,
-    "ClientApplicationStateDegraded": StreamErrorType.CLIENT_ERROR,
-}
-"""Values of `connection_issue` and `disconnect_type` that outweigh the kind."""
+LONGEST_QUOTE = 500
+"""Characters of the server's own words in a message."""
+MOST_QUOTES = 12
+TELLING = (
+    "reason",
+    "required_enrollment",
+    "registration_url",
+    "parameter",
+    "value",
+    "period",
+    "scope",
+    "product_name",
+)
+"""Fields of a problem that name what was refused: the parameter, the enrolment, the usage cap's period."""
+TOKEN = re.compile(r"bearer\s+\S+", re.IGNORECASE)
 
 
 def is_stream(status: int, content_type: str) -> bool:
     """Whether an answer is a stream: a success with a body that is no web page."""
-    return 200 <= status < 300 and status not in STATUSES and not content_type.lower().startswith("text/html")
+    success = 200 <= status < 300 and status not in verdicts.BY_STATUS
+    return success and not content_type.lower().startswith("text/html")
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> StreamError:
     """The error that an answer without a stream means. Header names in lower case; `now` in Unix seconds."""
-    problem = next(_problems(_json_object(body)), None)
-    error_type = _type_of_status(status)
-    if problem is not None and problem.kind == "usage-capped":
-        error_type = StreamErrorType.CLIENT_ERROR
-    said = f": {_quoted(problem)}" if problem else ""
+    text = body.removeprefix(BOM).decode(errors="replace").strip()
+    problems = list(_problems(_json_object(text)))
+    problem, verdict = _judged_refusal(status, problems)
+    wait = _wait_asked(headers, now, verdict, problem)
+    said = _quoted(problems) or _excerpt(text)
+    asked = f"the server asks for a wait of {wait:.0f} s" if wait is not None else ""
     return StreamError(
-        f"The server refused the stream with {status}{said}; {ADVICE[error_type]}",
-        error_type,
+        _sentence(f"The server refused the stream with {status}", said, verdict, asked),
+        verdict.error_type,
         status_code=status,
         response_body=body.decode(errors="replace"),
         problem=problem,
-        retry_after=_wait_asked(headers, now, limited=error_type is StreamErrorType.RATE_LIMITED),
+        retry_after=wait,
     )
 
 
 def ending(notice: Notice) -> StreamError | None:
     """The error of a notice that ends the stream; None where the stream goes on after it."""
     for problem in _problems(notice.content):
-        if problem.kind in ENDINGS:
-            return _in_stream(problem, notice, ENDINGS[problem.kind])
+        if problem.kind in verdicts.ENDING_KINDS:
+            return _in_stream(problem, notice, verdicts.ENDING_KINDS[problem.kind])
     return None
 
 
@@ -94,43 +73,74 @@ def parting(notice: Notice) -> StreamError:
     """The error of a notice that turned out to be the last word: the stream ended right after it."""
     unknown = Problem("about:blank", "Unknown problem", "", notice.content)
     problem = next(_problems(notice.content), unknown)
-    return _in_stream(problem, notice, StreamErrorType.STREAM_INTERRUPTED)
+    return _in_stream(problem, notice, verdicts.ENDING_KINDS["operational-disconnect"])
 
 
-def _in_stream(problem: Problem, notice: Notice, error_type: StreamErrorType) -> StreamError:
-    error_type = SPECIFIC.get(_detail_kind(problem), error_type)
+def _in_stream(problem: Problem, notice: Notice, otherwise: Verdict) -> StreamError:
+    verdict = verdicts.ISSUES.get(problem.issue, otherwise)
     return StreamError(
-        f"The server ended the stream: {_quoted(problem)}; {ADVICE[error_type]}",
-        error_type,
+        _sentence("The server ended the stream", _quoted([problem]), verdict),
+        verdict.error_type,
         response_body=notice.line.decode(errors="replace"),
         problem=problem,
     )
 
 
-def _type_of_status(status: int) -> StreamErrorType:
-    if status in STATUSES:
-        return STATUSES[status]
-    if 300 <= status < 500:
-        return StreamErrorType.CLIENT_ERROR
-    return StreamErrorType.SERVER_ERROR
+def _judged_refusal(status: int, problems: list[Problem]) -> tuple[Problem | None, Verdict]:
+    """The problem that tells most, and the verdict: by its issue, else by its kind, else by the status."""
+    by_kind = {**verdicts.ENDING_KINDS, **verdicts.REFUSING_KINDS}
+    for problem in problems:
+        verdict = verdicts.ISSUES.get(problem.issue) or by_kind.get(problem.kind)
+        # What interrupts a stream cannot have refused one: then the status says more.
+        if verdict is not None and verdict.error_type is not StreamErrorType.STREAM_INTERRUPTED:
+            return problem, verdict
+    return next(iter(problems), None), verdicts.of_status(status)
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _sentence(happened: str, said: str, verdict: Verdict, asked: str = "") -> str:
+    """What happened and what the server said; what that means; what it asks; what to do."""
+    first = f"{happened}: {said.rstrip('.')}" if said else happened
+    return "; ".join(part for part in (first, verdict.meaning, asked, verdict.advice) if part)
+
+
+def _wait_asked(
+    headers: Mapping[str, str], now: float, verdict: Verdict, problem: Problem | None
+) -> float | None:
+    """Seconds that the server asks us to stay away; None where it says nothing that can be used."""
+    asked = limits.retry_after(headers, now)
+    if asked is not None or verdict.error_type is not StreamErrorType.RATE_LIMITED:
+        return asked
+    limit = limits.rate_limit(headers)
+    if limit is None or limit.remaining is None:
+        # X refuses one connection too many with plenty of connects left: it is not the window that is full.
+        spent = problem is None or problem.issue != "TooManyConnections"
+    else:
+        spent = limit.remaining <= 0
+    return limits.until_reset(limit, now) if spent else None
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """The object in a body, or what came of it where the body was cut off; empty where there is none."""
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        content = from_json(text, allow_partial="trailing-strings")
+    except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def _problems(content: dict[str, Any]) -> Iterator[Problem]:
-    """The problems in a body: the object itself, then its `errors`; the legacy form has a `message` only."""
+    """The problems in an object: itself, its `errors`, an older API's control message."""
     errors = content.get("errors")
-    for fields in (content, *(errors if isinstance(errors, list) else ())):
+    control = [{"type": name, **_as_object(content[name])} for name in CONTROL_MESSAGES if name in content]
+    for fields in (content, *(errors if isinstance(errors, list) else ()), *control):
         if isinstance(fields, dict) and any(_text(fields, key) for key in ("type", "title", "message")):
             kind = _text(fields, "type").rstrip("/").rpartition("/")[2]
             title = _text(fields, "title") or _text(fields, "message")
-            yield Problem(kind, title, _text(fields, "detail"), fields)
+            yield Problem(kind, title, _text(fields, "detail") or _text(fields, "reason"), fields)
+
+
+def _as_object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(fields: dict[str, Any], key: str) -> str:
@@ -138,43 +148,31 @@ def _text(fields: dict[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _detail_kind(problem: Problem) -> str:
-    return _text(problem.fields, "disconnect_type") or _text(problem.fields, "connection_issue")
+def _quoted(problems: Iterable[Problem]) -> str:
+    """Titles, causes, details and whatever else tells something, each once."""
+    words = dict.fromkeys(word for problem in problems for word in _words(problem))
+    return _clean(", ".join(list(words)[:MOST_QUOTES]))
 
 
-def _quoted(problem: Problem) -> str:
-    """Title, detail and the disconnect type, each once."""
-    words = [problem.title or problem.kind, _detail_kind(problem), problem.detail]
-    return ", ".join(dict.fromkeys(word for word in words if word))
+def _words(problem: Problem) -> Iterator[str]:
+    yield from filter(None, (problem.title or problem.kind, problem.issue, problem.detail))
+    for name in TELLING:
+        value = problem.fields.get(name)
+        if isinstance(value, str) and value:
+            yield f"{name.replace('_', ' ')} {value}"
 
 
-def _wait_asked(headers: Mapping[str, str], now: float, *, limited: bool) -> float | None:
-    """Seconds that the server asks us to stay away; None where it says nothing that can be used."""
-    asked = _retry_after(headers.get("retry-after", ""), now)
-    if asked is not None and asked > 0:
-        return asked
-    spent = headers.get("x-rate-limit-remaining", "0").strip() == "0"
-    reset = _number(headers.get("x-rate-limit-reset", ""))
-    if limited and spent and reset is not None and reset > now:
-        return reset - now
-    return None
+def _excerpt(text: str) -> str:
+    """What a body that is no problem object says: a web page's title, a text's beginning."""
+    if text[:1] in ("{", "[") or "\ufffd" in text:
+        return ""
+    _, opened, rest = text.partition("<title")
+    title = rest.partition(">")[2].partition("</")[0]
+    shown = title if opened else "" if text[:1] == "<" else text
+    return _clean(" ".join(shown[:LONGEST_QUOTE].split()))
 
 
-def _retry_after(value: str, now: float) -> float | None:
-    """Seconds, from either form that RFC 9110 section 10.2.3 allows."""
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    try:
-        moment = parsedate_to_datetime(value)
-        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp() - now
-    except (ValueError, OverflowError):
-        return None
-
-
-def _number(value: str) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _clean(text: str) -> str:
+    """As one line of bounded length, without a token that the server may have sent back."""
+    printable = "".join(character if character.isprintable() else " " for character in text[:LONGEST_QUOTE])
+    return TOKEN.sub("Bearer ...", printable).strip()

@@ -1,0 +1,130 @@
+"""What each status and each problem of X's means, whether another attempt can help, and what to do: a table.
+
+The statuses and kinds are those of docs.x.com (response codes and errors, handling disconnections,
+rate limits, connections) and of X's OpenAPI document 2.159; every enumeration of X's is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xdk_streaming.errors import StreamErrorType
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The class of an error, and what a person should know of it beyond the server's own words."""
+
+    error_type: StreamErrorType
+    advice: str
+    meaning: str = ""
+
+
+AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
+CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
+RATE_LIMITED = StreamErrorType.RATE_LIMITED
+SERVER_ERROR = StreamErrorType.SERVER_ERROR
+STREAM_INTERRUPTED = StreamErrorType.STREAM_INTERRUPTED
+TIMEOUT = StreamErrorType.TIMEOUT
+
+TRY_AGAIN = "another attempt can help"
+CONNECT_AGAIN = "connect again"
+NO_STREAM = Verdict(SERVER_ERROR, TRY_AGAIN, "what came is no stream")
+CLIENT_FAULT = Verdict(CLIENT_ERROR, "the request itself has to change; sending it again cannot help")
+SERVER_FAULT = Verdict(SERVER_ERROR, TRY_AGAIN, "the fault is the server's")
+FORBIDDEN = Verdict(
+    AUTHENTICATION_ERROR,
+    "check the bearer token's app, its project and access level, in X's developer console",
+)
+ADD_A_RULE = Verdict(
+    CLIENT_ERROR,
+    'add one with POST /2/tweets/search/stream/rules {"add": [{"value": "cats"}]}, then connect again',
+    "a filtered stream needs a rule before it can be connected to",
+)
+MEND_THE_RULES = Verdict(
+    CLIENT_ERROR,
+    "look at them with GET /2/tweets/search/stream/rules, delete the bad ones with "
+    'POST /2/tweets/search/stream/rules {"delete": {"ids": ["..."]}}, then connect again',
+    "X does not accept the stream's rules as they are",
+)
+
+BY_STATUS: Mapping[int, Verdict] = {
+    204: NO_STREAM,
+    205: NO_STREAM,
+    401: Verdict(AUTHENTICATION_ERROR, "check the bearer token: a stream wants the app's own"),
+    403: FORBIDDEN,
+    404: Verdict(CLIENT_ERROR, "correct the URL"),
+    406: Verdict(CLIENT_ERROR, 'send "Accept-Encoding: gzip", as requests does unless told otherwise'),
+    407: Verdict(CLIENT_ERROR, "put user and password into the proxy's URL", "a proxy asks for credentials"),
+    408: Verdict(TIMEOUT, TRY_AGAIN, "the request took too long to arrive"),
+    409: ADD_A_RULE,
+    410: Verdict(CLIENT_ERROR, "look up what replaces it", "this endpoint has been switched off"),
+    420: Verdict(RATE_LIMITED, "wait, and connect less often", "too many connects"),  # X's older word for 429
+    425: Verdict(SERVER_ERROR, TRY_AGAIN),
+    429: Verdict(RATE_LIMITED, "wait, and connect less often", "too many connects in the present 15 minutes"),
+}
+
+REFUSING_KINDS: Mapping[str, Verdict] = {
+    "client-forbidden": FORBIDDEN,
+    "unsupported-authentication": Verdict(
+        AUTHENTICATION_ERROR,
+        "send the app's bearer token (OAuth 2.0 Application-Only)",
+        "a stream takes no user's token",
+    ),
+    "duplicate-rules": MEND_THE_RULES,
+    "noncompliant-rules": MEND_THE_RULES,
+    "rule-cap": MEND_THE_RULES,
+    "rule-length": MEND_THE_RULES,
+}
+"""Kinds of problem that say more than the status beside them."""
+
+ENDING_KINDS: Mapping[str, Verdict] = {
+    "operational-disconnect": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "X closed the connection"),
+    "client-disconnected": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "X takes this client to have left"),
+    "streaming-connection": CLIENT_FAULT,
+    "invalid-rules": MEND_THE_RULES,
+    "usage-capped": Verdict(
+        CLIENT_ERROR,
+        "wait for the period to end or enlarge the plan; no attempt before that can help",
+        "this app has read all the posts that its plan allows",
+    ),
+}
+"""Kinds of problem after which X ends a stream; any other in a stream is a notice in passing."""
+
+ISSUES: Mapping[str, Verdict] = {
+    # connection_issue
+    "TooManyConnections": Verdict(
+        RATE_LIMITED,
+        "close another connection of this app (GET /2/connections lists them, DELETE /2/connections/all "
+        "closes them), or wait for X to notice that one is gone",
+        "X refuses one more connection for this app",
+    ),
+    "ProvisioningSubscription": Verdict(SERVER_ERROR, TRY_AGAIN, "X is still setting this app's stream up"),
+    "RuleConfigurationIssue": ADD_A_RULE,
+    "RulesInvalidIssue": MEND_THE_RULES,
+    # disconnect_type
+    "SlowReader": Verdict(
+        STREAM_INTERRUPTED,
+        "connect again, and read faster: do less with each post in the loop, or ask for fewer of them",
+        "posts were lost: they were read more slowly than they came, and X threw away those it had queued",
+    ),
+    "InvalidRules": MEND_THE_RULES,
+    "ClientApplicationStateDegraded": Verdict(
+        CLIENT_ERROR, "look at the app's state in X's developer console", "X has restricted this app"
+    ),
+    "UpstreamUncleanDisconnect": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "the connection broke inside X"),
+    "InternalError": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "something failed inside X"),
+    "PackageUpgraded": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "the app's access level was raised"),
+    "PackageDowngraded": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "the app's access level was lowered"),
+}
+"""X's words for the cause, where they say more than the kind."""
+
+
+def of_status(status: int) -> Verdict:
+    """The verdict on an answer without a stream, from its status alone."""
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if 200 <= status < 300:
+        return NO_STREAM
+    return CLIENT_FAULT if 300 <= status < 500 else SERVER_FAULT
