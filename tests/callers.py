@@ -19,7 +19,7 @@ from xdk_streaming.simulator import (
     Serve,
     Simulator,
 )
-from xdk_streaming.simulator.script import Wire
+from xdk_streaming.script import Wire
 
 SAMPLE = "/2/tweets/sample/stream"
 GUARD = 20.0

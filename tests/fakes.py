@@ -55,9 +55,14 @@ class MemoryWire:
     def __init__(self, session: MemorySession) -> None:
         self._session = session
         self.chunks: list[bytes | Exception | float] = []
+        self.status = 200
+        self.headers: Mapping[str, str] = {"Content-Type": "application/json"}
 
     def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         raise Refused(status, headers, body)
+
+    def open(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status, self.headers = status, headers
 
     def serve(self, count: int) -> None:
         for _ in range(count):
@@ -69,11 +74,17 @@ class MemoryWire:
     def send(self, data: bytes) -> None:
         self.chunks.append(data)
 
+    def uncompressed(self, data: bytes) -> None:
+        self.send(data)
+
+    def raw(self, data: bytes) -> None:
+        raise NotImplementedError("nothing lies beneath a body in memory; use a socket")
+
     def half(self) -> None:
         line = self._session.next_line()
         self.send(line[: len(line) // 2])
 
-    def silence(self, seconds: float | None) -> None:
+    def silence(self, seconds: float | None, *, head: bool) -> None:
         if seconds is None:
             stall = ReadTimeoutError(None, None, "Read timed out.")  # type: ignore[arg-type]
             self.chunks.append(requests.ConnectionError(stall))
@@ -95,8 +106,8 @@ class MemoryResponse:
     """As much of a requests response as the transport asks for."""
 
     def __init__(self, clock: FakeClock, wire: MemoryWire) -> None:
-        self.status_code = 200
-        self.headers: Mapping[str, str] = {"Content-Type": "application/json"}
+        self.status_code = wire.status
+        self.headers = wire.headers
         self.closed = 0
         self._clock = clock
         self._chunks = wire.chunks
@@ -136,15 +147,15 @@ class MemorySession:
         if isinstance(script, Exception):
             raise script
         wire = MemoryWire(self)
-        response = MemoryResponse(self._clock, wire)
         try:
             for step in script:
                 step.play(wire)
         except Refused as refused:
-            response.status_code, response.headers, body = refused.answer
+            wire.status, wire.headers, body = refused.answer
             wire.chunks.append(body)
         except Over:
             pass
+        response = MemoryResponse(self._clock, wire)
         self.responses.append(response)
         return response
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import pickle
+import select
 import socket
 import ssl
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -22,7 +27,7 @@ import trustme
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.simulator.body import Encoding, Framing
-from xdk_streaming.simulator.script import Wire
+from xdk_streaming.script import Wire
 from xdk_streaming.wire.transport import Answer, Request
 
 CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
@@ -275,3 +280,109 @@ class Reader(threading.Thread):
                 self.data += piece
         except StreamError as error:
             self.error = error
+
+
+# Proxies
+
+PASSWORD = "hush-hush"
+
+
+class Proxy:
+    """A forwarding proxy that also opens tunnels, over TLS where it has a context.
+
+    `seen` holds the heads it was sent. It wants `PASSWORD` where it is told to.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None, wants_password: bool) -> None:
+        self.url = ""
+        self.seen: list[bytes] = []
+        self._tls = tls
+        self._wants_password = wants_password
+        self._clients: list[Peer] = []
+
+    @property
+    def url_with_password(self) -> str:
+        return self.url.replace("://", f"://user:{PASSWORD}@")
+
+    def die(self, *, by_reset: bool = False) -> None:
+        """Leave every client in mid-stream."""
+        for client in self._clients:
+            if by_reset:
+                client.reset()
+            socket.socket.shutdown(client.socket, socket.SHUT_RD)  # the relay takes it for the client's leave
+
+    def serve(self, peer: Peer) -> None:
+        if self._tls is None:
+            self._serve(peer)
+            return
+        with self._tls.wrap_socket(peer.socket, server_side=True, do_handshake_on_connect=False) as wrapped:
+            wrapped.do_handshake()
+            secured = Peer(wrapped)
+            try:
+                self._serve(secured)
+            finally:
+                secured.close()
+
+    def _serve(self, client: Peer) -> None:
+        asked_for = client.request()
+        self.seen.append(asked_for)
+        expected = base64.b64encode(f"user:{PASSWORD}".encode())
+        if self._wants_password and b"Proxy-Authorization: Basic " + expected not in asked_for:
+            wanted = head("Proxy-Authenticate: Basic", "Content-Length: 0", status="407 Who are you")
+            client.send(wanted)
+            return
+        method, target, _ = asked_for.split(None, 2)
+        tunnel = method == b"CONNECT"
+        address = urlsplit(b"//" + target if tunnel else target)
+        assert address.hostname
+        with socket.create_connection((address.hostname.decode(), address.port or 80), GUARD) as server:
+            if tunnel:
+                client.send(head())
+            else:
+                server.sendall(asked_for.replace(target, address.path, 1) + b"\r\n")
+            self._clients.append(client)
+            _relay(client.socket, server)
+
+
+def _relay(one: socket.socket, other: socket.socket) -> None:
+    """Hand on what either sends, until one of them leaves."""
+    opposite = {one: other, other: one}
+    while True:
+        for sender in select.select([one, other], [], [])[0]:
+            data = sender.recv(65536)
+            if not data:
+                return
+            opposite[sender].sendall(data)
+
+
+@contextmanager
+def proxy(tls: ssl.SSLContext | None = None, *, wants_password: bool = False) -> Iterator[Proxy]:
+    running = Proxy(tls, wants_password)
+    with served(running.serve) as url:
+        running.url = url.replace("http:", "https:") if tls else url
+        yield running
+
+
+def through(session: requests.Session, proxy_url: str) -> None:
+    """Let the session use this proxy."""
+    session.proxies = {"http": proxy_url, "https": proxy_url}
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """The URL of a port where nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+def shown(error: StreamError) -> list[str]:
+    """All that a program is likely to print, log or store of an error."""
+    return [
+        str(error),
+        repr(error),
+        repr(vars(error)),
+        repr(error.__cause__),
+        "".join(traceback.format_exception(error)),
+        repr(pickle.dumps(error)),
+    ]

@@ -50,7 +50,7 @@ class Backoff:
         if self.first == 0:
             return self.increment * step
         try:
-            return self.first * self.factor**step + self.increment * step
+            return float(self.first) * self.factor**step + self.increment * step
         except OverflowError:  # a float ends near factor 2, step 1024: far above any cap
             return math.inf
 

@@ -44,7 +44,7 @@ from xdk_streaming.simulator import (
     Stall,
 )
 from xdk_streaming.simulator.account import account
-from xdk_streaming.simulator.script import RANDOM_FAULTS
+from xdk_streaming.script import RANDOM_FAULTS
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 

@@ -9,6 +9,7 @@ import typer
 from xdk_streaming import __version__
 from xdk_streaming.cli.demo import demo
 from xdk_streaming.cli.diagram import diagram
+from xdk_streaming.cli.faults import faults
 from xdk_streaming.cli.simulate import simulate
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(diagram)
+app.command()(faults)
 app.command()(simulate)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from xdk_streaming.cli.output import Output, write
 from xdk_streaming.machine.diagram import FORMATS, GraphvizError
 from xdk_streaming.state import ConnectionState
 
@@ -19,10 +19,7 @@ MERMAID = Format("mermaid")
 
 def diagram(
     format: Annotated[Format, typer.Option("--format", "-f", help="What to render.")] = MERMAID,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", dir_okay=False, help="The file to write; standard output without it."),
-    ] = None,
+    output: Output = None,
     highlight: Annotated[
         State | None, typer.Option("--highlight", case_sensitive=False, help="A state to light up.")
     ] = None,
@@ -33,11 +30,4 @@ def diagram(
     except GraphvizError as missing:
         typer.echo(str(missing), err=True)
         raise typer.Exit(1) from missing
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as refusal:
-        typer.echo(f"{output} could not be written: {refusal.strerror}", err=True)
-        raise typer.Exit(1) from refusal
+    write(text, output)

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from xdk_streaming.simulator import Live, Script, Simulator, Visit
-from xdk_streaming.simulator.script import RANDOM_FAULTS
+from xdk_streaming.faults import FAULTS, RANDOM_FAULTS, Fault, Peer
+from xdk_streaming.simulator import End, Live, Script, Simulator, Visit
 from xdk_streaming.simulator.server import HEARTBEAT
 
 POLL = 0.2
@@ -30,9 +30,9 @@ def simulate(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"KIND@SECONDS: a connection suffers it after so long; given again, the next connection "
-            f"does, in turn. KIND is one of {', '.join(RANDOM_FAULTS)}. Or random:P: after each item, one "
-            "of them with chance P."
+            help="NAME@SECONDS: a connection suffers it after so long; given again, the next connection "
+            "does, in turn. `xdk-streaming faults` lists the names. Or random:P: after each item, one of "
+            f"{', '.join(common.name for common in RANDOM_FAULTS)} with chance P."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="For made-up items and random faults.")] = 0,
@@ -50,7 +50,7 @@ def simulate(
     ] = None,
 ) -> None:
     """Serve X's streaming endpoints on this machine, with faults on demand."""
-    chance, scripts = _faults(fault or [])
+    chance, scripts = _faults(fault or [], encoding)
     try:
         simulator = Simulator(
             script=cycle(scripts) if scripts else (),
@@ -77,26 +77,49 @@ def simulate(
             typer.echo(f"Stopped after {len(simulator.visits)} connections.", err=True)
 
 
-def _faults(given: Iterable[str]) -> tuple[float, list[Script]]:
+def _faults(given: Iterable[str], encoding: str | None) -> tuple[float, list[Script]]:
     """The chance of a random fault, and what the connections suffer in turn."""
     chance = 0.0
     scripts: list[Script] = []
     for text in given:
-        kind, _, seconds = text.partition("@")
-        try:
-            if text.startswith("random:") and 0 <= float(text.removeprefix("random:")) <= 1:
-                chance = float(text.removeprefix("random:"))
-                continue
-            if not 0 <= float(seconds) < math.inf:
-                raise ValueError(seconds)
-            scripts.append((Live(float(seconds)), *RANDOM_FAULTS[kind]))
-        except (KeyError, ValueError) as error:
-            raise typer.BadParameter(
-                f"{text!r} is no fault; expected KIND@SECONDS with KIND one of {', '.join(RANDOM_FAULTS)}, "
-                "or random:P with P from 0 to 1",
-                param_hint="--fault",
-            ) from error
+        if text.startswith("random:"):
+            chance = _number(text, text.removeprefix("random:"), 0, 1)
+        else:
+            name, _, seconds = text.partition("@")
+            scripts.extend(_scripts(_fault(text, name, encoding), _number(text, seconds, 0, 1e9)))
     return chance, scripts
+
+
+def _fault(text: str, name: str, encoding: str | None) -> Fault:
+    fault = FAULTS.get(name)
+    if fault is None or fault.peer is not Peer.SERVER:
+        raise _no_fault(text, f"{name!r} is none that a server can show; see `xdk-streaming faults`")
+    if fault.encoding != encoding and fault.encoding is not None:
+        raise _no_fault(text, f"it needs --encoding {fault.encoding}")
+    return fault
+
+
+def _scripts(fault: Fault, seconds: float) -> list[Script]:
+    """A stream that suffers it after so long; for a refusal, one that ends then, and the next is refused."""
+    if fault.refuses:
+        return [(Live(seconds), End()), fault.script] if seconds else [fault.script]
+    return [(Live(seconds), *fault.script)]
+
+
+def _number(text: str, digits: str, least: float, most: float) -> float:
+    try:
+        number = float(digits)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise _no_fault(text, f"{digits!r} is no number from {least} to {most:.0f}")
+    return number
+
+
+def _no_fault(text: str, reason: str) -> typer.BadParameter:
+    return typer.BadParameter(
+        f"{text!r}: {reason}. Expected NAME@SECONDS, or random:P with P from 0 to 1", param_hint="--fault"
+    )
 
 
 def _token(path: Path) -> str:

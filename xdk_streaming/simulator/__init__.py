@@ -1,14 +1,17 @@
 """A local X to run, test and demonstrate against."""
 
-from xdk_streaming.simulator.log import Sent, Visit
-from xdk_streaming.simulator.script import (
+from xdk_streaming.script import (
     HEARTBEAT,
     OPERATIONAL_DISCONNECT,
     UNAVAILABLE,
     Cut,
     End,
+    Flood,
+    Limited,
     Live,
     Notice,
+    Open,
+    Raw,
     Refuse,
     Reset,
     Script,
@@ -16,7 +19,9 @@ from xdk_streaming.simulator.script import (
     Serve,
     Stall,
     Step,
+    Uncompressed,
 )
+from xdk_streaming.simulator.log import Sent, Visit
 from xdk_streaming.simulator.server import Simulator
 
 __all__ = [
@@ -25,8 +30,12 @@ __all__ = [
     "UNAVAILABLE",
     "Cut",
     "End",
+    "Flood",
+    "Limited",
     "Live",
     "Notice",
+    "Open",
+    "Raw",
     "Refuse",
     "Reset",
     "Script",
@@ -36,5 +45,6 @@ __all__ = [
     "Simulator",
     "Stall",
     "Step",
+    "Uncompressed",
     "Visit",
 ]

@@ -23,7 +23,7 @@ class Body:
 
     def piece(self, data: bytes) -> bytes:
         """`data`, compressed and flushed, as one chunk."""
-        return self._framed(self._compressed(data)) if data else b""  # an empty chunk would be the last
+        return self.framed(self._compressed(data)) if data else b""  # an empty chunk would be the last
 
     def half(self, data: bytes) -> bytes:
         """The first half of `data`: under chunking, in a chunk that promises more."""
@@ -33,12 +33,13 @@ class Body:
     def end(self) -> bytes:
         """What completes the body."""
         rest = self._compressor.flush() if self._compressor else b""
-        return (self._framed(rest) if rest else b"") + (b"0\r\n\r\n" if self._chunked else b"")
+        return (self.framed(rest) if rest else b"") + (b"0\r\n\r\n" if self._chunked else b"")
 
     def _compressed(self, data: bytes) -> bytes:
         if self._compressor is None:
             return data
         return self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
 
-    def _framed(self, data: bytes) -> bytes:
+    def framed(self, data: bytes) -> bytes:
+        """`data` as it is, as one chunk."""
         return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data

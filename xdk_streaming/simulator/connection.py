@@ -12,10 +12,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
+from xdk_streaming.faults import RANDOM_FAULTS
+from xdk_streaming.script import Script
 from xdk_streaming.simulator.body import Body, Encoding, Framing
 from xdk_streaming.simulator.endpoints import Endpoint
 from xdk_streaming.simulator.log import OPEN, Sent, Visit
-from xdk_streaming.simulator.script import RANDOM_FAULTS, Script
 from xdk_streaming.simulator.timeline import Timeline
 
 AT_ONCE = struct.pack("ii", 1, 0)
@@ -90,6 +91,11 @@ class SocketWire:
         self._exchange.answer(status, {**headers, "Content-Length": str(len(body))}, body)
         raise Over
 
+    def open(self, status: int, headers: Mapping[str, str]) -> None:
+        self._open = True
+        usual = {"Content-Type": "application/json; charset=utf-8", **self._body.headers}
+        self._exchange.answer(status, {**usual, **headers})
+
     def serve(self, count: int) -> None:
         self._items(self._world.timeline.take(count))
 
@@ -121,14 +127,22 @@ class SocketWire:
         self._open_body()
         self._write(self._body.piece(data))
 
+    def uncompressed(self, data: bytes) -> None:
+        self._open_body()
+        self._write(self._body.framed(data))
+
+    def raw(self, data: bytes) -> None:
+        self._write(data)
+
     def half(self) -> None:
         for number in self._world.timeline.take(1):
             line = self._line(number, whole=False)
             self._open_body()
             self._write(self._body.half(line))
 
-    def silence(self, seconds: float | None) -> None:
-        self._open_body()
+    def silence(self, seconds: float | None, *, head: bool) -> None:
+        if head:
+            self._open_body()
         self._visit.outcome = SILENT
         self._wait(seconds)
         self._visit.outcome = OPEN
@@ -163,16 +177,12 @@ class SocketWire:
 
     def _perhaps_fail(self) -> None:
         if self._chance.random() < self._world.random_faults:
-            name = self._chance.choice(list(RANDOM_FAULTS))
-            for step in RANDOM_FAULTS[name]:
+            for step in self._chance.choice(RANDOM_FAULTS).script:
                 step.play(self)
 
     def _open_body(self) -> None:
         if not self._open:
-            self._open = True
-            self._exchange.answer(
-                200, {"Content-Type": "application/json; charset=utf-8", **self._body.headers}
-            )
+            self.open(200, {})
 
     def _write(self, data: bytes) -> None:
         self._socket.sendall(data)

@@ -27,12 +27,12 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from xdk_streaming.script import LIVE, Script
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.connection import SocketWire
 from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, refuse_parameters
 from xdk_streaming.simulator.log import Sent, Visit
 from xdk_streaming.simulator.recording import Recording
-from xdk_streaming.simulator.script import LIVE, Script
 from xdk_streaming.simulator.timeline import Timeline
 from xdk_streaming.simulator.world.items import item_id, make_item
 

@@ -34,6 +34,8 @@ class LineSplitter:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._runaway_at = RUNAWAY * max_bytes + 1
+        self._kept = min(max(max_bytes, KEPT_OF_OVERSIZED), self._runaway_at)
         self._pieces: list[bytes] = []
         self._length = 0
         self.runaway: StreamError | None = None
@@ -69,12 +71,12 @@ class LineSplitter:
         return lines
 
     def _hold(self, piece: bytes) -> None:
-        room = max(self._max_bytes, KEPT_OF_OVERSIZED) - self._length
+        room = self._kept - self._length
         if room > 0:
             self._pieces.append(piece[:room])
         self._length += len(piece)
-        if self._length > RUNAWAY * self._max_bytes:
-            self._length = RUNAWAY * self._max_bytes + 1  # where it is given up, however the bytes were cut
+        if self._length >= self._runaway_at:
+            self._length = self._runaway_at  # where it is given up, however the bytes were cut
             self.runaway = _runaway(self._max_bytes)
 
     def _release(self) -> bytes | Oversized:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from html import unescape
 from typing import Any
 
 from pydantic_core import from_json
@@ -34,7 +35,11 @@ TELLING = (
     "product_name",
 )
 """Fields of a problem that name what was refused: the parameter, the enrolment, the usage cap's period."""
-TOKEN = re.compile(r"bearer\s+\S+", re.IGNORECASE)
+TOKEN = re.compile(
+    r"(?<=bearer)\W+(?!tokens?\b)\S+|(?<=bearer token)\W+(?=\S*\d)\S+|[\w%+=.~-]{40,}", re.IGNORECASE
+)
+"""What follows the word, and whatever is as long as a token."""
+TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 
 def is_stream(status: int, content_type: str) -> bool:
@@ -91,8 +96,11 @@ def _judged_refusal(status: int, problems: list[Problem]) -> tuple[Problem | Non
     by_kind = {**verdicts.ENDING_KINDS, **verdicts.REFUSING_KINDS}
     for problem in problems:
         verdict = verdicts.ISSUES.get(problem.issue) or by_kind.get(problem.kind)
-        # What interrupts a stream cannot have refused one: then the status says more.
-        if verdict is not None and verdict.error_type is not StreamErrorType.STREAM_INTERRUPTED:
+        # What interrupts a stream cannot have refused one, and an issue that is not known or not given
+        # tells nothing: then the status says more.
+        if verdict in (None, verdicts.CLIENT_FAULT):
+            continue
+        if verdict.error_type is not StreamErrorType.STREAM_INTERRUPTED:
             return problem, verdict
     return next(iter(problems), None), verdicts.of_status(status)
 
@@ -158,21 +166,23 @@ def _words(problem: Problem) -> Iterator[str]:
     yield from filter(None, (problem.title or problem.kind, problem.issue, problem.detail))
     for name in TELLING:
         value = problem.fields.get(name)
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value not in ("", problem.detail):
             yield f"{name.replace('_', ' ')} {value}"
 
 
 def _excerpt(text: str) -> str:
     """What a body that is no problem object says: a web page's title, a text's beginning."""
-    if text[:1] in ("{", "[") or "\ufffd" in text:
+    if text[:1] in ("{", "["):
         return ""
-    _, opened, rest = text.partition("<title")
-    title = rest.partition(">")[2].partition("</")[0]
-    shown = title if opened else "" if text[:1] == "<" else text
-    return _clean(" ".join(shown[:LONGEST_QUOTE].split()))
+    title = TITLE.search(text)
+    if title is None and text[:1] == "<":
+        return ""
+    said = _clean(unescape(title[1]) if title else text)
+    return "" if "\ufffd" in said else said  # in another encoding, or compressed
 
 
 def _clean(text: str) -> str:
     """As one line of bounded length, without a token that the server may have sent back."""
-    printable = "".join(character if character.isprintable() else " " for character in text[:LONGEST_QUOTE])
-    return TOKEN.sub("Bearer ...", printable).strip()
+    begun = text[: 4 * LONGEST_QUOTE]  # cut shorter at once, a token could not be told from a word
+    printable = "".join(character if character.isprintable() else " " for character in begun)
+    return " ".join(TOKEN.sub(" [hidden]", printable).split())[:LONGEST_QUOTE].strip()

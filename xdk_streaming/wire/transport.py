@@ -7,13 +7,17 @@ table, by class and never by their text. Retries nothing and interprets no body.
 from __future__ import annotations
 
 import http.client
+import io
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import getproxies
 
 import requests
 import urllib3
@@ -23,6 +27,13 @@ from urllib3 import exceptions as u3
 from xdk_streaming.errors import StreamError, StreamErrorType
 
 READ_SIZE = 64 * 1024
+LONGEST_LINE = 64 * 1024
+"""Bytes of a chunk's size line, extensions included; http.client allows as many."""
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(;[^\n]*)?\r?\n")
+FRAMING = re.compile(r"^(Transfer-Encoding|Content-Length|Content-Encoding)\s*:", re.I | re.M)
+CONNECTION_FAILED = "The connection failed; check the network and any proxy"
+LONGEST_QUOTE = 200
+"""Characters of a foreign exception's text in a message; http.client quotes up to 64 KiB of an answer."""
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
 Fields = Mapping[str, Any]
@@ -39,24 +50,32 @@ class Fault:
     sentence: str
     secret: bool = False
     """Its text quotes a header, and so perhaps the token: neither shown nor chained."""
+    quotes_urls: bool = False
+    """Its text may quote a URL: neither shown nor chained where it then has a piece of a password in it."""
+    unless: tuple[type[Exception], ...] = ()
+    """The row does not hold where one of these is among what the exception wraps."""
 
 
 FAULTS: tuple[Fault, ...] = (
     Fault(
         (rq.InvalidHeader, UnicodeEncodeError),
         StreamErrorType.FATAL_ERROR,
-        "A header cannot be sent as it is; look for line breaks, blanks and odd characters in the token",
+        "A header cannot be sent as it is; look for line breaks, blanks and odd characters in the token, "
+        "and in a proxy's password",
         secret=True,
+        unless=(u3.HTTPError,),  # then it is the server's header that urllib3 could not make sense of
     ),
     Fault(
         (ssl.SSLCertVerificationError,),
         StreamErrorType.FATAL_ERROR,
-        "The server's certificate was refused; check the host name, the clock and session.verify",
+        "The certificate of the server or of a proxy was refused; check the host name, the clock and "
+        "session.verify",
     ),
     Fault(
         (rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL, u3.LocationValueError),
         StreamErrorType.FATAL_ERROR,
-        "The URL or a proxy's URL cannot be used; correct it",
+        "The URL, a proxy's or that of a redirect cannot be used; correct it",
+        quotes_urls=True,
     ),
     Fault(
         (rq.TooManyRedirects,), StreamErrorType.CLIENT_ERROR, "The server redirects in circles; check the URL"
@@ -65,6 +84,12 @@ FAULTS: tuple[Fault, ...] = (
         (rq.RetryError, rq.HTTPError),
         StreamErrorType.SERVER_ERROR,
         "The session itself gave up on the server's answers",
+        quotes_urls=True,
+    ),
+    Fault(
+        (rq.ReadTimeout, u3.ReadTimeoutError),
+        StreamErrorType.TIMEOUT,
+        "The server, or a proxy, was silent for longer than timeout or stall_timeout allow",
     ),
     Fault(
         (u3.NewConnectionError, u3.ProxyError, ConnectionRefusedError, socket.gaierror),
@@ -74,9 +99,14 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         (rq.Timeout, u3.TimeoutError, TimeoutError),
         StreamErrorType.TIMEOUT,
-        "The server was silent for longer than timeout or stall_timeout allow",
+        "No connection was made, or none held, for as long as timeout or stall_timeout allow",
     ),
-    Fault((rq.ConnectionError,), StreamErrorType.CONNECTION_ERROR, "The connection failed"),
+    Fault(
+        (rq.SSLError,),
+        StreamErrorType.CONNECTION_ERROR,
+        "TLS could not be agreed on; check the URL's scheme and port, session.verify and session.cert",
+    ),
+    Fault((rq.ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
     Fault(
         (
             rq.ChunkedEncodingError,
@@ -86,28 +116,56 @@ FAULTS: tuple[Fault, ...] = (
             ssl.SSLError,
         ),
         StreamErrorType.STREAM_INTERRUPTED,
-        "The stream was cut off in the middle",
+        "The server's answer was cut off or garbled",
     ),
-    Fault((ConnectionError,), StreamErrorType.CONNECTION_ERROR, "The connection failed"),
+    Fault((ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
 )
 """Tried from the top, each against the exception and all that it wraps: urllib3 counts a refused
-connection among its timeouts, and requests calls a stall in mid-stream a ConnectionError."""
+connection among its timeouts and a silent proxy among its broken ones, and requests calls a stall
+in mid-stream a ConnectionError."""
 
 
-def translate(exception: Exception) -> StreamError:
-    """The exception as an error of ours. What no row knows is FATAL_ERROR."""
+def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamError:
+    """The exception as an error of ours. What no row knows is FATAL_ERROR.
+
+    `passwords` are those in the URLs that the exception may quote, in pieces: of a URL that
+    cannot be read, urllib3 quotes what it takes for the host.
+    """
     chain = list(_wrapped(exception))
     for fault in FAULTS:
-        if any(isinstance(link, fault.exceptions) for link in chain):
-            return _error(fault, exception, chain[-1])
+        if _among(chain, fault.exceptions) and not _among(chain, fault.unless):
+            return _error(fault, chain, chain[-1], passwords)
     unknown = f"The session or its adapter raised {type(exception).__name__}, which no retry is known to cure"
-    return _error(Fault((Exception,), StreamErrorType.FATAL_ERROR, unknown), exception, exception)
+    row = Fault((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
+    return _error(row, chain, exception, passwords)
 
 
-def _error(fault: Fault, exception: Exception, root: Exception) -> StreamError:
+def _among(chain: list[Exception], classes: tuple[type[Exception], ...]) -> bool:
+    return any(isinstance(link, classes) for link in chain)
+
+
+def _error(fault: Fault, chain: list[Exception], root: Exception, passwords: Collection[str]) -> StreamError:
     if fault.secret:
         return StreamError(fault.sentence, fault.error_type)
-    return StreamError(f"{fault.sentence} ({str(root) or type(root).__name__})", fault.error_type, exception)
+    texts = [_words(link) for link in chain]
+    if fault.quotes_urls and any(password in text for password in passwords for text in texts):
+        withheld = f"the {type(root).__name__} quotes a password, and is not shown"
+        return StreamError(f"{fault.sentence} ({withheld})", fault.error_type)
+    told = _quotable(_words(root)) or type(root).__name__
+    return StreamError(f"{fault.sentence} ({told})", fault.error_type, chain[0])
+
+
+def _words(exception: Exception) -> str:
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001 - foreign classes
+        return ""
+
+
+def _quotable(text: str) -> str:
+    """The text on one line, whatever a server put into it."""
+    start = text.strip()[:LONGEST_QUOTE]
+    return start if start.isprintable() else start.encode("unicode_escape").decode()
 
 
 def _wrapped(exception: Exception) -> Iterator[Exception]:
@@ -155,8 +213,17 @@ class Request:
     ) -> Answer:
         """One attempt. Raises `StreamError`, and nothing else, where it brings no answer."""
         try:
-            send = getattr(self._session, self.method.lower())
-            response = send(
+            return self._answered(self._sent(connect_timeout, read_timeout), chunk_size)
+        except StreamError:
+            raise
+        except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
+            error = translate(exception, _passwords(self.url, self._session))
+            raise error from error.original_exception
+
+    def _sent(self, connect_timeout: float | None, read_timeout: float | None) -> Any:
+        send = getattr(self._session, self.method.lower())
+        try:
+            return send(
                 self.url,
                 params=_asked(self._params),
                 headers=self._identified(_asked(self._headers)),
@@ -164,29 +231,44 @@ class Request:
                 timeout=(connect_timeout, read_timeout),
                 **self._body,
             )
-        except StreamError:
+        except Exception as exception:
+            if isinstance(exception, rq.HTTPError) and exception.response is not None:
+                return exception.response  # a hook's raise_for_status() brings the answer
+            _close_abandoned(exception)
             raise
-        except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
-            response = getattr(exception, "response", None)  # a hook's raise_for_status() brings the answer
-            if not isinstance(exception, rq.HTTPError) or response is None:
-                error = translate(exception)
-                raise error from error.original_exception
-        if not isinstance(getattr(response, "status_code", None), int):
-            raise StreamError(
-                f"The session returned a {type(response).__name__} without a status_code; "
-                "it must return responses like those of requests",
-                StreamErrorType.FATAL_ERROR,
-            )
-        return Answer(response, chunk_size)
+
+    def _answered(self, response: Any, chunk_size: int | None) -> Answer:
+        if isinstance(getattr(response, "status_code", None), int):
+            return Answer(response, chunk_size)
+        raise StreamError(
+            f"The session returned a {type(response).__name__} without a status_code; "
+            "it must return responses like those of requests",
+            StreamErrorType.FATAL_ERROR,
+        )
 
     def _identified(self, headers: Fields) -> Fields:
         if self._identity is None:
-            # A stream has a connection of its own: one given back to the session's pool at a stream's end
-            # may be on its way out, and would look like a refusal to whoever takes it next.
+            # A stream has a connection of its own; see _detach() for servers that do not listen.
             self._identity = {"Connection": "close", **_authorization(self._session)}
             if not callable(self._headers):
                 self._identity.update(headers)
         return {**self._identity, **headers} if callable(self._headers) else self._identity
+
+
+def _passwords(url: str, session: Any) -> set[str]:
+    """User names and passwords in this URL, and in those of the proxies: in pieces, where a URL may break."""
+    proxies = getattr(session, "proxies", None)
+    urls = [url, *(proxies.values() if isinstance(proxies, Mapping) else ()), *getproxies().values()]
+    logins = [re.sub(r"^[\w+.-]+://", "", text).rpartition("@")[0] for text in map(str, urls)]
+    return {piece for login in logins for piece in re.split(r"[:/?#@]", login) if piece}
+
+
+def _close_abandoned(exception: Exception) -> None:
+    """Close the response whose hook raised: nobody else can, and X counts one left open against its app."""
+    for frame, _ in traceback.walk_tb(exception.__traceback__):
+        for held in frame.f_locals.values():
+            if isinstance(held, requests.Response):
+                held.close()
 
 
 def _asked(source: Source) -> dict[str, Any]:
@@ -211,6 +293,7 @@ class Answer:
         if isinstance(raw, urllib3.HTTPResponse) and not raw.closed:
             self._chunks = _arriving(raw)
             self._socket = _second_handle(raw)
+            _detach(raw)
         else:
             self._chunks = _portable(response, chunk_size)
 
@@ -265,9 +348,7 @@ class Answer:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Give up our handle, without a word to the server: after a body's end the connection may be in
-        use already for another request of the session.
-        """
+        """Give up our handle, without a word to the server."""
         handle, self._socket = self._socket, None
         if handle is not None:
             handle.close()
@@ -286,14 +367,109 @@ def _plain_headers(response: Any) -> dict[str, str]:
 
 def _arriving(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
     """`read1` returns what is there; `iter_content` waits for whole chunks where a body is not chunked."""
-    while data := raw.read1(READ_SIZE, decode_content=True):
+    _refuse_codings(raw)
+    _refuse_lost_headers(raw)
+    source = _dechunked(raw)
+    while data := source.read1(READ_SIZE, decode_content=True):
         yield data
+
+
+def _refuse_codings(raw: urllib3.HTTPResponse) -> None:
+    """urllib3 hands on as it is what it cannot decode, and its bytes would be taken for broken lines."""
+    content = set(_listed(raw.headers.get("Content-Encoding"))) - {"identity", *raw.CONTENT_DECODERS}
+    transfer = set(_listed(raw.headers.get("Transfer-Encoding"))) - {"identity", "chunked"}
+    if unknown := sorted(content | transfer):
+        raise StreamError(
+            f"The server sends the body as {', '.join(unknown)}, which cannot be decoded here; leave the "
+            "Accept-Encoding header to requests, or install what urllib3 needs for it",
+            StreamErrorType.FATAL_ERROR,
+        )
+
+
+def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
+    """http.client reads no header after a line that is none, and would take frames for data without them."""
+    unread = raw.msg.get_payload() if raw.msg else ""
+    if isinstance(unread, str) and FRAMING.search(unread):
+        raise StreamError(
+            f"The server's answer has a line among its headers that is none ({_quotable(unread)}), and the "
+            "headers are lost that tell how to read its body",
+            StreamErrorType.STREAM_INTERRUPTED,
+        )
+
+
+def _listed(header: str | None) -> list[str]:
+    return [part.strip().lower() for part in (header or "").split(",") if part.strip()]
+
+
+def _dechunked(raw: urllib3.HTTPResponse) -> urllib3.HTTPResponse:
+    """The same body with the frames of its chunks, where it has any, taken off by us."""
+    original = getattr(raw, "_original_response", None)
+    if not (raw.chunked and raw.length_remaining is None and isinstance(original, http.client.HTTPResponse)):
+        return raw
+    coding = {"Content-Encoding": raw.headers.get("Content-Encoding", "")}
+    return urllib3.HTTPResponse(Chunks(original.fp), coding, preload_content=False)
+
+
+class Chunks(io.RawIOBase):
+    """What is in the chunks of a file.
+
+    http.client takes "-5" for a size, whatever two bytes come after a chunk for its end, and a
+    size cut short after a leading 0 for the last one: it then gives frames for data, or an end
+    where there was none. Here each is a fault. The trailers after the last chunk are left where
+    they are, for nobody asks for them, and the connection ends here.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left: int | None = None  # None before the first chunk, 0 at the end of each
+
+    def read1(self, limit: int) -> bytes:
+        """The next bytes, as soon as there are any; empty after the last chunk, and not to be asked then."""
+        if self._left == 0 and (end := self._file.readline(2)) not in (b"\r\n", b"\n"):
+            raise _broken(end, cut=end in (b"", b"\r"))
+        if not self._left:
+            self._left = self._next_size()
+        if self._left == 0:
+            return b""
+        data: bytes = self._file.read1(min(limit, self._left))
+        if not data:
+            raise http.client.IncompleteRead(b"", self._left)
+        self._left -= len(data)
+        return data
+
+    def _next_size(self) -> int:
+        line = self._file.readline(LONGEST_LINE)
+        size = CHUNK_SIZE.fullmatch(line)
+        if size is None:
+            raise _broken(line, cut=len(line) < LONGEST_LINE and not line.endswith(b"\n"))
+        return int(size[1], 16)
+
+
+def _broken(line: bytes, *, cut: bool) -> http.client.HTTPException:
+    if cut:
+        return http.client.IncompleteRead(line)
+    return http.client.HTTPException(f"what should frame a chunk is {line[:20]!r}")
 
 
 def _portable(response: Any, chunk_size: int | None) -> Iterator[bytes]:
     for chunk in response.iter_content(chunk_size=chunk_size):
         if chunk:
-            yield chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else chunk
+            is_text = isinstance(chunk, str)
+            yield chunk.encode("utf-8", "surrogatepass") if is_text else memoryview(chunk).tobytes()
+
+
+def _detach(raw: urllib3.HTTPResponse) -> None:
+    """Take the connection from the session, for servers that ignore our `Connection: close`.
+
+    One given back to the session's pool at a stream's end may be on its way out, and would look
+    like a refusal to whoever takes it next; and X counts one left open. The body's own file
+    keeps the socket until it is closed.
+    """
+    connection: Any = raw.connection
+    held = getattr(connection, "sock", None)
+    if held is not None:
+        connection.sock = None
+        held.close()
 
 
 def _second_handle(raw: urllib3.HTTPResponse) -> socket.socket | None:

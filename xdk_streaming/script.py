@@ -1,4 +1,4 @@
-"""What a simulated connection does, step by step: the language of demos and tests.
+"""What a server does with a connection, step by step: the language of faults, demos and tests.
 
 A script is a sequence of steps, played on a `Wire`: the simulator's plays over a real
 socket, the tests have one in memory. A connection whose script runs out ends cleanly.
@@ -6,6 +6,7 @@ socket, the tests have one in memory. A connection whose script runs out ends cl
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +20,9 @@ class Wire(Protocol):
     def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Answer with this status and body instead of a stream."""
 
+    def open(self, status: int, headers: Mapping[str, str]) -> None:
+        """Answer with this head; the body follows."""
+
     def serve(self, count: int) -> None:
         """Send the next items at once."""
 
@@ -26,13 +30,19 @@ class Wire(Protocol):
         """Send items as they are published, heartbeats between them, for so long; None for ever."""
 
     def send(self, data: bytes) -> None:
-        """Send these bytes of the body as they are."""
+        """Send these bytes of the body: framed, and compressed where the body is."""
+
+    def uncompressed(self, data: bytes) -> None:
+        """Send these bytes of the body: framed, but never compressed."""
+
+    def raw(self, data: bytes) -> None:
+        """Write these bytes to the connection, whatever they do to its framing."""
 
     def half(self) -> None:
         """Send the first half of the next item."""
 
-    def silence(self, seconds: float | None) -> None:
-        """Send nothing for so long; None until the client leaves."""
+    def silence(self, seconds: float | None, *, head: bool) -> None:
+        """Send nothing for so long; None until the client leaves. `head`: but the head of the answer."""
 
     def end(self) -> None:
         """End the body in good order."""
@@ -67,6 +77,34 @@ class Refuse:
 
 
 @dataclass(frozen=True)
+class Limited:
+    """429, with headers that tell the limit on connecting: the window ends in so many seconds."""
+
+    body: bytes = b""
+    remaining: int = 0
+    reset: float = 300.0
+
+    def play(self, wire: Wire) -> None:
+        headers = {
+            "x-rate-limit-limit": "50",
+            "x-rate-limit-remaining": str(self.remaining),
+            "x-rate-limit-reset": str(int(time.time() + self.reset)),
+        }
+        wire.refuse(429, headers, self.body)
+
+
+@dataclass(frozen=True)
+class Open:
+    """The head of an answer, where it is to be another than that of a stream; the body follows."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def play(self, wire: Wire) -> None:
+        wire.open(self.status, self.headers)
+
+
+@dataclass(frozen=True)
 class Serve:
     """The next items, at once."""
 
@@ -97,6 +135,37 @@ class Send:
 
 
 @dataclass(frozen=True)
+class Flood:
+    """These bytes of the body, over and over until the client leaves."""
+
+    data: bytes
+
+    def play(self, wire: Wire) -> None:
+        while True:
+            wire.send(self.data)
+
+
+@dataclass(frozen=True)
+class Uncompressed:
+    """These bytes of the body in one piece, uncompressed in a body that is said to be compressed."""
+
+    data: bytes
+
+    def play(self, wire: Wire) -> None:
+        wire.uncompressed(self.data)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """These bytes as they are, beneath the framing and, as the first step, instead of the head."""
+
+    data: bytes
+
+    def play(self, wire: Wire) -> None:
+        wire.raw(self.data)
+
+
+@dataclass(frozen=True)
 class Notice:
     """An object about the stream, on a line of its own."""
 
@@ -111,9 +180,11 @@ class Stall:
     """Silence, with the connection open: for so many seconds, or until the client leaves."""
 
     seconds: float | None = None
+    head: bool = True
+    """Whether the head of the answer has gone out at least."""
 
     def play(self, wire: Wire) -> None:
-        wire.silence(self.seconds)
+        wire.silence(self.seconds, head=self.head)
 
 
 @dataclass(frozen=True)
@@ -126,19 +197,25 @@ class End:
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection closed in the middle of an item, without the end of the body."""
+    """The connection closed without the end of the body: in the middle of an item, or where it stands."""
+
+    half: bool = True
 
     def play(self, wire: Wire) -> None:
-        wire.half()
+        if self.half:
+            wire.half()
         wire.cut()
 
 
 @dataclass(frozen=True)
 class Reset:
-    """The connection reset in the middle of an item."""
+    """The connection reset: in the middle of an item, or where it stands."""
+
+    half: bool = True
 
     def play(self, wire: Wire) -> None:
-        wire.half()
+        if self.half:
+            wire.half()
         wire.reset()
 
 
@@ -161,12 +238,3 @@ OPERATIONAL_DISCONNECT = Notice(
 """As on docs.x.com/x-api/fundamentals/handling-disconnections."""
 
 UNAVAILABLE = Refuse(503, b'{"title":"Service Unavailable","type":"about:blank","status":503}')
-
-RANDOM_FAULTS: Mapping[str, Script] = {
-    "end": (End(),),
-    "cut": (Cut(),),
-    "reset": (Reset(),),
-    "stall": (Stall(),),
-    "operational-disconnect": (OPERATIONAL_DISCONNECT, End()),
-}
-"""What can befall a connection that streams, by name."""
