@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check xdk-suite diagrams bench build clean
+.PHONY: help demo test lowest coverage check xdk-suite diagrams docs bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaki
 
 test: $(VENV)/test  ## run all tests
 	$(PYTEST) $(ARGS)
+
+lowest:  ## run all tests on the lowest versions that pyproject.toml allows
+	$(MAKE) $(VENV)-lowest/test VENV=$(VENV)-lowest
+	$(VENV)-lowest/bin/python .ci/lowest.py >$(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --requirement $(VENV)-lowest/lowest.txt
+	$(MAKE) test VENV=$(VENV)-lowest
 
 coverage: $(VENV)/test  ## run all tests, and want every branch of the core taken
 	$(PYTEST) --cov --cov-report=
@@ -36,6 +42,9 @@ diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG n
 	for format in $(DIAGRAMS); do \
 	  $(RUN)/xdk-streaming diagram --format $${format%%:*} --output diagrams/connection.$${format##*:} || exit 1; \
 	done
+
+docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
+	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md
 
 bench: $(VENV)/test  ## measure throughput beside xdk's own, in one run
 	$(RUN)/python benchmarks/throughput.py

@@ -137,7 +137,7 @@ def project_name(requirement: str) -> str:
 
 
 def imported_from_outside(sources: dict[str, str]) -> set[str]:
-    """The top-level modules that these sources import, without the standard library and themselves."""
+    """The distributions that these sources import, without the standard library and themselves."""
     found = set()
     for source in sources.values():
         for node in ast.walk(ast.parse(source)):
@@ -145,7 +145,8 @@ def imported_from_outside(sources: dict[str, str]) -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add((node.module or "").partition(".")[0])
-    return found - sys.stdlib_module_names - {"xdk_streaming"}
+    parts = {"pydantic_core": "pydantic"}  # each pydantic asks for exactly its own
+    return {parts.get(name, name) for name in found - sys.stdlib_module_names - {"xdk_streaming"}}
 
 
 # What is built

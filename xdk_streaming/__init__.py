@@ -1,17 +1,21 @@
 """X's streams as an explicit state machine: a drop-in for `xdk.streaming`."""
 
+from xdk_streaming.backoff import Backoff, Ladders
 from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
-from xdk_streaming.state import Change, ConnectionState, StreamState, Trigger
+from xdk_streaming.state import Change, ConnectionState, RateLimit, StreamState, Trigger
 from xdk_streaming.stream import Stream, stream_with_retry
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Backoff",
     "Change",
     "ConnectionState",
+    "Ladders",
     "Problem",
+    "RateLimit",
     "RetriesExhausted",
     "Stream",
     "StreamConfig",

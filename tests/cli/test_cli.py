@@ -25,9 +25,9 @@ from xdk_streaming.__main__ import main
 from xdk_streaming.cli import demo as demo_module
 from xdk_streaming.cli import simulate as simulate_module
 from xdk_streaming.cli.app import app
+from xdk_streaming.faults import RANDOM_FAULTS
 from xdk_streaming.machine import diagram
 from xdk_streaming.simulator import End, Live, Reset, Simulator, Stall
-from xdk_streaming.script import RANDOM_FAULTS
 
 SAMPLE = "/2/tweets/sample/stream"
 GUARD = 30.0
@@ -99,7 +99,7 @@ def finished(*arguments: str) -> tuple[int, str, str]:
 def test_the_help_names_every_verb() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for verb in ("demo", "diagram", "simulate"):
+    for verb in ("demo", "diagram", "faults", "simulate"):
         assert re.search(rf"^ +{verb} ", result.stdout, re.MULTILINE)
 
 
@@ -108,6 +108,7 @@ def test_the_help_names_every_verb() -> None:
     [
         ("demo", []),
         ("diagram", ["--format", "--output", "--highlight"]),
+        ("faults", ["--format", "--output"]),
         (
             "simulate",
             ["--host", "--port", "--rate", "--heartbeat", "--fault", "--seed", "--replay", "--token-file"],
@@ -122,8 +123,10 @@ def test_the_help_of_a_verb_names_its_options(verb: str, options: list[str]) -> 
         assert option in result.stdout
 
 
-def test_the_help_names_every_fault_and_format() -> None:
-    assert all(kind in run("simulate", "--help").stdout for kind in (*RANDOM_FAULTS, "random:P"))
+def test_the_help_names_every_random_fault_and_format() -> None:
+    said = " ".join(run("simulate", "--help").stdout.split())
+    assert all(kind in said for kind in (*(fault.name for fault in RANDOM_FAULTS), "random:P"))
+    assert "xdk-streaming faults" in said
     assert all(name in run("diagram", "--help").stdout for name in diagram.FORMATS)
 
 
@@ -320,7 +323,33 @@ def test_each_connection_in_turn_suffers_the_fault_it_was_given_and_then_the_fir
     assert result.exit_code == 0, result.output
     (simulator,) = seen
     assert [visit.outcome for visit in simulator.visits] == [*OUTCOMES.values(), "ended cleanly"]
-    assert set(OUTCOMES) == set(RANDOM_FAULTS)
+    assert set(OUTCOMES) == {fault.name for fault in RANDOM_FAULTS}
+
+
+def test_a_refusal_comes_to_the_connection_after_the_one_that_lasted_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Simulator] = []
+
+    def visit(simulator: Simulator) -> None:
+        seen.append(simulator)
+        for _ in range(4):
+            fate(simulator)
+
+    given = ("--fault", "unavailable@0.01", "--fault", "no-rules@0", "--rate", "200")
+    result = simulate_for(visit, monkeypatch, *given)
+    assert result.exit_code == 0, result.output
+    (simulator,) = seen
+    assert [visit.outcome for visit in simulator.visits] == [
+        *("ended cleanly", "refused with 503", "refused with 409", "ended cleanly")
+    ]
+
+
+def test_a_fault_of_a_compressed_body_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = " ".join(refusal("simulate", "--port", "0", "--fault", "corrupt-gzip@1", code=2).split())
+    assert "'corrupt-gzip@1': it needs --encoding gzip" in said
+    arguments = ("--fault", "corrupt-gzip@1", "--encoding", "gzip")
+    assert simulate_for(lambda simulator: None, monkeypatch, *arguments).exit_code == 0
 
 
 def test_a_random_fault_needs_only_its_chance(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +373,7 @@ def test_a_random_fault_needs_only_its_chance(monkeypatch: pytest.MonkeyPatch) -
         "end@nan",
         "@1",
         "flood@1",
+        "connection-refused@1",
         "END@1",
         "random",
         "random:",
@@ -360,8 +390,8 @@ def test_what_is_no_fault_is_refused_with_what_was_expected(
     monkeypatch.setattr(simulate_module, "_report", lambda simulator: None)
     said = " ".join(refusal("simulate", "--port", "0", "--fault", fault, code=2).split())
     assert "--fault" in said
-    assert f"{fault!r} is no fault; expected KIND@SECONDS with KIND one of end, cut, reset, stall," in said
-    assert "random:P with P from 0 to 1" in said
+    assert f"{fault!r}: " in said
+    assert "Expected NAME@SECONDS, or random:P with P from 0 to 1" in said
 
 
 @pytest.mark.parametrize(

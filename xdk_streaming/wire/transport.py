@@ -63,7 +63,7 @@ FAULTS: tuple[Fault, ...] = (
         "A header cannot be sent as it is; look for line breaks, blanks and odd characters in the token, "
         "and in a proxy's password",
         secret=True,
-        unless=(u3.HTTPError,),  # then it is the server's header that urllib3 could not make sense of
+        unless=(u3.InvalidHeader,),  # urllib3's is about the server's headers
     ),
     Fault(
         (ssl.SSLCertVerificationError,),
@@ -388,7 +388,8 @@ def _refuse_codings(raw: urllib3.HTTPResponse) -> None:
 
 def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
     """http.client reads no header after a line that is none, and would take frames for data without them."""
-    unread = raw.msg.get_payload() if raw.msg else ""
+    original = _original(raw)
+    unread = original.msg.get_payload() if original else ""
     if isinstance(unread, str) and FRAMING.search(unread):
         raise StreamError(
             f"The server's answer has a line among its headers that is none ({_quotable(unread)}), and the "
@@ -397,14 +398,27 @@ def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
         )
 
 
+def _original(raw: urllib3.HTTPResponse) -> http.client.HTTPResponse | None:
+    """http.client's response under urllib3's, where it is one; urllib3 has no public name for it."""
+    original = getattr(raw, "_original_response", None)
+    return original if isinstance(original, http.client.HTTPResponse) else None
+
+
+def _begun(raw: urllib3.HTTPResponse, original: Any) -> bool:
+    """Whether a hook has read some of it: what was left of a chunk or a coding is urllib3's to go on with."""
+    places = raw.tell(), raw.chunk_left, original.chunk_left, getattr(raw, "_decoder", None)
+    return places != (0, None, None, None)
+
+
 def _listed(header: str | None) -> list[str]:
     return [part.strip().lower() for part in (header or "").split(",") if part.strip()]
 
 
 def _dechunked(raw: urllib3.HTTPResponse) -> urllib3.HTTPResponse:
     """The same body with the frames of its chunks, where it has any, taken off by us."""
-    original = getattr(raw, "_original_response", None)
-    if not (raw.chunked and raw.length_remaining is None and isinstance(original, http.client.HTTPResponse)):
+    original = _original(raw)
+    bodiless = raw.length_remaining is not None
+    if original is None or not raw.chunked or bodiless or _begun(raw, original):
         return raw
     coding = {"Content-Encoding": raw.headers.get("Content-Encoding", "")}
     return urllib3.HTTPResponse(Chunks(original.fp), coding, preload_content=False)
@@ -467,9 +481,10 @@ def _detach(raw: urllib3.HTTPResponse) -> None:
     """
     connection: Any = raw.connection
     held = getattr(connection, "sock", None)
-    if held is not None:
-        connection.sock = None
-        held.close()
+    if held is not None:  # else it is detached already, by the server's wish
+        with suppress(AttributeError, OSError):  # a foreign connection, whose socket is its own
+            connection.sock = None
+            held.close()
 
 
 def _second_handle(raw: urllib3.HTTPResponse) -> socket.socket | None:
