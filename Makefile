@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check xdk-suite diagrams docs bench build clean
+.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz docs bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG n
 	  $(RUN)/xdk-streaming diagram --format $${format%%:*} --output diagrams/connection.$${format##*:} || exit 1; \
 	done
 
+fuzz: $(VENV)/fuzz  ## fuzz framing, decoder and problems for SECONDS (600)
+	$(RUN)/python tests/fuzz.py $(or $(SECONDS),600)
+
 docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
 	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md
 
@@ -71,4 +74,8 @@ $(VENV)/test: $(VENV)/demo
 
 $(VENV)/check: $(VENV)/test
 	$(RUN)/python -m pip install --quiet --group check
+	@touch $@
+
+$(VENV)/fuzz: $(VENV)/test
+	$(RUN)/python -m pip install --quiet --group fuzz
 	@touch $@
