@@ -3,75 +3,43 @@
 from __future__ import annotations
 
 import signal
-import ssl
+import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
-from itertools import count
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-import trustme
+from audience import (
+    GUARD,
+    LONG,
+    PATH,
+    Audience,
+    Consumer,
+    Post,
+    bombarded,
+    consumed,
+    ctrl_c,
+    interrupt,
+    reads,
+    sees_the_client_leave,
+    simulated,
+    triggers,
+    waits,
+    where,
+    witness,
+)
 from fakes import FakeClock, MemorySession, ids
+from peers import Peer, Trust, head, until
 
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.simulator import HEARTBEAT, UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
 
-Post = dict[str, Any]
-PATH = "/2/tweets/sample/stream"
-GUARD = 20.0
-"""Seconds after which a test would call a thread hung. Nothing waits for them where all is well."""
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
 
 @pytest.fixture(params=["plain", "tls"])
-def tls(request: pytest.FixtureRequest, authority: trustme.CA) -> ssl.SSLContext | None:
-    if request.param == "plain":
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def trusting(session: requests.Session, authority: trustme.CA) -> Iterator[requests.Session]:
-    with authority.cert_pem.tempfile() as path:
-        session.verify = path
-        yield session
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """For what another thread does of itself."""
-    deadline = time.monotonic() + GUARD
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-def in_thread(work: Callable[[], object]) -> Callable[[], None]:
-    """Start it; calling what comes back waits for it, and fails where it hangs or has raised."""
-    raised: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - shown to the test
-            raised.append(error)
-
-    thread = threading.Thread(target=guarded, daemon=True)
-    thread.start()
-
-    def join() -> None:
-        thread.join(GUARD)
-        assert not thread.is_alive(), "the thread hangs"
-        assert not raised, raised
-
-    return join
+def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
+    return trust if request.param == "tls" else None
 
 
 def stop_while_dialling(session: MemorySession, stream: Stream[Any]) -> None:
@@ -85,51 +53,28 @@ def stop_while_dialling(session: MemorySession, stream: Stream[Any]) -> None:
     session.get = stop_and_dial  # type: ignore[method-assign]
 
 
-def where(stream: Stream[Any]) -> ConnectionState:
-    """Asked through a function, for type checkers take a property to stay what it was."""
-    return stream.connection
-
-
-def last_trigger(stream: Stream[Any]) -> Trigger:
-    return stream.history[-1].trigger
-
-
 @pytest.mark.parametrize("framing", ["chunked", "close"])
-def test_stop_wakes_a_blocked_read(
-    trusting: requests.Session, tls: ssl.SSLContext | None, framing: Any
-) -> None:
-    with Simulator(script=[(Serve(2), Stall())], rate=0, tls=tls, framing=framing) as simulator:
-        reading = threading.Event()
-        config = StreamConfig(timeout=3 * GUARD, stall_timeout=None)
-        stream = Stream[Post](trusting, "get", simulator.url + PATH, config)
-        received = []
-
-        def consume() -> None:
-            for item in stream:
-                received.append(item)
-                if len(received) == 2:
-                    reading.set()
-
-        join = in_thread(consume)
-        assert reading.wait(GUARD)
+def test_stop_wakes_a_blocked_read(session: requests.Session, tls: Trust | None, framing: Any) -> None:
+    with simulated(session, tls, (Serve(2), Stall()), framing=framing) as simulator:
+        config = StreamConfig(timeout=LONG, stall_timeout=None)
+        stream = Stream[Post](session, "get", simulator.url + PATH, config)
+        consumer = Consumer(stream)
+        until(lambda: len(consumer.items) == 2 and reads(consumer))
         stream.stop()
-        join()
-        assert ids(received) == [entry.id for entry in simulator.log]
+        assert ids(consumer.result()) == [entry.id for entry in simulator.log]
         assert stream.connection is ConnectionState.DISCONNECTED
-        assert last_trigger(stream) is Trigger.STOP
+        assert triggers(stream)[-1] is Trigger.STOP
         assert stream.state.last_error is None
     assert simulator.visits[0].outcome == "silent until the client left"
 
 
 def test_stop_wakes_a_backoff_wait(session: requests.Session) -> None:
-    waiting = threading.Event()
-    config = StreamConfig(initial_backoff=3 * GUARD, on_reconnect=lambda attempt, delay: waiting.set())
-    with Simulator(script=[(UNAVAILABLE,)]) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, config)
-        join = in_thread(lambda: list(stream))
-        assert waiting.wait(GUARD)
+    with simulated(session, None, (UNAVAILABLE,)) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(initial_backoff=LONG))
+        consumer = Consumer(stream)
+        until(lambda: waits(consumer))
         stream.stop()
-        join()
+        assert consumer.result() == []
     assert stream.connection is ConnectionState.DISCONNECTED
     assert len(simulator.visits) == 1
 
@@ -155,23 +100,6 @@ def test_stop_while_dialling_wins_over_a_refusal(clock: FakeClock) -> None:
     assert errors == []
 
 
-def test_stop_wakes_an_error_body_that_never_ends(session: requests.Session) -> None:
-    asked = threading.Event()
-
-    def turn_into_refusal(response: requests.Response, **_: Any) -> None:
-        response.status_code = 503
-        asked.set()
-
-    with Simulator(script=[(Stall(),)], rate=0) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=3 * GUARD))
-        session.hooks["response"].append(turn_into_refusal)
-        join = in_thread(lambda: list(stream))
-        assert asked.wait(GUARD)
-        stream.stop()
-        join()
-    assert last_trigger(stream) is Trigger.STOP
-
-
 def test_stop_before_the_first_item_sticks(session: requests.Session) -> None:
     with Simulator() as simulator:
         stream = Stream[Post](session, "get", simulator.url + PATH)
@@ -183,14 +111,14 @@ def test_stop_before_the_first_item_sticks(session: requests.Session) -> None:
 
 
 def test_stop_on_a_suspended_stream_is_seen_by_the_server_at_once(
-    trusting: requests.Session, tls: ssl.SSLContext | None
+    session: requests.Session, tls: Trust | None
 ) -> None:
-    with Simulator(script=[(Serve(1), Stall())], rate=0, tls=tls) as simulator:
-        stream = Stream[Post](trusting, "get", simulator.url + PATH)
+    with simulated(session, tls, (Serve(1), Stall())) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH)
         items = iter(stream)
         next(items)
         stream.stop()
-        wait_until(lambda: simulator.visits[0].ended_at is not None)
+        sees_the_client_leave(simulator)
         assert where(stream) is ConnectionState.STREAMING
         assert next(items, None) is None
         assert where(stream) is ConnectionState.DISCONNECTED
@@ -256,61 +184,41 @@ def test_stop_from_a_lines_callback_delivers_nothing_that_follows(callback: str,
     assert stream.state.undelivered_items == 1
 
 
-def bombarded(signal_number: signal.Signals, handler: Callable[..., object]) -> Bombardment:
-    """Send the signal to this thread, from another, from the moment `reading` is set until `ended` is.
-
-    Again and again, a thousand times at least: one alone can fall between Python's last look at its
-    signals and the system call, and then waits for that call to return.
-    """
-    main, reading, ended = threading.get_ident(), threading.Event(), threading.Event()
-    previous = signal.signal(signal_number, handler)
-
-    def bombard() -> None:
-        assert reading.wait(GUARD)
-        sent = 0
-        while sent < 1000 or not ended.wait(0.001):
-            signal.pthread_kill(main, signal_number)
-            sent += 1
-
-    join = in_thread(bombard)
-
-    def finish() -> None:
-        ended.set()
-        join()
-        signal.signal(signal_number, previous)
-
-    return Bombardment(reading, finish)
-
-
-class Bombardment(NamedTuple):
-    reading: threading.Event
-    finish: Callable[[], None]
-
-
-def test_a_thousand_signals_neither_deadlock_nor_break_a_stream(session: requests.Session) -> None:
+def test_a_thousand_signals_neither_deadlock_nor_break_a_stream(
+    session: requests.Session, tls: Trust | None
+) -> None:
     """Each handler calls stop() on the thread that it interrupts, wherever that stands."""
-    with Simulator(script=[(Serve(1), Stall())], rate=0) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=3 * GUARD))
-        reading, finish = bombarded(signal.SIGUSR1, lambda *_: stream.stop())
-        for _ in stream:
-            reading.set()
-        finish()
-    assert last_trigger(stream) is Trigger.STOP
+    with simulated(session, tls, (Serve(1), Stall())) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=LONG))
+        received: list[Post] = []
+        with bombarded(signal.SIGUSR1, lambda *_: stream.stop(), lambda: received):
+            for item in stream:
+                received.append(item)
+        sees_the_client_leave(simulator)
+    assert len(received) == 1
+    assert triggers(stream)[-1] is Trigger.STOP
 
 
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def test_a_thousand_signals_wake_a_wait_on_the_thread_that_waits(session: requests.Session) -> None:
+    main = threading.current_thread()
+    with simulated(session, None, (UNAVAILABLE,)) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(initial_backoff=LONG))
+        with bombarded(signal.SIGUSR1, lambda *_: stream.stop(), lambda: waits(main)):
+            assert list(stream) == []
+    assert triggers(stream)[-1] is Trigger.STOP
 
 
-def test_signals_wake_a_wait_on_the_thread_that_waits(session: requests.Session) -> None:
-    config = StreamConfig(initial_backoff=3 * GUARD)
-    with Simulator(script=[(UNAVAILABLE,)]) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, config)
-        reading, finish = bombarded(signal.SIGUSR1, lambda *_: stream.stop())
-        config.on_reconnect = lambda attempt, delay: reading.set()
-        assert list(stream) == []
-        finish()
-    assert last_trigger(stream) is Trigger.STOP
+def test_a_thousand_signals_from_before_the_dial_on_end_it_in_good_order(
+    session: requests.Session, tls: Trust | None
+) -> None:
+    with simulated(session, tls, (Serve(1), Stall())) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=LONG))
+        with bombarded(signal.SIGUSR1, lambda *_: stream.stop(), lambda: stream.history):
+            items, failure = consumed(stream)
+        until(lambda: all(visit.ended_at for visit in simulator.visits))
+    assert len(items) <= 1
+    assert failure is None
+    assert triggers(stream)[-1] is Trigger.STOP
 
 
 @pytest.mark.parametrize("callback", ["on_connect", "on_disconnect", "on_reconnect", "on_state_change"])
@@ -334,21 +242,124 @@ def test_ctrl_c_in_a_wait_ends_the_stream(clock: FakeClock) -> None:
     assert stream.connection is ConnectionState.DISCONNECTED
 
 
-def test_ctrl_c_in_a_blocked_read_closes_the_socket(
-    trusting: requests.Session, tls: ssl.SSLContext | None
-) -> None:
-    with Simulator(script=[(Serve(1), HEARTBEAT, Stall())], rate=0, tls=tls) as simulator:
-        stream = Stream[Post](trusting, "get", simulator.url + PATH, StreamConfig(stall_timeout=3 * GUARD))
-        presses = count()
-
-        def press(*_: object) -> None:
-            if next(presses) == 0:
-                raise KeyboardInterrupt
-
-        reading, finish = bombarded(signal.SIGINT, press)
-        with pytest.raises(KeyboardInterrupt):
-            for _ in stream:
-                reading.set()
-        finish()
+def test_ctrl_c_in_a_blocked_read_closes_the_socket(session: requests.Session, tls: Trust | None) -> None:
+    main = threading.current_thread()
+    with simulated(session, tls, (Serve(1), HEARTBEAT, Stall())) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=LONG))
+        with (
+            pytest.raises(KeyboardInterrupt),
+            ctrl_c(lambda: stream.state.heartbeats and reads(main)),
+        ):
+            list(stream)
     assert stream.connection is ConnectionState.DISCONNECTED
     assert simulator.visits[0].outcome == "silent until the client left"
+
+
+# However it ends, the server sees it
+
+
+def stopped(stream: Stream[Post]) -> None:
+    for _ in stream:
+        stream.stop()
+
+
+def closed(stream: Stream[Post]) -> None:
+    next(iter(stream))
+    stream.close()
+
+
+def left_with(stream: Stream[Post]) -> None:
+    with stream:
+        next(iter(stream))
+
+
+def exhausted(stream: Stream[Post]) -> None:
+    with pytest.raises(StreamError, match="good order"):
+        list(stream)
+
+
+@pytest.mark.parametrize("end", [stopped, closed, left_with, exhausted])
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+def test_however_a_stream_ends_the_server_sees_the_connection_closed(
+    session: requests.Session, tls: Trust | None, framing: str, end: Callable[[Stream[Post]], None]
+) -> None:
+    """This server keeps its side open, whatever it has sent."""
+    chunked = framing == "chunked"
+
+    def answer(peer: Peer) -> None:
+        peer.send(head(*(["Transfer-Encoding: chunked"] if chunked else [])))
+        line = b'{"data":{"id":"1"}}\r\n'
+        peer.send(b"%x\r\n%b\r\n" % (len(line), line) if chunked else line)
+        if end is exhausted:
+            if chunked:
+                peer.send(b"0\r\n\r\n")
+            else:
+                peer.socket.shutdown(socket.SHUT_WR)
+
+    audience = Audience()
+    with witness(session, tls, answer) as (url, left):
+        config = audience.config(max_retries=0)
+        stream = Stream[Post](session, "get", url, config)
+        end(stream)
+        assert left.wait(GUARD)
+    audience.saw_the_end_of(stream, stream.state.last_error)
+    assert stream.state.total_items_received == 1
+    assert audience.disconnects == [None]
+
+
+# Many stops, many streams
+
+
+def test_stop_from_many_threads_at_once_is_one_stop(session: requests.Session, tls: Trust | None) -> None:
+    audience = Audience()
+    with simulated(session, tls, (Serve(2), Stall())) as simulator:
+        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        consumer = Consumer(stream)
+        until(lambda: len(consumer.items) == 2 and reads(consumer))
+        together = threading.Barrier(20)
+
+        def stop_with_the_others() -> None:
+            together.wait(GUARD)
+            for _ in range(50):
+                stream.stop()
+
+        threads = [threading.Thread(target=stop_with_the_others) for _ in range(together.parties)]
+        for thread in threads:
+            thread.start()
+        consumer.result()
+        for thread in threads:
+            thread.join(GUARD)
+        sees_the_client_leave(simulator)
+    audience.saw_the_end_of(stream)
+    assert audience.disconnects == [None]
+    assert triggers(stream).count(Trigger.STOP) == 1
+
+
+def start_and_stop(stream: Stream[Any], blocks: Callable[[threading.Thread], bool]) -> None:
+    consumer = Consumer(stream)
+    until(lambda: stream.history and blocks(consumer))
+    stream.stop()
+    consumer.result()
+    assert triggers(stream)[-1] is Trigger.STOP
+
+
+@pytest.mark.parametrize(
+    ("blocks", "secure"),
+    [(reads, False), (reads, True), (waits, False)],
+    ids=["in a read", "in a read, tls", "in a wait"],
+)
+def test_200_streams_started_and_stopped_leave_no_thread_and_no_file_behind(
+    session: requests.Session, trust: Trust, blocks: Callable[[threading.Thread], bool], secure: bool
+) -> None:
+    def files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    script: Any = (Serve(1), Stall()) if blocks is reads else (UNAVAILABLE,)
+    config = StreamConfig(initial_backoff=LONG, stall_timeout=LONG)
+    with simulated(session, trust if secure else None, then=script) as simulator:
+        threads, open_files = threading.active_count(), files()
+        for _ in range(200):
+            start_and_stop(Stream[Post](session, "get", simulator.url + PATH, config), blocks)
+        until(lambda: threading.active_count() <= threads)
+        until(lambda: files() <= open_files)
+    assert len(simulator.visits) == 200

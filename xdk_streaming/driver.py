@@ -98,8 +98,8 @@ class Driver:
                 else:
                     self._back_off()
         finally:
+            self._hang_up()  # first: nothing that comes after it may leave the connection open
             self._state.undelivered_items += sum(not isinstance(event, NotAnItem) for event in self._events)
-            self._hang_up()
             self._stopping = True
             self._fire(Trigger.STOP)
 
@@ -114,7 +114,7 @@ class Driver:
     def _dial(self) -> None:
         connect_timeout, read_timeout = self._timeouts()
         try:
-            answer = self._request.send(
+            answer = self._answer = self._request.send(  # in one breath: Ctrl-C may come at any line
                 connect_timeout=connect_timeout,
                 read_timeout=read_timeout,
                 chunk_size=self._config.chunk_size,
@@ -122,7 +122,6 @@ class Driver:
         except StreamError as error:
             self._fire(Trigger.REFUSED, error)
             return
-        self._answer = answer  # from here on stop() can wake whatever reads it
         if self._stopping:
             return
         rate_limit = limits.rate_limit(answer.headers)
@@ -222,9 +221,9 @@ class Driver:
             self._fire(Trigger.WAITED)
 
     def _hang_up(self) -> None:
-        answer, self._answer = self._answer, None
-        if answer is not None:
-            answer.close()
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
 
     def _timeouts(self) -> tuple[float | None, float | None]:
         """Seconds for connecting, and for each wait for bytes; None for no bound."""

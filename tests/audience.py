@@ -1,0 +1,281 @@
+"""Those who watch a stream: the user, who is told what happens, and the server, who sees the client leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import requests
+from fakes import ids
+from peers import Peer, Trust, served, until
+
+from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
+from xdk_streaming.clock import SystemClock
+from xdk_streaming.simulator import Refuse, Script, Simulator
+from xdk_streaming.simulator.body import Framing
+
+Post = dict[str, Any]
+
+GUARD = 20.0
+"""Seconds after which a test would call a thread hung. Nothing waits for them where all is well."""
+LONG = 3 * GUARD
+"""Seconds of a timeout or delay that must not be what ends a test."""
+PATH = "/2/tweets/sample/stream"
+CALLBACKS = (
+    "on_connect",
+    "on_disconnect",
+    "on_reconnect",
+    "on_error",
+    "on_state_change",
+    "on_invalid",
+    "on_notice",
+)
+UNFORESEEN: Script = (Refuse(418),)
+LEFT = ("silent until the client left", "left by the client")
+"""Outcomes of a visit that the client ended."""
+
+
+class Audience:
+    """Hears all that a stream tells its user, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, tuple[Any, ...]]] = []
+
+    def config(self, **settings: Any) -> StreamConfig:
+        """Settings under which every callback is heard, unless they say otherwise. Retries come at once."""
+        heard = {name: self.hearing(name) for name in CALLBACKS}
+        return StreamConfig(**{"initial_backoff": 0.0, "stall_timeout": LONG, **heard, **settings})
+
+    def calls(self, name: str) -> list[tuple[Any, ...]]:
+        return [arguments for told, arguments in self.told if told == name]
+
+    @property
+    def errors(self) -> list[StreamError]:
+        return [error for (error,) in self.calls("on_error")]
+
+    @property
+    def disconnects(self) -> list[Exception | None]:
+        return [reason for (reason,) in self.calls("on_disconnect")]
+
+    def saw_the_end_of(self, stream: Stream[Any], failure: StreamError | None = None) -> None:
+        """The stream has ended, by this error or in good order, and all that was told of it agrees."""
+        assert where(stream) is (ConnectionState.FAILED if failure else ConnectionState.DISCONNECTED)
+        assert not stream.state.is_connected
+        assert stream.state.connected_at is None
+        assert next(iter(stream), None) is None
+        standing = [name for name, _ in self.told if name in {"on_connect", "on_disconnect"}]
+        assert standing == ["on_connect", "on_disconnect"] * (len(standing) // 2)
+        assert len({id(error) for error in self.errors}) == len(self.errors)
+        assert [change for (change,) in self.calls("on_state_change")] == list(stream.history)
+        assert stream.state.last_error is (self.errors[-1] if self.errors else None)
+        if failure is not None:
+            assert self.errors[-1] is failure
+
+    def hearing(self, name: str, action: Callable[..., object] = lambda *_: None) -> Callable[..., None]:
+        """A callback that is heard, and then does this."""
+
+        def callback(*arguments: Any) -> None:
+            self.told.append((name, arguments))
+            action(*arguments)
+
+        return callback
+
+
+class Consumer(threading.Thread):
+    """Iterates a stream in a thread of its own, from now on."""
+
+    def __init__(self, stream: Iterable[Any]) -> None:
+        super().__init__(daemon=True)
+        self.items: list[Any] = []
+        self._stream = stream
+        self._raised: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            for item in self._stream:
+                self.items.append(item)
+        except BaseException as error:  # noqa: BLE001 - shown to the test
+            self._raised = error
+
+    def result(self) -> list[Any]:
+        """The items, when the iteration is over; what it raised is raised here."""
+        self.join(GUARD)
+        assert not self.is_alive(), "the iteration hangs"
+        if self._raised is not None:
+            raise self._raised
+        return self.items
+
+
+def consumed(stream: Iterable[Any]) -> tuple[list[Any], StreamError | None]:
+    """All items, and the error with which the stream ended, if it was one."""
+    items = []
+    try:
+        for item in stream:
+            items.append(item)
+    except StreamError as error:
+        return items, error
+    return items, None
+
+
+def where(stream: Stream[Any]) -> ConnectionState:
+    """Asked through a function, for type checkers take a property to stay what it was."""
+    return stream.connection
+
+
+def triggers(stream: Stream[Any]) -> list[Trigger]:
+    return [change.trigger for change in stream.history]
+
+
+def reads(thread: threading.Thread) -> bool:
+    """Whether it is down in a read of a socket."""
+    return _stands_in(thread, socket.SocketIO.readinto)
+
+
+def waits(thread: threading.Thread) -> bool:
+    """Whether it is down in a wait between two attempts."""
+    return _stands_in(thread, SystemClock.wait)
+
+
+def _stands_in(thread: threading.Thread, function: Callable[..., Any]) -> bool:
+    frame: FrameType | None = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        if frame.f_code is function.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+# The server's side
+
+
+@contextmanager
+def simulated(
+    session: requests.Session,
+    trust: Trust | None,
+    *scripts: Script,
+    then: Script = UNFORESEEN,
+    framing: Framing = "chunked",
+) -> Iterator[Simulator]:
+    """A simulator that plays these, over TLS where `trust` is given. A visit more is refused for good."""
+    if trust:
+        session.verify = trust.authority
+    tls = trust.server if trust else None
+    with Simulator(script=scripts, then=then, rate=0, tls=tls, framing=framing) as simulator:
+        yield simulator
+
+
+def sees_the_client_leave(simulator: Simulator, number: int = -1) -> None:
+    """The visit ends because the client closes the connection, and does so now."""
+    until(lambda: simulator.visits[number].ended_at is not None)
+    assert simulator.visits[number].outcome in LEFT
+
+
+def all_once(items: list[Post], simulator: Simulator) -> bool:
+    """Whether these are the items that were sent whole, in order and each once."""
+    return ids(items) == [entry.id for entry in simulator.log if entry.whole]
+
+
+@contextmanager
+def witness(
+    session: requests.Session, trust: Trust | None, answer: Callable[[Peer], object]
+) -> Iterator[tuple[str, threading.Event]]:
+    """A bare server that answers so, and then keeps the connection until the client leaves.
+
+    Gives its URL, and the event of the client's leaving.
+    """
+    if trust:
+        session.verify = trust.authority
+    left = threading.Event()
+
+    def attend(peer: Peer) -> None:
+        if trust:
+            peer = Peer(trust.server.wrap_socket(peer.socket, server_side=True))
+        try:
+            peer.request()
+            answer(peer)
+            peer.wait_until_left()
+            left.set()
+        finally:
+            peer.close()
+
+    with served(attend) as url:
+        yield url.replace("http:", "https:") if trust else url, left
+
+
+def open_sockets() -> set[str]:
+    """Of this process, whosever they are."""
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(link)  # noqa: PTH115 - what it names is no path
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+# Signals
+
+
+@contextmanager
+def bombarded(
+    number: signal.Signals,
+    handler: Callable[..., object],
+    when: Callable[[], object],
+    at_least: int = 1000,
+) -> Iterator[None]:
+    """Send the signal to this thread, from another, from the moment `when` is true until the block ends.
+
+    Again and again, and so many times at least: one alone can fall between Python's last look at its
+    signals and the system call, and then waits for that call to return.
+    """
+    main, ended = threading.get_ident(), threading.Event()
+    previous = signal.signal(number, handler)
+
+    def bombard() -> None:
+        until(lambda: when() or ended.is_set())
+        sent = 0
+        while sent < at_least or not ended.wait(0.001):
+            signal.pthread_kill(main, number)
+            sent += 1
+
+    thread = threading.Thread(target=bombard, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(GUARD)
+        signal.signal(number, previous)
+        assert not thread.is_alive(), "the signals' thread hangs"
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def first_time(action: Callable[..., object]) -> Callable[..., None]:
+    """It, once; nothing after that."""
+    calls = count()
+
+    def act(*arguments: object) -> None:
+        if next(calls) == 0:
+            action(*arguments)
+
+    return act
+
+
+def ctrl_c(when: Callable[[], object]) -> Any:
+    """A block in which Ctrl-C is pressed when this is true."""
+    return bombarded(signal.SIGINT, first_time(interrupt), when, at_least=1)
