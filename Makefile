@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz docs bench build clean
+.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz docs soak bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ fuzz: $(VENV)/fuzz  ## fuzz framing, decoder and problems for SECONDS (600)
 
 docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
 	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md
+
+soak: $(VENV)/test  ## lose 10,000 connections, plain and TLS, and see that nothing grows
+	$(RUN)/python benchmarks/soak.py --output docs/soak.md
 
 bench: $(VENV)/test  ## measure throughput beside xdk's own, in one run
 	$(RUN)/python benchmarks/throughput.py

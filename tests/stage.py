@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 from xdk_streaming.machine.machine import ConnectionMachine
-from xdk_streaming.state import ConnectionState, StreamState, Trigger
+from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Trigger
 
 AT = 1_700_000_000.0
 
@@ -47,11 +47,14 @@ def fault(
     error_type: StreamErrorType = StreamErrorType.CONNECTION_ERROR,
     cause: Exception | None = None,
     *,
+    status: int | None = None,
     retry_after: float | None = None,
     kind: str | None = None,
+    issue: str | None = None,
 ) -> StreamError:
-    problem = None if kind is None else Problem(kind, "A problem", "Of some kind.")
-    return StreamError("It went wrong.", error_type, cause, problem=problem, retry_after=retry_after)
+    fields = {} if issue is None else {"connection_issue": issue}
+    problem = None if kind is None else Problem(kind, "A problem", "Of some kind.", fields)
+    return StreamError("It went wrong.", error_type, cause, status, problem=problem, retry_after=retry_after)
 
 
 def fatal(cause: Exception | None = None) -> StreamError:
@@ -66,12 +69,18 @@ def dismissal(retry_after: float | None = None) -> StreamError:
 class Stage:
     """A machine, and everything it says: callback, arguments, and the state it stood in meanwhile."""
 
-    def __init__(self, *, chance: Callable[[], float] = random.random, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        chance: Callable[[], float] = random.random,
+        make: Callable[..., StreamConfig] = StreamConfig,
+        **settings: Any,
+    ) -> None:
         self.told: list[tuple[str, tuple[Any, ...]]] = []
         self.seen: list[ConnectionState] = []
         self.raises: dict[str, BaseException] = {}
         listeners: dict[str, Any] = {name: self._listener(name) for name in CALLBACKS}
-        self.config = StreamConfig(**{"jitter": False, **listeners, **settings})
+        self.config = make(**{"jitter": False, **listeners, **settings})
         self.state = StreamState()
         self.machine = ConnectionMachine(self.config, self.state, chance=chance)
         self.at = AT
@@ -91,6 +100,13 @@ class Stage:
             trigger, error = event if isinstance(event, tuple) else (event, None)
             self.at += 1.0
             self.machine.fire(trigger, at=self.at, error=error)
+
+    def answer(
+        self, trigger: Trigger, rate_limit: RateLimit | None, error: StreamError | None = None
+    ) -> None:
+        """A server's answer, and what it told of the limit on connecting."""
+        self.at += 1.0
+        self.machine.fire(trigger, at=self.at, error=error, rate_limit=rate_limit)
 
     def names(self) -> list[str]:
         return [name for name, _ in self.told]
@@ -113,7 +129,7 @@ class Stage:
 
     def snapshot(self) -> dict[str, Any]:
         """The machine's facts, public and private."""
-        copied = {"state", "history"}
+        copied = {"state", "history", "_steps"}
         return {
             name: copy.copy(value) if name in copied else value for name, value in vars(self.machine).items()
         }
@@ -245,11 +261,16 @@ def reach(situation: str) -> Stage:
     return stage
 
 
-def refusals(stage: Stage, count: int) -> list[float]:
+def refusals(stage: Stage, count: int, error: StreamError | None = None) -> list[float]:
     """The delays after so many refusals in a row."""
+    return climb(stage, *[error or fault()] * count)
+
+
+def climb(stage: Stage, *errors: StreamError) -> list[float]:
+    """The delays after these refusals, one after the other."""
     delays = []
-    for _ in range(count):
-        stage.fire((REFUSED, fault()))
+    for error in errors:
+        stage.fire((REFUSED, error))
         delays.append(stage.delay())
         stage.fire(WAITED)
     return delays

@@ -12,6 +12,7 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from xdk_streaming.backoff import X_LADDERS, Backoff, Ladders
 from xdk_streaming.config import StreamConfig, as_config
 
 SEED: list[tuple[str, object]] = [
@@ -31,12 +32,15 @@ SEED: list[tuple[str, object]] = [
 OURS: dict[str, object] = {
     "stall_timeout": 30.0,
     "max_item_bytes": 33_554_432,
+    "backoff": None,
     "on_state_change": None,
     "on_invalid": None,
     "on_model_error": "report",
     "on_notice": None,
     "history": 100,
 }
+
+LADDERS = Ladders(Backoff(0.1), Backoff(1.0), Backoff(30.0), Backoff(60.0))
 
 CALLBACKS = [name for name in [*dict(SEED), *OURS] if name.startswith("on_") and name != "on_model_error"]
 
@@ -73,6 +77,9 @@ BAD: list[tuple[str, object, str]] = [
     ("stall_timeout", math.nan, "finite"),
     ("max_item_bytes", 0, "greater than or equal to 1"),
     ("max_item_bytes", None, "integer"),
+    ("backoff", "x", "instance of Ladders"),
+    ("backoff", 60.0, "instance of Ladders"),
+    ("backoff", 60, "instance of Ladders"),
     ("on_model_error", "ignore", "'report', 'yield' or 'raise'"),
     ("history", -1, "greater than or equal to 0"),
     ("history", None, "integer"),
@@ -104,6 +111,8 @@ SENSIBLE: list[tuple[str, object, object]] = [
     ("stall_timeout", None, None),
     ("stall_timeout", 45, 45.0),
     ("max_item_bytes", 1, 1),
+    ("backoff", LADDERS, LADDERS),
+    ("backoff", None, None),
     ("on_model_error", "yield", "yield"),
     ("on_model_error", "raise", "raise"),
     ("history", 0, 0),
@@ -136,10 +145,14 @@ def by_replacement(name: str, value: Any) -> StreamConfig:
 WAYS = [by_keyword, by_position, by_assignment, by_replacement]
 
 
+def _shown(value: object) -> str:
+    return type(value).__name__ if isinstance(value, (Backoff, Ladders)) else str(value)
+
+
 def ways_in(cases: list[tuple[Any, ...]]) -> list[Any]:
     """Every case by every way in which its field can be given."""
     return [
-        pytest.param(give, *case, id=f"{give.__name__}-{case[0]}-{case[1]}")
+        pytest.param(give, *case, id=f"{give.__name__}-{case[0]}-{_shown(case[1])}")
         for give in WAYS
         for case in cases
         if give is not by_position or case[0] in POSITIONS
@@ -227,7 +240,7 @@ def test_a_bad_value_raises_an_error_with_its_field_itself_and_what_is_allowed(
     assert f"input_value={value!r}" in message
 
 
-@pytest.mark.parametrize(("name", "value", "allowed"), BAD)
+@pytest.mark.parametrize(("name", "value", "allowed"), BAD, ids=_shown)
 def test_a_refused_assignment_leaves_the_old_value(name: str, value: object, allowed: str) -> None:
     config = StreamConfig()
     with pytest.raises(ValueError, match=allowed):
@@ -279,6 +292,83 @@ def test_a_callback_is_not_called_when_it_is_set() -> None:
     config = StreamConfig(on_connect=callback)
     config.on_error = callback
     callback.assert_not_called()
+
+
+# Settings as X publishes them.
+
+
+def test_for_x_differs_from_the_defaults_in_these_four_fields_alone() -> None:
+    config, plain = StreamConfig.for_x(), StreamConfig()
+    different = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(StreamConfig)
+        if getattr(config, field.name) != getattr(plain, field.name)
+    }
+    assert different == {
+        "max_retries": -1,
+        "max_backoff": 320.0,
+        "stall_timeout": 21.0,
+        "backoff": X_LADDERS,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_retries", 5),
+        ("max_backoff", 30.0),
+        ("stall_timeout", None),
+        ("backoff", LADDERS),
+        ("backoff", None),
+        ("jitter", False),
+        ("history", 7),
+        ("timeout", (3.0, 25.0)),
+        ("on_error", print),
+    ],
+    ids=_shown,
+)
+def test_what_for_x_is_told_wins_and_the_rest_stays(name: str, value: object) -> None:
+    config = StreamConfig.for_x(**{name: value})
+    assert getattr(config, name) == value
+    assert config == dataclasses.replace(StreamConfig.for_x(), **{name: value})  # type: ignore[arg-type]  # any field
+
+
+@pytest.mark.parametrize("name", ["initial_backoff", "backoff_multiplier"])
+@pytest.mark.parametrize("more", [{}, {"backoff": LADDERS}], ids=["alone", "beside ladders"])
+def test_a_number_that_would_have_no_effect_in_for_x_is_refused_with_what_to_do(
+    name: str, more: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=f"^{name} has no effect in for_x") as raised:
+        StreamConfig.for_x(**{name: 2.0}, **more)
+    assert "give backoff=Ladders(...)" in str(raised.value)
+    assert f"StreamConfig({name}=...)" in str(raised.value)
+
+
+@pytest.mark.parametrize("make", [StreamConfig, StreamConfig.for_x], ids=["class", "for_x"])
+def test_what_is_no_field_is_refused_by_name(make: Callable[..., StreamConfig]) -> None:
+    with pytest.raises((TypeError, ValueError), match="max_retrys"):
+        make(max_retrys=3)
+
+
+def test_for_x_refuses_a_bad_value_like_the_class_itself() -> None:
+    with pytest.raises(ValueError, match="greater than 0") as raised:
+        StreamConfig.for_x(stall_timeout=0)
+    assert "stall_timeout" in str(raised.value)
+
+
+def test_for_x_makes_the_class_it_is_asked_of() -> None:
+    class Mine(StreamConfig):
+        """A user's own."""
+
+    assert type(Mine.for_x()) is Mine
+
+
+def test_ladders_are_kept_as_they_are() -> None:
+    assert StreamConfig(backoff=LADDERS).backoff is LADDERS
+    assert by_assignment("backoff", LADDERS).backoff is LADDERS
+
+
+# Settings of another class.
 
 
 def test_settings_of_xdks_own_class_are_taken_over_field_by_field() -> None:

@@ -309,7 +309,6 @@ def test_keyboard_interrupt_while_connecting_closes_the_connection(
     assert audience.errors == audience.disconnects == []
 
 
-# DEFECT: the answer is there, but not yet the stream's: it stays open as long as the exception is held.
 def test_keyboard_interrupt_between_the_answer_and_the_stream_closes_the_connection(
     session: requests.Session, tls: Trust | None
 ) -> None:

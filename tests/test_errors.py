@@ -122,6 +122,23 @@ def test_the_problem_kind_is_that_of_the_problem() -> None:
     assert StreamError("No.", StreamErrorType.CLIENT_ERROR, problem=problem).problem_kind == "usage-capped"
 
 
+@pytest.mark.parametrize(
+    ("fields", "issue"),
+    [
+        ({"disconnect_type": "SlowReader"}, "SlowReader"),
+        ({"connection_issue": "TooManyConnections"}, "TooManyConnections"),
+        ({"disconnect_type": "InternalError", "connection_issue": "TooManyConnections"}, "InternalError"),
+        ({"disconnect_type": None, "connection_issue": "TooManyConnections"}, "TooManyConnections"),
+        ({"disconnect_type": ["SlowReader"]}, ""),
+        ({"connection_issue": 5}, ""),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_the_issue_of_a_problem_is_xs_word_for_the_cause(fields: dict[str, object], issue: str) -> None:
+    assert Problem("a-kind", "A title", "", fields).issue == issue
+
+
 def test_a_problem_does_not_show_its_raw_fields_in_its_repr() -> None:
     problem = Problem("usage-capped", "Usage cap", "All used up.", {"account_id": "a-secret"})
     assert "a-secret" not in repr(problem)

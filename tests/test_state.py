@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.state import Change, ConnectionState, StreamState, Trigger
+from xdk_streaming.state import Change, ConnectionState, RateLimit, StreamState, Trigger
 
 FIRST_FIVE = [
     ("retry_count", 0),
@@ -45,12 +45,19 @@ def test_the_first_five_can_be_given_by_position() -> None:
     assert [getattr(state, name) for name, _ in FIRST_FIVE] == [2, 4.0, True, 17, error]
 
 
-def test_everything_counted_starts_at_zero_and_every_moment_is_unknown() -> None:
+def test_everything_counted_starts_at_zero_and_what_is_not_counted_is_unknown() -> None:
     ours = {field.name: field.default for field in dataclasses.fields(StreamState)[5:]}
-    moments = {name for name in ours if name.endswith("_at")}
-    assert moments == {"connected_at", "last_activity_at"}
-    assert {ours[name] for name in moments} == {None}
-    assert {ours[name] for name in set(ours) - moments} == {0}
+    unknown = {"connected_at", "last_activity_at", "rate_limit"}
+    assert {ours[name] for name in unknown} == {None}
+    assert {ours[name] for name in set(ours) - unknown} == {0}
+
+
+def test_a_rate_limit_is_a_value_that_compares_and_does_not_change() -> None:
+    limit = RateLimit(50, 48, 1_700_000_900.0)
+    assert limit == RateLimit(limit=50, remaining=48, reset=1_700_000_900.0)
+    assert limit != RateLimit(50, None, 1_700_000_900.0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        limit.remaining = 0  # type: ignore[misc]  # that is what is tried
 
 
 def test_the_five_states_are_in_the_order_of_a_connections_life() -> None:

@@ -135,7 +135,6 @@ def test_stop_at_any_line_ends_the_stream_in_good_order(session: requests.Sessio
         until(lambda: door.left == door.came)
 
 
-# DEFECT: from the session's return to the driver's taking hold of the answer, and where a handle is given up.
 def test_ctrl_c_at_any_line_comes_out_and_closes_the_connection(session: requests.Session) -> None:
     with walks(session, interrupt) as (walked, door):
         for line, walk in walked:

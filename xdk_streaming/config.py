@@ -49,7 +49,7 @@ def _named_arguments(cls: type[C]) -> type[C]:
 
 
 @_named_arguments
-@dataclass(config=ConfigDict(validate_assignment=True))
+@dataclass(config=ConfigDict(validate_assignment=True, extra="forbid"))
 class StreamConfig:
     """How a stream connects, waits and reports. Seconds and bytes throughout.
 

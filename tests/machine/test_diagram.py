@@ -299,7 +299,7 @@ FAKE_DOT = """#!/bin/sh
 cat > "$0.read"
 printf '%s' '<?xml version="1.0"?>
 <!-- drawn -->
-<svg xmlns="http://www.w3.org/2000/svg"><title>drawn</title></svg>
+<svg xmlns="http://www.w3.org/2000/svg"><title>drawn</title><svg/></svg>
 '
 """
 
@@ -322,8 +322,8 @@ def test_the_svg_carries_the_fingerprint_of_the_dot_it_was_drawn_from(
     given = fake_dot.with_name("dot.read").read_text(encoding="utf-8")
     assert given == diagram.dot(state)
     assert picture.startswith('<?xml version="1.0"?>')
-    assert picture.count(f"<!-- {diagram.fingerprint(given)} -->\n<svg") == 1
-    assert [child.tag for child in ElementTree.fromstring(picture)] == [f"{SVG}title"]
+    assert picture.count(f"<!-- {diagram.fingerprint(given)} -->\n<svg xmlns") == 1
+    assert [child.tag for child in ElementTree.fromstring(picture)] == [f"{SVG}title", f"{SVG}svg"]
 
 
 def test_a_fingerprint_tells_one_dot_from_another() -> None:
@@ -338,8 +338,10 @@ def test_without_graphviz_the_error_names_the_package_and_the_way_round(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(diagram.GraphvizError) as missing:
         diagram.svg()
-    assert "install the package graphviz" in str(missing.value)
-    assert "--format mermaid" in str(missing.value)
+    assert str(missing.value) == (
+        "SVG is drawn by Graphviz's dot, which was not found; install the package graphviz "
+        "(apt-get install graphviz, brew install graphviz), or take --format mermaid"
+    )
 
 
 def test_the_committed_svg_is_one() -> None:

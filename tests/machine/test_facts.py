@@ -18,12 +18,15 @@ from stage import (
     STOP,
     WAITED,
     Stage,
+    fatal,
     fault,
     reach,
     refusals,
 )
 
-from xdk_streaming.state import StreamState
+from xdk_streaming.errors import StreamError
+from xdk_streaming.machine.machine import IllegalEvent
+from xdk_streaming.state import RateLimit, StreamState
 
 # The facts.
 
@@ -131,3 +134,69 @@ def test_the_counters_of_what_came_through_are_not_the_machines_business() -> No
     kept = (stage.state.total_items_received, stage.state.bytes_received)
     assert kept == (5, 500)
     assert (stage.state.heartbeats, stage.state.invalid_items) == (3, 2)
+
+
+# What the server told of the limit on connecting.
+
+LIMIT, LATER = RateLimit(50, 48, 1_700_000_900.0), RateLimit(50, 0, 1_700_001_800.0)
+
+
+def test_no_rate_limit_is_known_before_an_answer_told_of_one() -> None:
+    stage = reach("streaming")
+    assert stage.state.rate_limit is None
+
+
+def test_the_rate_limit_is_known_from_the_answer_that_opened_the_stream() -> None:
+    stage = reach("connecting")
+    stage.answer(OPENED, LIMIT)
+    assert stage.state.rate_limit == LIMIT
+
+
+@pytest.mark.parametrize("error", [fault(), fatal()], ids=["retryable", "fatal"])
+def test_the_rate_limit_is_known_from_the_answer_that_refused_it(error: StreamError) -> None:
+    stage = reach("connecting")
+    stage.answer(REFUSED, LIMIT, error)
+    assert stage.state.rate_limit == LIMIT
+
+
+def test_callbacks_see_the_rate_limit_of_the_answer_they_are_told_of() -> None:
+    stage = reach("connecting")
+    seen = []
+    stage.config.on_error = lambda error: seen.append(stage.state.rate_limit)
+    stage.answer(REFUSED, LIMIT, fault())
+    assert seen == [LIMIT]
+
+
+def test_an_answer_that_tells_nothing_of_the_rate_limit_leaves_what_is_known() -> None:
+    stage = reach("connecting")
+    stage.answer(REFUSED, LIMIT, fault())
+    stage.fire(RETRY, WAITED)
+    stage.answer(REFUSED, None, fault())
+    stage.fire(RETRY, WAITED)
+    stage.answer(OPENED, None)
+    stage.fire(PROGRESSED, SETTLED, ENDED, RETRY, STOP)
+    assert stage.state.rate_limit == LIMIT
+
+
+def test_the_last_answer_that_told_of_the_rate_limit_counts() -> None:
+    stage = reach("connecting")
+    stage.answer(OPENED, LIMIT)
+    stage.fire(ENDED, RETRY, WAITED)
+    stage.answer(REFUSED, LATER, fault())
+    assert stage.state.rate_limit == LATER
+
+
+def test_giving_up_keeps_the_rate_limit() -> None:
+    stage = Stage(max_retries=0)
+    stage.fire(START)
+    stage.answer(REFUSED, LIMIT, fault())
+    stage.fire(RETRY)
+    assert stage.machine.connection is FAILED
+    assert stage.state.rate_limit == LIMIT
+
+
+def test_an_illegal_answer_changes_no_rate_limit() -> None:
+    stage = reach("streaming")
+    with pytest.raises(IllegalEvent):
+        stage.answer(OPENED, LIMIT)
+    assert stage.state.rate_limit is None

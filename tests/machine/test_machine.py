@@ -79,7 +79,7 @@ def test_the_snapshot_sees_each_fact_that_could_change() -> None:
     before = stage.snapshot()
     stage.fire((BROKE, dismissal()), RETRY)
     changed = {name for name, value in stage.snapshot().items() if value != before[name]}
-    assert changed == {"_connection", "_loss", "_planned", "_step", "history", "state"}
+    assert changed == {"_connection", "_loss", "_planned", "_steps", "history", "state"}
 
 
 @pytest.mark.parametrize(

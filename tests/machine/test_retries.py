@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from stage import (
@@ -21,12 +22,15 @@ from stage import (
     WAITED,
     Event,
     Stage,
+    climb,
     dismissal,
     fault,
     reach,
     refusals,
 )
 
+from xdk_streaming.backoff import X_LADDERS, Backoff, Ladders
+from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.state import Trigger
 
@@ -232,6 +236,176 @@ def test_the_ladder_goes_on_after_mere_progress_and_starts_anew_only_after_settl
     stage.fire(WAITED, OPENED, SETTLED, (BROKE, RESET))
     delays.append(stage.delay())
     assert delays == [1, 2, 4, 8, 1]
+
+
+# A ladder for each class of loss.
+
+NO_CONNECTION = fault()
+OVER_CAPACITY = fault(StreamErrorType.SERVER_ERROR, status=503)
+TOO_OFTEN = fault(StreamErrorType.RATE_LIMITED, status=429)
+TOO_MANY = fault(
+    StreamErrorType.RATE_LIMITED, status=429, kind="streaming-connection", issue="TooManyConnections"
+)
+CLASSES: dict[str, tuple[StreamError, list[float]]] = {
+    # name of the ladder: a loss that climbs it, and X's published delays
+    "network": (NO_CONNECTION, [0.25, 0.5, 0.75, 1.0]),
+    "server": (OVER_CAPACITY, [5, 10, 20, 40, 80, 160, 320, 320]),
+    "rate_limit": (TOO_OFTEN, [60, 120, 240, 320, 320]),
+    "connections": (TOO_MANY, [60, 120, 240, 320, 320]),
+}
+each_class = pytest.mark.parametrize("name", CLASSES)
+
+
+def like_x(**settings: Any) -> Stage:
+    """A machine on the settings that X publishes, on its first attempt."""
+    stage = Stage(make=StreamConfig.for_x, **settings)
+    stage.fire(START)
+    return stage
+
+
+@each_class
+def test_losses_of_one_class_climb_xs_ladder_step_by_step(name: str) -> None:
+    loss, published = CLASSES[name]
+    assert refusals(like_x(), len(published), loss) == published
+
+
+def test_the_ladder_of_the_network_climbs_to_sixteen_seconds_in_even_steps() -> None:
+    delays = refusals(like_x(), 70)
+    assert delays == [0.25 * step for step in range(1, 65)] + [16] * 6
+
+
+@pytest.mark.parametrize("loss", [ENDED, (BROKE, RESET), (BROKE, STALL)], ids=["clean end", "reset", "stall"])
+def test_a_stream_that_was_lost_climbs_the_ladder_of_the_network(loss: Event) -> None:
+    stage = like_x()
+    delays = []
+    for _ in range(3):
+        stage.fire(OPENED, PROGRESSED, loss)
+        delays.append(stage.delay())
+        stage.fire(WAITED)
+    assert delays == [0.25, 0.5, 0.75]
+
+
+def test_mixed_losses_climb_each_their_own_ladder() -> None:
+    stage = like_x()
+    mixed = [NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY, OVER_CAPACITY, NO_CONNECTION]
+    assert climb(stage, *mixed, *mixed) == [0.25, 5, 60, 60, 10, 0.5, 0.75, 20, 120, 120, 40, 1]
+
+
+def test_too_many_connections_do_not_lengthen_the_wait_for_the_rate_nor_the_other_way_round() -> None:
+    assert climb(like_x(), TOO_MANY, TOO_MANY, TOO_MANY, TOO_OFTEN, TOO_MANY) == [60, 120, 240, 60, 320]
+
+
+def test_settling_takes_every_ladder_back_to_its_first_step() -> None:
+    stage = like_x()
+    losses = [loss for loss, _ in CLASSES.values()]
+    firsts = [published[0] for _, published in CLASSES.values()]
+    assert climb(stage, *losses) == firsts
+    stage.fire(OPENED, SETTLED, (BROKE, RESET))
+    assert stage.delay() == 0.25
+    stage.fire(WAITED)
+    assert climb(stage, *losses) == [0.5, *firsts[1:]]
+
+
+def test_progress_takes_no_ladder_back() -> None:
+    stage = like_x()
+    climb(stage, OVER_CAPACITY, TOO_OFTEN)
+    stage.fire(OPENED, PROGRESSED, (BROKE, RESET), RETRY, WAITED)
+    assert climb(stage, OVER_CAPACITY, TOO_OFTEN) == [10, 120]
+
+
+def test_the_return_at_once_uses_no_step_of_any_ladder() -> None:
+    stage = like_x()
+    stage.fire(OPENED, SETTLED, ENDED)
+    assert stage.delay() == 0
+    stage.fire(WAITED)
+    assert climb(stage, NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN) == [0.25, 5, 60]
+
+
+def test_one_that_x_dismissed_and_then_finds_its_place_taken_waits_a_minute() -> None:
+    stage = like_x(jitter=True, chance=lambda: 0.0)
+    stage.fire(OPENED, SETTLED, (BROKE, dismissal()))
+    assert stage.delay() == 0
+    stage.fire(WAITED)
+    assert refusals(stage, 2, TOO_MANY) == [60, 60]
+
+
+@pytest.mark.parametrize("asked", [None, 1.0, 59.0])
+@pytest.mark.parametrize("issue", [None, "TooManyConnections"])
+def test_after_a_429_neither_jitter_nor_the_server_makes_the_wait_shorter_than_a_minute(
+    asked: float | None, issue: str | None
+) -> None:
+    stage = like_x(jitter=True, chance=lambda: 0.0)
+    loss = fault(
+        StreamErrorType.RATE_LIMITED, status=429, retry_after=asked, kind="streaming-connection", issue=issue
+    )
+    assert refusals(stage, 5, loss) == [60, 60, 120, 160, 160]
+
+
+def test_without_for_x_there_is_no_floor_under_a_429() -> None:
+    stage = Stage()
+    stage.fire(START)
+    assert climb(stage, fault(StreamErrorType.RATE_LIMITED, status=429, retry_after=1.0)) == [1]
+
+
+@each_class
+@pytest.mark.parametrize("asked", [321.0, 900.0, 3600.0])
+def test_what_the_server_asks_for_is_waited_on_any_ladder(name: str, asked: float) -> None:
+    loss, published = CLASSES[name]
+    stage = like_x(jitter=True, chance=lambda: 0.0)
+    asking = fault(
+        loss.error_type,
+        status=loss.status_code,
+        retry_after=asked,
+        kind=loss.problem_kind,
+        issue=loss.problem.issue if loss.problem else None,
+    )
+    assert climb(stage, asking) == [asked]
+    delay = climb(stage, loss)[0]
+    assert published[1] / 2 <= delay <= published[1]  # and the step was used
+
+
+@each_class
+@pytest.mark.parametrize("cap", [0, 0.125, 30.0])
+def test_max_backoff_caps_every_ladder(name: str, cap: float) -> None:
+    loss, published = CLASSES[name]
+    for jitter in (False, True):
+        delays = refusals(like_x(max_backoff=cap, jitter=jitter), len(published), loss)
+        assert all(delay <= min(cap, full) for delay, full in zip(delays, published, strict=True))
+    assert refusals(like_x(max_backoff=cap), len(published), loss) == [min(cap, full) for full in published]
+
+
+def test_max_backoff_raises_no_ladders_own_cap() -> None:
+    assert refusals(like_x(max_backoff=1e9), 9, OVER_CAPACITY)[-1] == 320
+
+
+def test_a_users_own_ladders_are_climbed_in_the_same_way() -> None:
+    ladders = Ladders(Backoff(1), Backoff(2, factor=3), Backoff(4, increment=4), Backoff(8))
+    stage = Stage(backoff=ladders, initial_backoff=99, backoff_multiplier=99)
+    stage.fire(START)
+    mixed = [NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY]
+    assert climb(stage, *mixed, *mixed) == [1, 2, 4, 8, 1, 6, 8, 8]
+
+
+def test_without_ladders_losses_of_every_class_climb_the_only_one() -> None:
+    stage = Stage()
+    stage.fire(START)
+    assert climb(stage, NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY) == [1, 2, 4, 8]
+    stage.fire(OPENED, (BROKE, RESET))
+    assert stage.delay() == 16
+
+
+def test_ladders_that_are_given_meanwhile_are_climbed_from_their_first_step() -> None:
+    stage = Stage()
+    stage.fire(START)
+    climb(stage, NO_CONNECTION, OVER_CAPACITY)
+    stage.config.backoff = X_LADDERS
+    assert climb(stage, OVER_CAPACITY, NO_CONNECTION) == [5, 0.25]
+
+
+def test_settings_as_x_publishes_them_never_give_up() -> None:
+    stage = like_x()
+    refusals(stage, 200)
+    assert stage.machine.connection is CONNECTING
 
 
 # The budget.

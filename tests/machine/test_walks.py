@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from xdk_streaming.backoff import X_LADDERS, Ladders
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 from xdk_streaming.machine.machine import ConnectionMachine, IllegalEvent
@@ -48,11 +49,18 @@ class Walk(RuleBasedStateMachine):
         max_retries=st.integers(-2, 4),
         initial_backoff=st.floats(0, 100),
         max_backoff=st.floats(0, 100),
+        backoff=st.sampled_from([None, X_LADDERS]),
         jitter=st.booleans(),
         chance=st.floats(0, 1, exclude_max=True),
     )
     def begin(
-        self, max_retries: int, initial_backoff: float, max_backoff: float, jitter: bool, chance: float
+        self,
+        max_retries: int,
+        initial_backoff: float,
+        max_backoff: float,
+        backoff: Ladders | None,
+        jitter: bool,
+        chance: float,
     ) -> None:
         self.connects = 0
         self.disconnects = 0
@@ -65,6 +73,7 @@ class Walk(RuleBasedStateMachine):
             max_retries=max_retries,
             initial_backoff=initial_backoff,
             max_backoff=max_backoff,
+            backoff=backoff,
             jitter=jitter,
             on_connect=self.connected,
             on_disconnect=self.disconnected,
@@ -121,7 +130,11 @@ class Walk(RuleBasedStateMachine):
 
     def facts(self) -> dict[str, Any]:
         known = {**vars(self.machine), "connects": self.connects, "disconnects": self.disconnects}
-        copied = {"state": copy.copy(self.state), "history": list(self.machine.history)}
+        copied = {
+            "state": copy.copy(self.state),
+            "history": list(self.machine.history),
+            "_steps": self.machine._steps.copy(),
+        }
         return {**known, **copied, "errors": len(self.errors), "announced": len(self.announced)}
 
     # What stays true.

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.errors import StreamErrorType
 from xdk_streaming.wire.framing import KEPT_OF_OVERSIZED, LineSplitter, Oversized
 
 PLENTY = 1024
@@ -33,6 +35,20 @@ def split(pieces: list[bytes], max_bytes: int = PLENTY) -> Lines:
     splitter = LineSplitter(max_bytes)
     lines = [line for piece in pieces for line in splitter.feed(piece)]
     return [*lines, splitter.tail()]
+
+
+class Split(NamedTuple):
+    """All that a splitter makes of a stream."""
+
+    lines: Lines
+    tail: bytes | Oversized
+    runaway: bool
+
+
+def whole_outcome(pieces: list[bytes], max_bytes: int) -> Split:
+    splitter = LineSplitter(max_bytes)
+    lines = [line for piece in pieces for line in splitter.feed(piece)]
+    return Split(lines, splitter.tail(), splitter.runaway is not None)
 
 
 def byte_by_byte(stream: bytes) -> list[bytes]:
@@ -184,18 +200,38 @@ def test_what_exceeds_the_limit_is_not_held_while_a_long_line_arrives() -> None:
     assert splitter.tail() == Oversized(bytes(64 * 1024), 4 * limit)
 
 
+def peak_and_held(fill: Callable[[], object]) -> tuple[int, int]:
+    tracemalloc.start()
+    try:
+        fill()
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak, held
+
+
 def test_a_long_line_that_comes_in_one_read_is_not_held_whole() -> None:
     limit = 256 * 1024
     splitter = LineSplitter(limit)
-    data = bytes(8 * limit)
-    tracemalloc.start()
-    try:
-        splitter.feed(data)
-        held, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    data = bytes(4 * limit)
+    _, held = peak_and_held(lambda: splitter.feed(data))
     assert held < limit + 4096
-    assert splitter.tail() == Oversized(bytes(64 * 1024), 8 * limit)
+    assert splitter.tail() == Oversized(bytes(64 * 1024), 4 * limit)
+
+
+def test_of_a_runaway_line_no_more_is_held_than_of_any_long_line_however_much_follows() -> None:
+    limit = 256 * 1024
+    splitter, data = LineSplitter(limit), bytes(8 * limit)
+
+    def fill() -> None:
+        for _ in range(10):
+            splitter.feed(data)
+
+    peak, held = peak_and_held(fill)
+    assert splitter.runaway is not None
+    assert held < limit + 8192
+    assert peak < limit + 8192
+    assert splitter.tail() == Oversized(bytes(64 * 1024), 4 * limit + 1)
 
 
 def test_bytes_held_are_not_copied_for_each_piece_that_follows() -> None:
@@ -211,31 +247,83 @@ def test_bytes_held_are_not_copied_for_each_piece_that_follows() -> None:
     assert peak < 16 * 1024
 
 
-def test_four_times_the_limit_without_a_line_end_interrupts_the_stream() -> None:
+# Runaway lines
+
+
+def test_four_times_the_limit_without_a_line_end_is_a_fault_that_interrupts_the_stream() -> None:
     splitter = LineSplitter(SMALL)
-    assert splitter.feed(b"a\n" + b"x" * (4 * SMALL + 1)) == [b"a"]
-    with pytest.raises(StreamError, match="max_item_bytes") as caught:
-        splitter.feed(b"x")
-    assert caught.value.error_type is StreamErrorType.STREAM_INTERRUPTED
-    assert caught.value.is_retryable
+    splitter.feed(b"x" * (4 * SMALL + 1))
+    fault = splitter.runaway
+    assert fault is not None
+    assert fault.error_type is StreamErrorType.STREAM_INTERRUPTED
+    assert fault.is_retryable
+    assert "more than 40 bytes" in str(fault)
+    assert "Raise max_item_bytes (now 10)" in str(fault)
 
 
 def test_four_times_the_limit_exactly_is_a_long_line_and_no_fault() -> None:
-    assert split([b"x" * 4 * SMALL, b"\nb"], SMALL) == [Oversized(b"x" * 40, 40), b"b"]
+    pieces = [b"x" * 4 * SMALL, b"\nb"]
+    assert whole_outcome(pieces, SMALL) == Split([Oversized(b"x" * 40, 40)], b"b", runaway=False)
 
 
-def test_a_runaway_line_byte_by_byte_interrupts_the_stream_at_the_same_place() -> None:
+def test_what_precedes_a_runaway_line_is_delivered_and_nothing_after_it_is_looked_at() -> None:
     splitter = LineSplitter(SMALL)
-    for _ in range(4 * SMALL + 1):
+    runaway = b"x" * 50
+    assert splitter.feed(b"a\n" + b"y" * 20 + b"\nb\n" + runaway + b"\nc\nd") == [
+        b"a",
+        Oversized(b"y" * 20, 20),
+        b"b",
+    ]
+    assert splitter.runaway is not None
+    assert splitter.feed(b"e\nf") == []
+    assert splitter.tail() == Oversized(b"x" * 41, 41)
+    assert splitter.feed(b"next\n") == []
+
+
+def test_before_a_line_runs_away_there_is_no_fault() -> None:
+    splitter = LineSplitter(SMALL)
+    for _ in range(4 * SMALL):
         assert splitter.feed(b"x") == []
-    with pytest.raises(StreamError):
-        splitter.feed(b"x")
+        assert splitter.runaway is None
+    splitter.feed(b"x")
+    assert splitter.runaway is not None
 
 
-def test_the_fault_of_a_runaway_line_is_raised_once() -> None:
+def test_the_fault_stays_the_same_object() -> None:
     splitter = LineSplitter(SMALL)
     splitter.feed(b"x" * 50)
-    with pytest.raises(StreamError):
-        splitter.feed(b"x")
-    assert splitter.tail() == Oversized(b"x" * 50, 50)
-    assert splitter.feed(b"next\n") == [b"next"]
+    fault = splitter.runaway
+    splitter.feed(b"x" * 50 + b"\n")
+    assert splitter.runaway is fault
+
+
+@given(st.data())
+def test_the_outcome_is_the_same_however_the_bytes_are_cut_runaway_lines_included(
+    data: st.DataObject,
+) -> None:
+    lengths = st.integers(0, 6 * SMALL)
+    lines = data.draw(st.lists(lengths, min_size=1, max_size=6).map(lambda all_: [b"z" * n for n in all_]))
+    stream = b"\n".join(lines)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+    runaway = next((place for place, line in enumerate(lines) if len(line) > 4 * SMALL), None)
+    shown = [line if len(line) <= SMALL else Oversized(line, len(line)) for line in lines]
+    if runaway is None:
+        expected = Split(shown[:-1], shown[-1], runaway=False)
+    else:
+        expected = Split(shown[:runaway], Oversized(b"z" * 41, 41), runaway=True)
+    assert whole_outcome(pieces, SMALL) == expected
+    assert whole_outcome([stream], SMALL) == expected
+    assert whole_outcome(byte_by_byte(stream), SMALL) == expected
+
+
+@pytest.mark.parametrize("max_bytes", [16 * 1024, 16 * 1024 - 1, 64 * 1024, 100_000])
+def test_of_a_runaway_line_the_first_64_kib_are_kept_or_all_up_to_where_it_is_given_up(
+    max_bytes: int,
+) -> None:
+    line = bytes(place % 251 for place in range(5 * max_bytes)).replace(b"\n", b"-")
+    kept = line[: min(4 * max_bytes + 1, 64 * 1024)]
+    for size in (len(line), 4096, 4 * max_bytes + 2):
+        pieces = [line[start : start + size] for start in range(0, len(line), size)]
+        assert whole_outcome(pieces, max_bytes) == Split([], Oversized(kept, 4 * max_bytes + 1), runaway=True)

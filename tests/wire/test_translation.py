@@ -21,8 +21,8 @@ from requests import exceptions as rq
 from urllib3 import exceptions as u3
 
 from xdk_streaming.errors import StreamErrorType
-from xdk_streaming.wire import transport
-from xdk_streaming.wire.transport import FAULTS, Fault, translate
+from xdk_streaming.wire import translation
+from xdk_streaming.wire.translation import FAULTS, Fault, translate
 
 
 def in_retries(reason: Exception) -> Exception:
@@ -120,13 +120,13 @@ def test_an_exception_of_no_row_is_fatal(exception: Exception) -> None:
 @pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.exceptions[0].__name__)
 def test_every_row_of_the_table_is_needed(monkeypatch: pytest.MonkeyPatch, row: Fault) -> None:
     before = [str(translate(exception)) for exception, _ in KNOWN]
-    monkeypatch.setattr(transport, "FAULTS", tuple(fault for fault in FAULTS if fault is not row))
+    monkeypatch.setattr(translation, "FAULTS", tuple(fault for fault in FAULTS if fault is not row))
     assert [str(translate(exception)) for exception, _ in KNOWN] != before
 
 
 def test_every_class_that_the_table_names_is_among_the_known() -> None:
     named = {name for fault in FAULTS for name in fault.exceptions}
-    wrapped = [link for exception, _ in KNOWN for link in transport._wrapped(exception)]
+    wrapped = [link for exception, _ in KNOWN for link in translation._wrapped(exception)]
     assert {name for name in named if not any(isinstance(link, name) for link in wrapped)} == set()
 
 

@@ -73,6 +73,17 @@ INTEGERS = range(-(2**63), 2**64)
 """What orjson keeps to the last digit; an integer beyond comes as the nearest float."""
 
 
+def _integer(digits: str) -> int | float:
+    """As orjson reads it: what one parser refuses must not look otherwise through the other."""
+    number = float(digits)
+    if abs(number) < 2.0**65 and int(digits) in INTEGERS:
+        return int(digits)
+    return number
+
+
+LENIENT = json.JSONDecoder(parse_int=_integer)
+
+
 class Decoder:
     """Decodes one line at a time; nothing is carried over from line to line.
 
@@ -133,7 +144,7 @@ class Decoder:
         if not bare:
             return HEARTBEAT
         try:
-            content = json.loads(bare.decode(), parse_int=_integer)
+            content = LENIENT.decode(bare.decode())
         except (ValueError, RecursionError) as refusal:
             return Invalid(line, f"not JSON: {refusal}")
         return self._sorted(content, line)
@@ -148,14 +159,6 @@ def _is_about_the_stream(content: dict[str, Any]) -> bool:
         or (len(content) == 1 and any(isinstance(content.get(key), dict) for key in CONTROL_MESSAGES))
         or content.get("type") == "connection_metadata"
     )
-
-
-def _integer(digits: str) -> int | float:
-    """As orjson reads it: what one parser refuses must not look otherwise through the other."""
-    number = float(digits)
-    if abs(number) < 2.0**65 and int(digits) in INTEGERS:
-        return int(digits)
-    return number
 
 
 def _validator(model: Any) -> Validate:

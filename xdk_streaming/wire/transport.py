@@ -1,182 +1,33 @@
-"""HTTP, through requests: an attempt, its answer, and the answer's bytes as they arrive.
+"""HTTP, through requests: an attempt, and its answer.
 
-The only room that imports requests. Foreign exceptions end here: they are translated by a
-table, by class and never by their text. Retries nothing and interprets no body.
+Foreign exceptions end here. Retries nothing and interprets no body.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
 import re
 import socket
-import ssl
 import threading
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies
 
 import requests
 import urllib3
 from requests import exceptions as rq
-from urllib3 import exceptions as u3
 
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.wire import body
+from xdk_streaming.wire.translation import translate
 
-READ_SIZE = 64 * 1024
-LONGEST_LINE = 64 * 1024
-"""Bytes of a chunk's size line, extensions included; http.client allows as many."""
-CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(;[^\n]*)?\r?\n")
-FRAMING = re.compile(r"^(Transfer-Encoding|Content-Length|Content-Encoding)\s*:", re.I | re.M)
-CONNECTION_FAILED = "The connection failed; check the network and any proxy"
-LONGEST_QUOTE = 200
-"""Characters of a foreign exception's text in a message; http.client quotes up to 64 KiB of an answer."""
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
 Fields = Mapping[str, Any]
 Source = Fields | Callable[[], Fields] | None
 """Params or headers: plain ones, or a callable that is asked at every attempt."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One row of the translation: exceptions, what they are to us, and what to say of them."""
-
-    exceptions: tuple[type[Exception], ...]
-    error_type: StreamErrorType
-    sentence: str
-    secret: bool = False
-    """Its text quotes a header, and so perhaps the token: neither shown nor chained."""
-    quotes_urls: bool = False
-    """Its text may quote a URL: neither shown nor chained where it then has a piece of a password in it."""
-    unless: tuple[type[Exception], ...] = ()
-    """The row does not hold where one of these is among what the exception wraps."""
-
-
-FAULTS: tuple[Fault, ...] = (
-    Fault(
-        (rq.InvalidHeader, UnicodeEncodeError),
-        StreamErrorType.FATAL_ERROR,
-        "A header cannot be sent as it is; look for line breaks, blanks and odd characters in the token, "
-        "and in a proxy's password",
-        secret=True,
-        unless=(u3.InvalidHeader,),  # urllib3's is about the server's headers
-    ),
-    Fault(
-        (ssl.SSLCertVerificationError,),
-        StreamErrorType.FATAL_ERROR,
-        "The certificate of the server or of a proxy was refused; check the host name, the clock and "
-        "session.verify",
-    ),
-    Fault(
-        (rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL, u3.LocationValueError),
-        StreamErrorType.FATAL_ERROR,
-        "The URL, a proxy's or that of a redirect cannot be used; correct it",
-        quotes_urls=True,
-    ),
-    Fault(
-        (rq.TooManyRedirects,), StreamErrorType.CLIENT_ERROR, "The server redirects in circles; check the URL"
-    ),
-    Fault(
-        (rq.RetryError, rq.HTTPError),
-        StreamErrorType.SERVER_ERROR,
-        "The session itself gave up on the server's answers",
-        quotes_urls=True,
-    ),
-    Fault(
-        (rq.ReadTimeout, u3.ReadTimeoutError),
-        StreamErrorType.TIMEOUT,
-        "The server, or a proxy, was silent for longer than timeout or stall_timeout allow",
-    ),
-    Fault(
-        (u3.NewConnectionError, u3.ProxyError, ConnectionRefusedError, socket.gaierror),
-        StreamErrorType.CONNECTION_ERROR,
-        "No connection could be made; check the network, the host name and any proxy",
-    ),
-    Fault(
-        (rq.Timeout, u3.TimeoutError, TimeoutError),
-        StreamErrorType.TIMEOUT,
-        "No connection was made, or none held, for as long as timeout or stall_timeout allow",
-    ),
-    Fault(
-        (rq.SSLError,),
-        StreamErrorType.CONNECTION_ERROR,
-        "TLS could not be agreed on; check the URL's scheme and port, session.verify and session.cert",
-    ),
-    Fault((rq.ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
-    Fault(
-        (
-            rq.ChunkedEncodingError,
-            rq.ContentDecodingError,
-            u3.HTTPError,
-            http.client.HTTPException,
-            ssl.SSLError,
-        ),
-        StreamErrorType.STREAM_INTERRUPTED,
-        "The server's answer was cut off or garbled",
-    ),
-    Fault((ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
-)
-"""Tried from the top, each against the exception and all that it wraps: urllib3 counts a refused
-connection among its timeouts and a silent proxy among its broken ones, and requests calls a stall
-in mid-stream a ConnectionError."""
-
-
-def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamError:
-    """The exception as an error of ours. What no row knows is FATAL_ERROR.
-
-    `passwords` are those in the URLs that the exception may quote, in pieces: of a URL that
-    cannot be read, urllib3 quotes what it takes for the host.
-    """
-    chain = list(_wrapped(exception))
-    for fault in FAULTS:
-        if _among(chain, fault.exceptions) and not _among(chain, fault.unless):
-            return _error(fault, chain, chain[-1], passwords)
-    unknown = f"The session or its adapter raised {type(exception).__name__}, which no retry is known to cure"
-    row = Fault((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
-    return _error(row, chain, exception, passwords)
-
-
-def _among(chain: list[Exception], classes: tuple[type[Exception], ...]) -> bool:
-    return any(isinstance(link, classes) for link in chain)
-
-
-def _error(fault: Fault, chain: list[Exception], root: Exception, passwords: Collection[str]) -> StreamError:
-    if fault.secret:
-        return StreamError(fault.sentence, fault.error_type)
-    texts = [_words(link) for link in chain]
-    if fault.quotes_urls and any(password in text for password in passwords for text in texts):
-        withheld = f"the {type(root).__name__} quotes a password, and is not shown"
-        return StreamError(f"{fault.sentence} ({withheld})", fault.error_type)
-    told = _quotable(_words(root)) or type(root).__name__
-    return StreamError(f"{fault.sentence} ({told})", fault.error_type, chain[0])
-
-
-def _words(exception: Exception) -> str:
-    try:
-        return str(exception)
-    except Exception:  # noqa: BLE001 - foreign classes
-        return ""
-
-
-def _quotable(text: str) -> str:
-    """The text on one line, whatever a server put into it."""
-    start = text.strip()[:LONGEST_QUOTE]
-    return start if start.isprintable() else start.encode("unicode_escape").decode()
-
-
-def _wrapped(exception: Exception) -> Iterator[Exception]:
-    """The exception and what it wraps, outermost first: as argument (requests), reason (urllib3), cause."""
-    seen: list[BaseException] = []
-    link: object = exception
-    while isinstance(link, Exception) and not any(link is earlier for earlier in seen):
-        seen.append(link)
-        yield link
-        arguments = [argument for argument in link.args if isinstance(argument, Exception)]
-        link = getattr(link, "reason", None) or (arguments[0] if arguments else link.__cause__)
 
 
 class Request:
@@ -201,6 +52,7 @@ class Request:
                 f"method is {method!r}, must be one of {', '.join(sorted(METHODS))}, in any case"
             )
         self.method = method.upper()
+        self._verb = method.lower()
         self.url = url
         self._session = session
         self._params = params
@@ -217,11 +69,15 @@ class Request:
         except StreamError:
             raise
         except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
+            _close_abandoned(exception)
             error = translate(exception, _passwords(self.url, self._session))
             raise error from error.original_exception
+        except BaseException as interrupt:
+            _close_abandoned(interrupt)
+            raise
 
     def _sent(self, connect_timeout: float | None, read_timeout: float | None) -> Any:
-        send = getattr(self._session, self.method.lower())
+        send = getattr(self._session, self._verb)
         try:
             return send(
                 self.url,
@@ -234,7 +90,8 @@ class Request:
         except Exception as exception:
             if isinstance(exception, rq.HTTPError) and exception.response is not None:
                 return exception.response  # a hook's raise_for_status() brings the answer
-            _close_abandoned(exception)
+            if _quotes_a_header(exception):
+                raise rq.InvalidHeader from None
             raise
 
     def _answered(self, response: Any, chunk_size: int | None) -> Answer:
@@ -263,12 +120,24 @@ def _passwords(url: str, session: Any) -> set[str]:
     return {piece for login in logins for piece in re.split(r"[:/?#@]", login) if piece}
 
 
-def _close_abandoned(exception: Exception) -> None:
-    """Close the response whose hook raised: nobody else can, and X counts one left open against its app."""
+def _close_abandoned(exception: BaseException) -> None:
+    """Close what an attempt had opened when it was broken off, by a hook or by Ctrl-C.
+
+    Nobody else can: it hangs on the exception alone, and stays open as long as that is kept.
+    """
     for frame, _ in traceback.walk_tb(exception.__traceback__):
         for held in frame.f_locals.values():
-            if isinstance(held, requests.Response):
+            if isinstance(held, (Answer, requests.Response, socket.socket)):
                 held.close()
+
+
+def _quotes_a_header(exception: Exception) -> bool:
+    """Whether http.client refused a header, which it does with a plain ValueError that quotes the value.
+
+    requests looks at headers first, but not at those that a session's auth adds.
+    """
+    *_, (frame, _) = traceback.walk_tb(exception.__traceback__)
+    return frame.f_code is http.client.HTTPConnection.putheader.__code__
 
 
 def _asked(source: Source) -> dict[str, Any]:
@@ -284,18 +153,21 @@ def _authorization(session: Any) -> dict[str, Any]:
 class Answer:
     """What the server answered: its status, its headers (names in lower case), and its bytes as they come."""
 
+    # What close() needs is there before anything else is: Ctrl-C may come at any line.
+    _response: Any = None
+    _socket: socket.socket | None = None
+
     def __init__(self, response: Any, chunk_size: int | None) -> None:
+        self._response = response
         self.status: int = response.status_code
         self.headers = _plain_headers(response)
-        self._response = response
         raw = getattr(response, "raw", None)
-        self._socket: socket.socket | None = None
         if isinstance(raw, urllib3.HTTPResponse) and not raw.closed:
-            self._chunks = _arriving(raw)
+            self._chunks = body.arriving(raw)
             self._socket = _second_handle(raw)
             _detach(raw)
         else:
-            self._chunks = _portable(response, chunk_size)
+            self._chunks = body.portable(response, chunk_size)
 
     def read(self) -> bytes:
         """The next bytes, decompressed, as soon as there are any; empty at the end.
@@ -349,9 +221,9 @@ class Answer:
 
     def _let_go(self) -> None:
         """Give up our handle, without a word to the server."""
-        handle, self._socket = self._socket, None
-        if handle is not None:
-            handle.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def _plain_headers(response: Any) -> dict[str, str]:
@@ -363,113 +235,6 @@ def _plain_headers(response: Any) -> dict[str, str]:
         for name, value in headers.items()
         if isinstance(name, str) and isinstance(value, str)
     }
-
-
-def _arriving(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
-    """`read1` returns what is there; `iter_content` waits for whole chunks where a body is not chunked."""
-    _refuse_codings(raw)
-    _refuse_lost_headers(raw)
-    source = _dechunked(raw)
-    while data := source.read1(READ_SIZE, decode_content=True):
-        yield data
-
-
-def _refuse_codings(raw: urllib3.HTTPResponse) -> None:
-    """urllib3 hands on as it is what it cannot decode, and its bytes would be taken for broken lines."""
-    content = set(_listed(raw.headers.get("Content-Encoding"))) - {"identity", *raw.CONTENT_DECODERS}
-    transfer = set(_listed(raw.headers.get("Transfer-Encoding"))) - {"identity", "chunked"}
-    if unknown := sorted(content | transfer):
-        raise StreamError(
-            f"The server sends the body as {', '.join(unknown)}, which cannot be decoded here; leave the "
-            "Accept-Encoding header to requests, or install what urllib3 needs for it",
-            StreamErrorType.FATAL_ERROR,
-        )
-
-
-def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
-    """http.client reads no header after a line that is none, and would take frames for data without them."""
-    original = _original(raw)
-    unread = original.msg.get_payload() if original else ""
-    if isinstance(unread, str) and FRAMING.search(unread):
-        raise StreamError(
-            f"The server's answer has a line among its headers that is none ({_quotable(unread)}), and the "
-            "headers are lost that tell how to read its body",
-            StreamErrorType.STREAM_INTERRUPTED,
-        )
-
-
-def _original(raw: urllib3.HTTPResponse) -> http.client.HTTPResponse | None:
-    """http.client's response under urllib3's, where it is one; urllib3 has no public name for it."""
-    original = getattr(raw, "_original_response", None)
-    return original if isinstance(original, http.client.HTTPResponse) else None
-
-
-def _begun(raw: urllib3.HTTPResponse, original: Any) -> bool:
-    """Whether a hook has read some of it: what was left of a chunk or a coding is urllib3's to go on with."""
-    places = raw.tell(), raw.chunk_left, original.chunk_left, getattr(raw, "_decoder", None)
-    return places != (0, None, None, None)
-
-
-def _listed(header: str | None) -> list[str]:
-    return [part.strip().lower() for part in (header or "").split(",") if part.strip()]
-
-
-def _dechunked(raw: urllib3.HTTPResponse) -> urllib3.HTTPResponse:
-    """The same body with the frames of its chunks, where it has any, taken off by us."""
-    original = _original(raw)
-    bodiless = raw.length_remaining is not None
-    if original is None or not raw.chunked or bodiless or _begun(raw, original):
-        return raw
-    coding = {"Content-Encoding": raw.headers.get("Content-Encoding", "")}
-    return urllib3.HTTPResponse(Chunks(original.fp), coding, preload_content=False)
-
-
-class Chunks(io.RawIOBase):
-    """What is in the chunks of a file.
-
-    http.client takes "-5" for a size, whatever two bytes come after a chunk for its end, and a
-    size cut short after a leading 0 for the last one: it then gives frames for data, or an end
-    where there was none. Here each is a fault. The trailers after the last chunk are left where
-    they are, for nobody asks for them, and the connection ends here.
-    """
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._left: int | None = None  # None before the first chunk, 0 at the end of each
-
-    def read1(self, limit: int) -> bytes:
-        """The next bytes, as soon as there are any; empty after the last chunk, and not to be asked then."""
-        if self._left == 0 and (end := self._file.readline(2)) not in (b"\r\n", b"\n"):
-            raise _broken(end, cut=end in (b"", b"\r"))
-        if not self._left:
-            self._left = self._next_size()
-        if self._left == 0:
-            return b""
-        data: bytes = self._file.read1(min(limit, self._left))
-        if not data:
-            raise http.client.IncompleteRead(b"", self._left)
-        self._left -= len(data)
-        return data
-
-    def _next_size(self) -> int:
-        line = self._file.readline(LONGEST_LINE)
-        size = CHUNK_SIZE.fullmatch(line)
-        if size is None:
-            raise _broken(line, cut=len(line) < LONGEST_LINE and not line.endswith(b"\n"))
-        return int(size[1], 16)
-
-
-def _broken(line: bytes, *, cut: bool) -> http.client.HTTPException:
-    if cut:
-        return http.client.IncompleteRead(line)
-    return http.client.HTTPException(f"what should frame a chunk is {line[:20]!r}")
-
-
-def _portable(response: Any, chunk_size: int | None) -> Iterator[bytes]:
-    for chunk in response.iter_content(chunk_size=chunk_size):
-        if chunk:
-            is_text = isinstance(chunk, str)
-            yield chunk.encode("utf-8", "surrogatepass") if is_text else memoryview(chunk).tobytes()
 
 
 def _detach(raw: urllib3.HTTPResponse) -> None:

@@ -1,0 +1,159 @@
+"""Foreign exceptions into ours: by a table, by class, never by their text.
+
+Passes on what they say as far as it holds no secret and fits on a line.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from requests import exceptions as rq
+from urllib3 import exceptions as u3
+
+from xdk_streaming.errors import StreamError, StreamErrorType
+
+CONNECTION_FAILED = "The connection failed; check the network and any proxy"
+LONGEST_QUOTE = 200
+"""Characters of a foreign exception's text in a message; http.client quotes up to 64 KiB of an answer."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the translation: exceptions, what they are to us, and what to say of them."""
+
+    exceptions: tuple[type[Exception], ...]
+    error_type: StreamErrorType
+    sentence: str
+    secret: bool = False
+    """Its text quotes a header, and so perhaps the token: neither shown nor chained."""
+    quotes_urls: bool = False
+    """Its text may quote a URL: neither shown nor chained where it then has a piece of a password in it."""
+    unless: tuple[type[Exception], ...] = ()
+    """The row does not hold where one of these is among what the exception wraps."""
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        (rq.InvalidHeader, UnicodeEncodeError),
+        StreamErrorType.FATAL_ERROR,
+        "A header cannot be sent as it is; look for line breaks, blanks and odd characters in the token, "
+        "and in a proxy's password",
+        secret=True,
+        unless=(u3.InvalidHeader,),  # urllib3's is about the server's headers
+    ),
+    Fault(
+        (ssl.SSLCertVerificationError,),
+        StreamErrorType.FATAL_ERROR,
+        "The certificate of the server or of a proxy was refused; check the host name, the clock and "
+        "session.verify",
+    ),
+    Fault(
+        (rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL, u3.LocationValueError),
+        StreamErrorType.FATAL_ERROR,
+        "The URL, a proxy's or that of a redirect cannot be used; correct it",
+        quotes_urls=True,
+    ),
+    Fault(
+        (rq.TooManyRedirects,), StreamErrorType.CLIENT_ERROR, "The server redirects in circles; check the URL"
+    ),
+    Fault(
+        (rq.RetryError, rq.HTTPError),
+        StreamErrorType.SERVER_ERROR,
+        "The session itself gave up on the server's answers",
+        quotes_urls=True,
+    ),
+    Fault(
+        (rq.ReadTimeout, u3.ReadTimeoutError),
+        StreamErrorType.TIMEOUT,
+        "The server, or a proxy, was silent for longer than timeout or stall_timeout allow",
+    ),
+    Fault(
+        (u3.NewConnectionError, u3.ProxyError, ConnectionRefusedError, socket.gaierror),
+        StreamErrorType.CONNECTION_ERROR,
+        "No connection could be made; check the network, the host name and any proxy",
+    ),
+    Fault(
+        (rq.Timeout, u3.TimeoutError, TimeoutError),
+        StreamErrorType.TIMEOUT,
+        "No connection was made, or none held, for as long as timeout or stall_timeout allow",
+    ),
+    Fault(
+        (rq.SSLError,),
+        StreamErrorType.CONNECTION_ERROR,
+        "TLS could not be agreed on; check the URL's scheme and port, session.verify and session.cert",
+    ),
+    Fault((rq.ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
+    Fault(
+        (
+            rq.ChunkedEncodingError,
+            rq.ContentDecodingError,
+            u3.HTTPError,
+            http.client.HTTPException,
+            ssl.SSLError,
+        ),
+        StreamErrorType.STREAM_INTERRUPTED,
+        "The server's answer was cut off or garbled",
+    ),
+    Fault((ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
+)
+"""Tried from the top, each against the exception and all that it wraps: urllib3 counts a refused
+connection among its timeouts and a silent proxy among its broken ones, and requests calls a stall
+in mid-stream a ConnectionError."""
+
+
+def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamError:
+    """The exception as an error of ours. What no row knows is FATAL_ERROR.
+
+    `passwords` are those in the URLs that the exception may quote, in pieces: of a URL that
+    cannot be read, urllib3 quotes what it takes for the host.
+    """
+    chain = list(_wrapped(exception))
+    for fault in FAULTS:
+        if _among(chain, fault.exceptions) and not _among(chain, fault.unless):
+            return _error(fault, chain, chain[-1], passwords)
+    unknown = f"The session or its adapter raised {type(exception).__name__}, which no retry is known to cure"
+    row = Fault((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
+    return _error(row, chain, exception, passwords)
+
+
+def _among(chain: list[Exception], classes: tuple[type[Exception], ...]) -> bool:
+    return any(isinstance(link, classes) for link in chain)
+
+
+def _error(fault: Fault, chain: list[Exception], root: Exception, passwords: Collection[str]) -> StreamError:
+    if fault.secret:
+        return StreamError(fault.sentence, fault.error_type)
+    texts = [_words(link) for link in chain]
+    if fault.quotes_urls and any(password in text for password in passwords for text in texts):
+        withheld = f"the {type(root).__name__} quotes a password, and is not shown"
+        return StreamError(f"{fault.sentence} ({withheld})", fault.error_type)
+    told = quotable(_words(root)) or type(root).__name__
+    return StreamError(f"{fault.sentence} ({told})", fault.error_type, chain[0])
+
+
+def _words(exception: Exception) -> str:
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001 - foreign classes
+        return ""
+
+
+def quotable(text: str) -> str:
+    """The start of a text, on one line, whatever a server put into it."""
+    start = text.strip()[:LONGEST_QUOTE]
+    return start if start.isprintable() else start.encode("unicode_escape").decode()
+
+
+def _wrapped(exception: Exception) -> Iterator[Exception]:
+    """The exception and what it wraps, outermost first: as argument (requests), reason (urllib3), cause."""
+    seen: list[BaseException] = []
+    link: object = exception
+    while isinstance(link, Exception) and not any(link is earlier for earlier in seen):
+        seen.append(link)
+        yield link
+        arguments = [argument for argument in link.args if isinstance(argument, Exception)]
+        link = getattr(link, "reason", None) or (arguments[0] if arguments else link.__cause__)
