@@ -69,11 +69,11 @@ class Request:
         except StreamError:
             raise
         except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
-            _close_abandoned(exception)
+            _close_abandoned(exception, (Answer, requests.Response))
             error = translate(exception, _passwords(self.url, self._session))
             raise error from error.original_exception
         except BaseException as interrupt:
-            _close_abandoned(interrupt)
+            _close_abandoned(interrupt, (Answer, requests.Response, socket.socket))
             raise
 
     def _sent(self, connect_timeout: float | None, read_timeout: float | None) -> Any:
@@ -120,14 +120,14 @@ def _passwords(url: str, session: Any) -> set[str]:
     return {piece for login in logins for piece in re.split(r"[:/?#@]", login) if piece}
 
 
-def _close_abandoned(exception: BaseException) -> None:
+def _close_abandoned(exception: BaseException, kinds: tuple[type[Any], ...]) -> None:
     """Close what an attempt had opened when it was broken off, by a hook or by Ctrl-C.
 
     Nobody else can: it hangs on the exception alone, and stays open as long as that is kept.
     """
     for frame, _ in traceback.walk_tb(exception.__traceback__):
         for held in frame.f_locals.values():
-            if isinstance(held, (Answer, requests.Response, socket.socket)):
+            if isinstance(held, kinds):
                 held.close()
 
 
