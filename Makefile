@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz docs soak bench build clean
+.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz mutants docs soak bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG n
 fuzz: $(VENV)/fuzz  ## fuzz framing, decoder and problems for SECONDS (600)
 	$(RUN)/python tests/fuzz.py $(or $(SECONDS),600)
 
+mutants: $(VENV)/mutants  ## change the code in a thousand small ways, and list the changes that no test notices
+	$(RUN)/mutmut run --max-children 1
+	$(RUN)/mutmut results
+	$(RUN)/python tests/damage.py
+
 docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
 	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md
 
@@ -59,7 +64,7 @@ build: $(VENV)/check  ## build wheel and sdist into dist/
 	$(RUN)/python -m build
 
 clean:  ## remove what the other targets made
-	rm -rf .venv* dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* dist mutants .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Environments, each a superset of the one before; made anew where pyproject.toml changed.
@@ -81,4 +86,8 @@ $(VENV)/check: $(VENV)/test
 
 $(VENV)/fuzz: $(VENV)/test
 	$(RUN)/python -m pip install --quiet --group fuzz
+	@touch $@
+
+$(VENV)/mutants: $(VENV)/test
+	$(RUN)/python -m pip install --quiet --group mutants
 	@touch $@

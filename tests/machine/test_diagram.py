@@ -230,6 +230,10 @@ def test_dot_shows_each_state_once_under_its_name() -> None:
     assert states == [(state.name, state.name) for state in ConnectionState]
 
 
+def test_the_light_is_a_colour_as_mermaid_and_graphviz_write_it() -> None:
+    assert re.fullmatch("#[0-9a-f]{6}", diagram.LIT)
+
+
 @anywhere
 def test_mermaid_lights_the_highlighted_state_and_changes_nothing_else(state: ConnectionState) -> None:
     plain, lit = diagram.mermaid(), diagram.mermaid(state)

@@ -190,6 +190,12 @@ def test_what_transitions_does_not_execute_does_not_happen(
     assert stage.told == []
 
 
+def test_transitions_knows_failed_as_the_only_final_state() -> None:
+    states = Stage().machine._engine.states
+    assert list(states) == [state.name for state in ConnectionState]
+    assert [name for name, state in states.items() if state.final] == ["FAILED"]
+
+
 class Witness:
     """A model of `transitions` that writes down when it is called, and in which state."""
 

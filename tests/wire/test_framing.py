@@ -229,22 +229,22 @@ def test_of_a_runaway_line_no_more_is_held_than_of_any_long_line_however_much_fo
 
     peak, held = peak_and_held(fill)
     assert splitter.runaway is not None
-    assert held < limit + 8192
-    assert peak < limit + 8192
+    assert held < 1.2 * limit
+    assert peak < 1.2 * limit
     assert splitter.tail() == Oversized(bytes(64 * 1024), 4 * limit + 1)
 
 
-def test_bytes_held_are_not_copied_for_each_piece_that_follows() -> None:
+def test_a_line_in_tiny_pieces_takes_no_more_room_than_its_bytes() -> None:
     splitter = LineSplitter(1024 * 1024)
-    splitter.feed(bytes(1024 * 1024 - 100))
-    tracemalloc.start()
-    try:
-        for _ in range(100):
-            splitter.feed(b"x")
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 16 * 1024
+
+    def fill() -> None:
+        for _ in range(64 * 1024):
+            splitter.feed(b"xy")
+
+    peak, held = peak_and_held(fill)
+    assert held < 1.2 * 128 * 1024
+    assert peak < 2.4 * 128 * 1024  # it moves when it has grown out of its place
+    assert splitter.tail() == b"xy" * 64 * 1024
 
 
 # Runaway lines

@@ -375,6 +375,10 @@ def test_a_real_refusal_is_of_its_class_and_says_what_x_said_what_it_means_and_w
 # Refusals: status
 
 
+def test_of_an_error_body_64_kib_are_read_and_it_is_waited_for_5_seconds() -> None:
+    assert (problems.KEPT_OF_BODY, problems.BODY_SECONDS) == (65_536, 5)
+
+
 @pytest.mark.parametrize(("status", "error_type"), BY_STATUS.items())
 def test_a_refusal_has_the_type_of_its_status(status: int, error_type: StreamErrorType) -> None:
     error = refuse(status)

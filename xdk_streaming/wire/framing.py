@@ -36,7 +36,7 @@ class LineSplitter:
         self._max_bytes = max_bytes
         self._runaway_at = RUNAWAY * max_bytes + 1
         self._kept = min(max(max_bytes, KEPT_OF_OVERSIZED), self._runaway_at)
-        self._pieces: list[bytes] = []
+        self._held = bytearray()
         self._length = 0
         self.runaway: StreamError | None = None
 
@@ -73,16 +73,15 @@ class LineSplitter:
     def _hold(self, piece: bytes) -> None:
         room = self._kept - self._length
         if room > 0:
-            self._pieces.append(piece[:room])
+            self._held += memoryview(piece)[:room]
         self._length += len(piece)
         if self._length >= self._runaway_at:
             self._length = self._runaway_at  # where it is given up, however the bytes were cut
             self.runaway = _runaway(self._max_bytes)
 
     def _release(self) -> bytes | Oversized:
-        line = b"".join(self._pieces)
-        length = self._length
-        self._pieces, self._length = [], 0
+        line, length = bytes(self._held), self._length
+        self._held, self._length = bytearray(), 0
         return line if length <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], length)
 
 

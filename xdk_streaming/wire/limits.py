@@ -65,7 +65,7 @@ def _until_date(value: str, now: float) -> float | None:
 
 def _number(value: str) -> float | None:
     try:
-        number = float(value)
+        number = float(value.replace("_", "x"))  # Python takes 1_000 for a number, HTTP does not
     except ValueError:
         return None
     return number if math.isfinite(number) else None
