@@ -9,10 +9,10 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz mutants docs soak bench build clean
+.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz mutants docs side-by-side soak bench build clean
 
 help:  ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaking the connection
 	$(RUN)/xdk-streaming demo
@@ -54,6 +54,9 @@ mutants: $(VENV)/mutants  ## change the code in a thousand small ways, and list 
 docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
 	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md
 
+side-by-side: $(VENV)/side-by-side  ## play the faults to this package and three other clients, in ten minutes
+	$(RUN)/python -m benchmarks.side_by_side --workers 7
+
 soak: $(VENV)/test  ## lose 10,000 connections, plain and TLS, and see that nothing grows
 	$(RUN)/python benchmarks/soak.py --output docs/soak.md
 
@@ -90,4 +93,8 @@ $(VENV)/fuzz: $(VENV)/test
 
 $(VENV)/mutants: $(VENV)/test
 	$(RUN)/python -m pip install --quiet --group mutants
+	@touch $@
+
+$(VENV)/side-by-side: $(VENV)/test
+	$(RUN)/python -m pip install --quiet --group side-by-side
 	@touch $@

@@ -252,7 +252,7 @@ def loss(error_type: str, status: int | None = None, **problem: Any) -> StreamEr
 @pytest.mark.parametrize(
     ("lost", "name"),
     [
-        (None, "network"),
+        (None, "server"),
         (loss("CONNECTION_ERROR"), "network"),
         (loss("TIMEOUT"), "network"),
         (loss("STREAM_INTERRUPTED"), "network"),

@@ -60,9 +60,10 @@ class Ladders:
     """A ladder for each class of loss; each is climbed by the losses of its own class."""
 
     network: Backoff
-    """No connection, one that was reset, cut or silent, and a stream that the server ended."""
+    """No connection, or one that was reset, cut, or silent."""
     server: Backoff
-    """An HTTP error that may pass: 5xx, 408."""
+    """An HTTP error that may pass, 5xx or 408; and a stream that the server ended in good order soon after
+    it began, which by its own account is not the network's doing."""
     rate_limit: Backoff
     """429 and 420, where the server names no time."""
     connections: Backoff
@@ -71,7 +72,7 @@ class Ladders:
     def name_for(self, loss: StreamError | None) -> str:
         """The field that a loss belongs to; None is a stream that ended in good order."""
         if loss is None:
-            return "network"
+            return "server"
         if loss.error_type is StreamErrorType.RATE_LIMITED:
             occupied = loss.problem is not None and loss.problem.issue == "TooManyConnections"
             return "connections" if occupied else "rate_limit"

@@ -272,7 +272,17 @@ def test_the_ladder_of_the_network_climbs_to_sixteen_seconds_in_even_steps() -> 
     assert delays == [0.25 * step for step in range(1, 65)] + [16] * 6
 
 
-@pytest.mark.parametrize("loss", [ENDED, (BROKE, RESET), (BROKE, STALL)], ids=["clean end", "reset", "stall"])
+def test_a_server_that_keeps_ending_streams_soon_is_asked_no_more_often_than_one_that_refuses() -> None:
+    stage = like_x()
+    delays = []
+    for _ in range(8):
+        stage.fire(OPENED, PROGRESSED, ENDED)
+        delays.append(stage.delay())
+        stage.fire(WAITED)
+    assert delays == [5, 10, 20, 40, 80, 160, 320, 320]
+
+
+@pytest.mark.parametrize("loss", [(BROKE, RESET), (BROKE, STALL)], ids=["reset", "stall"])
 def test_a_stream_that_was_lost_climbs_the_ladder_of_the_network(loss: Event) -> None:
     stage = like_x()
     delays = []

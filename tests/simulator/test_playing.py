@@ -43,6 +43,7 @@ from xdk_streaming.simulator import (
     Serve,
     Simulator,
     Stall,
+    Step,
 )
 from xdk_streaming.simulator.account import account
 
@@ -320,3 +321,11 @@ def test_a_replay_of_nothing_is_refused_and_of_no_file_an_oserror(tmp_path: Path
         Simulator(replay=empty)
     with pytest.raises(FileNotFoundError):
         Simulator(replay=tmp_path / "missing.ndjson")
+
+
+@pytest.mark.parametrize("step", [Cut(half=False), Reset(half=False)], ids=["cut", "reset"])
+def test_a_client_that_would_keep_the_connection_sees_it_closed_where_no_answer_came(step: Step) -> None:
+    with Simulator(script=[(step,)]) as simulator, requests.Session() as session:
+        session.trust_env = False
+        with pytest.raises(requests.ConnectionError):
+            session.get(simulator.url + SAMPLE, headers={"Authorization": "Bearer any"}, timeout=SHORT * 100)

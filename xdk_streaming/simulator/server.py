@@ -179,6 +179,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Stream, or refuse to."""
+        self.close_connection = True  # also where no answer says so
         simulator = self.server.simulator
         path, _, query = self.path.partition("?")
         self.params = dict(parse_qsl(query, keep_blank_values=True))

@@ -1,0 +1,418 @@
+"""The page: what was measured, in words and tables. Decides nothing, measures nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+from xdk_streaming import __version__
+from xdk_streaming.faults import CATALOGUE, FAULTS, Fault
+from xdk_streaming.state import ConnectionState
+
+from .figures import Figures, Outcome, Told
+from .measure import ITEMS, RATE, SILENCE
+
+BEGIN, END = "<!-- side by side: begin -->", "<!-- side by side: end -->"
+"""Around what the README has, too."""
+MIB = 2**20
+MANY = 10
+SHORT = 110
+LIBRARIES = ("requests", "urllib3")
+ERRORS = ("on_error", "raised", "Fault")
+LINES = ("on_invalid", "on_notice")
+ITEM = "an item"
+
+Test = Callable[[Figures], bool]
+Runs = Sequence[Figures]
+
+
+def fault_of(figures: Figures) -> Fault:
+    """The catalogue's entry."""
+    return FAULTS[figures.fault]
+
+
+# What a measurement says
+
+
+def reads_again(figures: Figures) -> bool:
+    """Items came after the fault."""
+    return figures.outcome in (Outcome.WENT_ON, Outcome.BACK)
+
+
+def worth_a_word(figures: Figures) -> bool:
+    """There is something to tell; a long line is something only to a client that has a limit for it."""
+    fault = fault_of(figures)
+    unlimited = "max_item_bytes" in fault.settings and figures.client != "xdk_streaming"
+    return bool(fault.callbacks) and not unlimited
+
+
+def silent(figures: Figures) -> bool:
+    """The user was told nothing, where there was something to tell."""
+    return worth_a_word(figures) and not figures.told
+
+
+def goes_on(figures: Figures) -> bool:
+    """The fault is a line inside a stream that goes on."""
+    return fault_of(figures).state is ConnectionState.STREAMING
+
+
+def hopeless(figures: Figures) -> bool:
+    """No other attempt can help."""
+    return fault_of(figures).state is ConnectionState.FAILED
+
+
+def asked_away(figures: Figures) -> bool:
+    """The server says how long to stay away."""
+    return fault_of(figures).asks
+
+
+def curable(figures: Figures) -> bool:
+    """Another attempt helps, and the server does not say when; but the unknown name stays unknown here."""
+    return (
+        fault_of(figures).state is ConnectionState.BACKOFF
+        and not asked_away(figures)
+        and figures.fault != "unknown-host"
+    )
+
+
+def in_words(figures: Figures) -> str:
+    """The measurement in a few words."""
+    words = [_outcome(figures)]
+    words += [f"lost {figures.lost}"] * bool(figures.lost)
+    words += [f"doubled {figures.doubled}"] * bool(figures.doubled)
+    words += [f"{figures.strays} false item{'s' * (figures.strays > 1)}"] * bool(figures.strays)
+    words += ["said nothing"] * (silent(figures) and figures.outcome is not Outcome.SILENT_END)
+    return ", ".join(words)
+
+
+def _outcome(figures: Figures) -> str:
+    if figures.outcome is Outcome.BACK and hopeless(figures):
+        return "tried again"
+    if figures.outcome is Outcome.BACK and figures.back is not None:
+        return f"back{' too early,' * asked_away(figures)} after {figures.back:.1f} s"
+    if figures.outcome is Outcome.WAITING and asked_away(figures):
+        return "waits"
+    return figures.outcome.value
+
+
+def told(figures: Figures) -> str:
+    """How the error reads, shortened."""
+    for channels in (ERRORS, LINES):
+        for entry in figures.told:
+            if entry.channel in channels and entry.text != "None":
+                return _shown(entry)
+    logged = [entry.text for entry in figures.told if entry.channel == "logged"]
+    if logged:  # tweepy logs what it knows in two lines
+        return _shown(Told("logged", " / ".join(logged[:2])))
+    rest = sorted(figures.told, key=lambda entry: entry.channel != ITEM)
+    return _shown(rest[0]) if rest else "nothing"
+
+
+def _shown(entry: Told) -> str:
+    text = "".join(
+        each if each.isprintable() else f"\\x{ord(each):02x}" for each in " ".join(entry.text.split())
+    )
+    text = text if len(text) <= SHORT else text[: SHORT - 1] + "…"
+    safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+    return f"{entry.channel}: {safe}"
+
+
+# The summary
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the summary: of the measurements that `of` selects, how many are `so`."""
+
+    label: str
+    of: Test
+    so: Test
+
+    def cells(self, runs: Mapping[str, Runs], seconds: float) -> list[str]:
+        """The label with its numbers, and a count a client."""
+        chosen = {client: [run for run in of_client if self.of(run)] for client, of_client in runs.items()}
+        most = max(map(len, chosen.values()), default=0)
+        label = self.label.format(of=most, seconds=seconds)
+        return [label, *(str(sum(map(self.so, selected))) for selected in chosen.values())]
+
+
+def has(*outcomes: Outcome) -> Test:
+    """A test for the outcome."""
+    return lambda run: run.outcome in outcomes
+
+
+def anything(_: Figures) -> bool:
+    """All measurements."""
+    return True
+
+
+ROWS = (
+    Row(
+        "{of} faults that a new connection cures: back within {seconds:g} s, nothing lost",
+        curable,
+        lambda run: reads_again(run) and not run.lost,
+    ),
+    Row("… back, but items lost", curable, lambda run: reads_again(run) and bool(run.lost)),
+    Row("… not back within {seconds:g} s", curable, has(Outcome.WAITING)),
+    Row("… hung, or read an error without end", curable, has(Outcome.HUNG, Outcome.OVERFLOW)),
+    Row("… gave up", curable, has(Outcome.RAISED, Outcome.SILENT_END)),
+    Row(
+        "{of} odd lines in a stream that goes on: went on, nothing lost",
+        goes_on,
+        lambda run: run.outcome is Outcome.WENT_ON and not run.lost,
+    ),
+    Row(
+        "{of} refusals in which the server says when to return: waited",
+        asked_away,
+        has(Outcome.WAITING),
+    ),
+    Row("{of} faults that no attempt can cure: stopped with an error", hopeless, has(Outcome.RAISED)),
+    Row("{of} faults: a notice or a broken line came out as an item", anything, lambda run: run.strays > 0),
+    Row("{of} faults worth a word: told the user nothing", worth_a_word, silent),
+)
+
+
+def summary(runs: Sequence[Figures], seconds: float) -> str:
+    """The table that the README has, too."""
+    once, lasting = by_client(runs, lasting=False), by_client(runs, lasting=True)
+    rows = [row.cells(once, seconds) for row in ROWS]
+    rows += [
+        ["items lost, in all", *_per_client(once, lambda of: str(sum(run.lost for run in of)))],
+        ["items doubled, in all", *_per_client(once, lambda of: str(sum(run.doubled for run in of)))],
+        ["stopped within 1 s, of the times it was running", *_per_client(once, _stops)],
+        ["seconds until it was back, median", *_per_client(once, _median_back)],
+        ["memory taken, median and most, MiB", *_per_client(once, _memory)],
+    ]
+    if any(lasting.values()):
+        label = f"most connections in {seconds:g} s, with the same fault on each"
+        rows.append([label, *_per_client(lasting, lambda of: str(max(run.connections for run in of)))])
+        label = f"… faults of {_most(lasting)} with more than {MANY}"
+        rows.append([label, *_per_client(lasting, lambda of: str(sum(run.connections > MANY for run in of)))])
+    head = ["", *map(titled, once)]
+    return "\n".join([BEGIN, *table(head, rows), *unplayed(once), END])
+
+
+def unplayed(runs: Mapping[str, Runs]) -> Iterator[str]:
+    """A word on each client that was played less than the others."""
+    most = _most(runs)
+    for client, of_client in runs.items():
+        if len(of_client) < most:
+            yield ""
+            yield f"{client} asks for no compression: {most - len(of_client)} faults of compressed bodies"
+            yield "were not played to it, and are in none of its counts."
+
+
+def by_client(runs: Iterable[Figures], *, lasting: bool) -> dict[str, list[Figures]]:
+    """The measurements of each client, in the order in which they came."""
+    sorted_out: dict[str, list[Figures]] = {}
+    for run in runs:
+        of_client = sorted_out.setdefault(run.client, [])
+        if run.lasting is lasting:
+            of_client.append(run)
+    return sorted_out
+
+
+def _per_client(runs: Mapping[str, Runs], cell: Callable[[Runs], str]) -> list[str]:
+    return [cell(of_client) if of_client else "" for of_client in runs.values()]
+
+
+def _most(runs: Mapping[str, Runs]) -> int:
+    return max(map(len, runs.values()))
+
+
+def _stops(runs: Runs) -> str:
+    running = [run for run in runs if run.running]
+    return f"{sum(run.stop is not None and run.stop <= 1 for run in running)} of {len(running)}"
+
+
+def _median_back(runs: Runs) -> str:
+    waits = [run.back for run in runs if run.back is not None and curable(run)]
+    return f"{statistics.median(waits):.1f}" if waits else ""
+
+
+def _memory(runs: Runs) -> str:
+    grown = [run.memory / MIB for run in runs if run.memory is not None]
+    if not grown:
+        return "?"
+    most = "over 400" if any(run.outcome is Outcome.OVERFLOW for run in runs) else f"{max(grown):.1f}"
+    return f"{statistics.median(grown):.1f}, {most}"
+
+
+def titled(client: str) -> str:
+    """The client with its version."""
+    if client == "xdk_streaming":
+        return "this package"
+    return f"{client} {version(client)}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Lines of a Markdown table."""
+    yield "| " + " | ".join(head) + " |"
+    yield "| " + " | ".join("---" for _ in head) + " |"
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+# The page
+
+
+def page(runs: Sequence[Figures], seconds: float, patience: float, command: str) -> str:
+    """All of it, as Markdown."""
+    chapters = [chapter(group, faults, runs, patience) for group, faults in CATALOGUE.items()]
+    return "\n".join(
+        [
+            "# Side by side",
+            "",
+            "The faults of the [catalogue](faults.md), played to this package and to three other clients, to",
+            "each in the same way. As measured, on one machine, on one day, by `make side-by-side`.",
+            "",
+            summary(runs, seconds),
+            "",
+            method(seconds, patience),
+            *filter(None, chapters),
+            storm(runs, seconds),
+            "## Made with",
+            "",
+            *(f"- {fact}" for fact in circumstances(command, by_client(runs, lasting=False))),
+            "",
+        ]
+    )
+
+
+def chapter(group: str, faults: Sequence[Fault], runs: Sequence[Figures], patience: float) -> str:
+    """One group of the catalogue: what became of each client, then the figures. Empty where nothing was."""
+    found = {(run.fault, run.client): run for run in runs if not run.lasting}
+    clients = list(by_client(runs, lasting=False))
+    names = [fault.name for fault in faults if any((fault.name, client) in found for client in clients)]
+    if not names:
+        return ""
+    glance = [
+        [
+            f"`{name}`",
+            *(
+                in_words(found[name, client]) if (name, client) in found else "not played"
+                for client in clients
+            ),
+        ]
+        for name in names
+    ]
+    figures = [
+        row(found[name, client], patience) for name in names for client in clients if (name, client) in found
+    ]
+    head = ["fault", "client", "connections", "lost", "doubled", "stop", "memory, MiB", "how the error reads"]
+    lines = ["## " + group, "", *table(["fault", *map(titled, clients)], glance), ""]
+    return "\n".join([*lines, *table(head, figures), ""])
+
+
+def row(run: Figures, patience: float) -> list[str]:
+    """The figures of one measurement."""
+    if run.running:
+        stop = f"over {patience:g} s" if run.stop is None else f"{run.stop:.2f} s"
+    else:
+        stop = "had ended"
+    memory = "?" if run.memory is None else f"{run.memory / MIB:.1f}"
+    counts = [str(run.connections), str(run.lost), str(run.doubled)]
+    return [f"`{run.fault}`", run.client, *counts, stop, memory, told(run)]
+
+
+def storm(runs: Sequence[Figures], seconds: float) -> str:
+    """The faults that do not go away."""
+    lasting = by_client(runs, lasting=True)
+    if not any(lasting.values()):
+        return ""
+    names = list(dict.fromkeys(run.fault for run in runs if run.lasting))
+    rows = [
+        [
+            f"`{name}`",
+            *(_knocks(run) for of_client in lasting.values() for run in of_client if run.fault == name),
+        ]
+        for name in names
+    ]
+    return "\n".join(
+        [
+            "## The same fault on every connection",
+            "",
+            f"Connections made in {seconds:g} s where the fault does not go away. X allows 50 in 15 minutes.",
+            "",
+            *table(["fault", *map(titled, lasting)], rows),
+            "",
+        ]
+    )
+
+
+def _knocks(run: Figures) -> str:
+    return f"{run.connections}" + ("" if run.running else f", {run.outcome.value}")
+
+
+def method(seconds: float, patience: float) -> str:
+    """How it was measured, and what is unfair to whom."""
+    return f"""\
+## How it was measured
+
+Each client runs in a process of its own, against a server on loopback. The first connection brings
+{ITEMS} items and then the fault, or is refused; where the stream goes on, {ITEMS} more items follow on it.
+Every later connection is a healthy stream: {ITEMS} items at once, then {RATE:g} a second with heartbeats
+between them.
+After {seconds:g} s the client is asked to stop.
+
+- **connections** that reached the server. With `connection-refused` a server appears at the port half
+  a second after the client started; what was tried before is not counted.
+- **lost**: items that the server sent whole, half a second or more before the client was asked to
+  stop, and that were not received; with those that the fault itself brings. What X publishes while
+  a client is away is not counted: it is `back after`, times the rate of the stream.
+- **doubled**: items received more than once. The server never repeats one.
+- **false items**: notices and broken lines that came out among the items.
+- **stop**: from asking until the reading thread has ended, at most {patience:g} s.
+- **memory**: by how much the resident memory grew, at most. A process that grew by 400 MiB was ended.
+- **how the error reads**: the first error as the user sees it: a callback's argument, what is raised,
+  or what is logged as a warning or worse; shortened to {SHORT} characters. `an item`: it came out among
+  the items. `on_disconnect: None` and `Fault: None`: the user learns that the connection ended, not why.
+
+Which faults a new connection cures, and which none can, is the catalogue's view, and so this
+project's. Where it cannot cure, the server of this benchmark still has a healthy stream for those who
+try again: being back there is no merit. Nor is "not back" a fault by itself: tweepy waits 5 s after
+a refusal and 60 s after 420 and 429, as X asks. This package's default is xdk's, about 1 s, and bolder;
+its `StreamConfig.for_x()` waits as X asks. From an end in good order xdk and tweepy are back at once, where
+this package waits, and so miss less; what else that does is in the last table.
+
+All clients run with their defaults, but for this:
+
+- Where silence is the fault, each client that can be told is told to allow {SILENCE:g} s of it, so that it
+  shows in the time. By default this package allows 30 s, xdk and launchdarkly-eventsource wait for ever,
+  tweepy allows 21 s and has no setting: it reads "hung" here.
+- Where the length of a line is the fault, this package was told a limit of 4 KiB (the default is 32 MiB).
+  The others have none, and deliver the line. At `runaway-line` this package gives the connection up, and
+  loses what the server had sent on it after the line.
+- launchdarkly-eventsource gives up at the first loss by default. It was set to go on
+  (`ErrorStrategy.always_continue()`), so it goes on where it is no use, too. It reads Server-Sent Events:
+  each line was sent to it as one. It hands over text; that a notice or a broken line comes out "as an
+  item" is its trade, and the JSON was read for it. An object without the end of its line is no event by
+  the rules of SSE, and was not asked after. It asks for no compression, so what befalls compressed bodies
+  was not played to it.
+- tweepy's address is built in; an adapter mounted on its session sends the requests to the server.
+- xdk was used through `stream_with_retry`, without a model. It has nothing to stop it by: the session
+  and the generator were closed, from another thread, as the others were asked to stop from one. A program
+  can also leave its loop when the next item comes, with any of the four.
+"""
+
+
+def circumstances(command: str, clients: Iterable[str]) -> Iterator[str]:
+    """Command, day, machine and versions."""
+    yield f"`{command}`, on {datetime.now(timezone.utc):%Y-%m-%d}"
+    yield f"{os.cpu_count()} x {processor()}, {platform.system()} {platform.release()}"
+    others = (f"{name} {version(name)}" for name in (*clients, *LIBRARIES) if name != "xdk_streaming")
+    yield f"Python {platform.python_version()}, " + ", ".join([f"this package {__version__}", *others])
+
+
+def processor() -> str:
+    """The processor's model, where the system tells it."""
+    told_by = Path("/proc/cpuinfo")
+    lines = told_by.read_text(encoding="utf-8").splitlines() if told_by.exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())
