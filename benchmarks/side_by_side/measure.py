@@ -156,14 +156,13 @@ def staged(task: Task) -> Iterator[Stage]:
 def simulated(task: Task, **more: Any) -> Simulator:
     """A server that has a stream for the client, but for what `more` says."""
     kind = EventSource if task.client == SPEAKS_SSE else Simulator
-    simulator = kind(
+    return kind(
         then=scripts(task).then,
         rate=RATE,
         heartbeat=HEARTBEAT,
         encoding=FAULTS[task.fault].encoding,
         **more,
     )
-    return simulator
 
 
 def closed_port(task: Task, stack: ExitStack) -> Stage:
