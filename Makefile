@@ -60,8 +60,8 @@ side-by-side: $(VENV)/side-by-side  ## play the faults to this package and three
 soak: $(VENV)/test  ## lose 10,000 connections, plain and TLS, and see that nothing grows
 	$(RUN)/python benchmarks/soak.py --output docs/soak.md
 
-bench: $(VENV)/test  ## measure throughput beside xdk's own, in one run
-	$(RUN)/python benchmarks/throughput.py
+bench: $(VENV)/bench  ## measure speed beside the floor and six peers, in five minutes
+	$(RUN)/python -m benchmarks.speed --output benchmarks/results
 
 build: $(VENV)/check  ## build wheel and sdist into dist/
 	$(RUN)/python -m build
@@ -80,10 +80,10 @@ $(VENV)/demo: pyproject.toml
 	@touch $@
 
 $(VENV)/test: $(VENV)/demo
-	$(RUN)/python -m pip install --quiet --group test
+	$(RUN)/python -m pip install --quiet --editable '.[fast]' --group test
 	@touch $@
 
-$(VENV)/check: $(VENV)/test
+$(VENV)/check: $(VENV)/bench
 	$(RUN)/python -m pip install --quiet --group check
 	@touch $@
 
@@ -93,6 +93,10 @@ $(VENV)/fuzz: $(VENV)/test
 
 $(VENV)/mutants: $(VENV)/test
 	$(RUN)/python -m pip install --quiet --group mutants
+	@touch $@
+
+$(VENV)/bench: $(VENV)/test
+	$(RUN)/python -m pip install --quiet --group bench
 	@touch $@
 
 $(VENV)/side-by-side: $(VENV)/test

@@ -12,6 +12,8 @@ from fakes import FakeClock
 from hypothesis import settings
 from peers import Trust, certified
 
+from xdk_streaming.wire.bulk import SWITCH
+
 # Examples are drawn afresh in every run; a slow machine is no failure.
 settings.register_profile("suite", deadline=None, max_examples=60)
 settings.load_profile("suite")
@@ -29,6 +31,15 @@ def session() -> Iterator[requests.Session]:
         session.trust_env = False
         session.headers["Authorization"] = "Bearer a-token"
         yield session
+
+
+@pytest.fixture(params=["fast", "portable"])
+def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The way that bodies are read: one after the other."""
+    chosen: str = request.param
+    if chosen == "portable":
+        monkeypatch.setenv(SWITCH, "1")
+    return chosen
 
 
 @pytest.fixture(scope="session")

@@ -123,6 +123,7 @@ CASES = [
 ]
 
 
+@pytest.mark.usefixtures("route")
 @pytest.mark.parametrize(("fault", "secure"), CASES)
 def test_a_fault_has_its_documented_outcome(
     fault: Fault, secure: bool, session: requests.Session, trust: Trust

@@ -26,6 +26,9 @@ class Await:
         self.in_time = self.item_came.wait(GUARD)
 
 
+pytestmark = pytest.mark.usefixtures("route")
+
+
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 @pytest.mark.parametrize("encoding", [None, "gzip", "deflate"])
 def test_an_item_on_an_idle_stream_does_not_wait_for_what_follows(

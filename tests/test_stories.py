@@ -143,20 +143,6 @@ STORIES = {
         delays=[1.0],
         errors=[StreamErrorType.STREAM_INTERRUPTED, StreamErrorType.AUTHENTICATION_ERROR],
     ),
-    "items behind an operational disconnect": Story(
-        [
-            (
-                Send(b'{"title":"x","type":"https://x.com/problems/operational-disconnect"}\n\r\n'),
-                Serve(1),
-                End(),
-            ),
-            (UNAUTHORIZED,),
-        ],
-        items=0,
-        changes=[START, OPENED, BROKE, *AGAIN, *LAST_WORD],
-        delays=[1.0],
-        errors=[StreamErrorType.STREAM_INTERRUPTED, StreamErrorType.AUTHENTICATION_ERROR],
-    ),
     "an unknown errors-only object": Story(
         [
             (Serve(1), Notice({"errors": [{"title": "Odd", "type": "x/odd"}]}), Serve(1), End()),
@@ -177,7 +163,7 @@ STORIES = {
         notices=1,
     ),
     "a notice no retry can cure": Story(
-        [(Serve(1), Notice({"errors": [{"title": "Rules", "type": "x/invalid-rules"}]}), Serve(1), End())],
+        [(Serve(1), Notice({"errors": [{"title": "Rules", "type": "x/invalid-rules"}]}), End())],
         items=1,
         changes=[START, OPENED, BROKE],
         delays=[],

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 from xdk_streaming.clock import Clock
@@ -70,7 +71,6 @@ class Driver:
         self._opened_at = 0.0
         self._progressed = False
         self._settled = False
-        self._last_notice: Notice | None = None
 
     def stop(self) -> None:
         """End the run soon, and in good order. Takes no lock: signal handlers may call it."""
@@ -136,69 +136,76 @@ class Driver:
     def _stream(self) -> Generator[Any, None, None]:
         self._opened_at = self._clock.monotonic()
         self._progressed = self._settled = False
-        self._last_notice = None
         lines = LineSplitter(self._config.max_item_bytes)
         ending: Ending | None = None
+        state, event = self._state, None
         while ending is None and not self._stopping:
-            events, ending = self._receive(lines)
-            self._events = iter(events)
-            self._mark_progress(events)
-            ending = (yield from self._deliver()) or ending  # what the stream itself says weighs more
+            ending = self._receive(lines)
+            if not self._progressed:
+                self._mark_progress()
+            if self._stopping:
+                break
+            for event in self._events:
+                if type(event) is dict or not isinstance(event, NotAnItem):
+                    state.total_items_received += 1
+                    yield event
+                else:
+                    ending = self._note(event) or ending  # what the stream itself says weighs more
+                    if isinstance(event, Rejected):
+                        break  # the user asked to see this before anything that follows it
+                if self._stopping:
+                    break
         self._hang_up()
-        if ending == Ending(Trigger.ENDED) and self._last_notice is not None:
-            ending = Ending(Trigger.BROKE, problems.parting(self._last_notice))
+        if ending == Ending(Trigger.ENDED) and isinstance(event, Notice):
+            ending = Ending(Trigger.BROKE, problems.parting(event))
         self._fire(*(ending or Ending(Trigger.STOP)))
 
-    def _receive(self, lines: LineSplitter) -> tuple[list[Any], Ending | None]:
-        """What the next bytes hold, and how the connection ended where it did."""
+    def _receive(self, lines: LineSplitter) -> Ending | None:
+        """Take the next bytes: what they hold is at hand afterwards. How the connection ended, where it did.
+
+        The lines are decoded as they are delivered, one by one: items that lie about while others are
+        decoded cost as much again, in memory that is no longer near and in garbage collections.
+        """
         assert self._answer is not None
         try:
             data = self._answer.read()
         except StreamError as error:
-            return self._tail(lines), Ending(Trigger.BROKE, error)
+            self._events = self._tail(lines)
+            return Ending(Trigger.BROKE, error)
         if not data:
-            return self._tail(lines), Ending(Trigger.ENDED)
+            self._events = self._tail(lines)
+            return Ending(Trigger.ENDED)
         self._state.bytes_received += len(data)
         self._state.last_activity_at = self._clock.time()
         whole = lines.feed(data)
-        events = [self._decoder.decode(line) for line in whole]
-        if lines.runaway is not None:
-            return [*events, *self._tail(lines)], Ending(Trigger.BROKE, lines.runaway)
-        return events, None
+        self._events = self._decoder.events(whole)
+        if whole and not self._settled:
+            self._mark_settled()
+        if lines.runaway is None:
+            return None
+        self._events = chain(self._events, self._tail(lines))
+        return Ending(Trigger.BROKE, lines.runaway)
 
-    def _tail(self, lines: LineSplitter) -> list[Any]:
+    def _tail(self, lines: LineSplitter) -> Iterator[Any]:
         tail = lines.tail()
-        return [self._decoder.decode_tail(tail)] if tail else []
+        return iter([self._decoder.decode_tail(tail)] if tail else ())
 
-    def _mark_progress(self, events: list[Any]) -> None:
-        if not self._progressed and any(not isinstance(event, NO_PROGRESS) for event in events):
+    def _mark_progress(self) -> None:
+        """Tell of the connection's first data, before it is delivered."""
+        events = list(self._events)
+        self._events = iter(events)
+        if any(not isinstance(event, NO_PROGRESS) for event in events):
             self._progressed = True
             self._fire(Trigger.PROGRESSED)
-        if not self._settled and events and self._clock.monotonic() - self._opened_at >= SETTLED_AFTER:
+
+    def _mark_settled(self) -> None:
+        """Tell, at a line, that the connection has lasted."""
+        if self._clock.monotonic() - self._opened_at >= SETTLED_AFTER:
             self._settled = True
             self._fire(Trigger.SETTLED)
 
-    def _deliver(self) -> Generator[Any, None, Ending | None]:
-        """Yield the items at hand and see to the rest; how the connection ended, where a line says so."""
-        ending: Ending | None = None
-        if self._stopping:
-            return None
-        for event in self._events:
-            if isinstance(event, NotAnItem):
-                ending = self._note(event) or ending
-                if isinstance(event, Rejected):
-                    return ending  # the user asked to see this before anything that follows it
-            else:
-                self._last_notice = None
-                self._state.total_items_received += 1
-                yield event
-            if self._stopping:
-                return None
-        return ending
-
     def _note(self, event: NotAnItem) -> Ending | None:
         """See to a line that is no item; how it ends the connection, where it does."""
-        self._last_notice = None
         if isinstance(event, Heartbeat):
             self._state.heartbeats += 1
         elif isinstance(event, Invalid):
@@ -210,7 +217,6 @@ class Driver:
             error = problems.ending(event)
             if error is not None:
                 return Ending(Trigger.BROKE, error)
-            self._last_notice = event
             self.machine.callbacks.call("on_notice", event.content)
         return None
 

@@ -14,7 +14,7 @@ from xdk_streaming.clock import Clock, SystemClock
 from xdk_streaming.config import StreamConfig, as_config
 from xdk_streaming.driver import Driver
 from xdk_streaming.state import Change, ConnectionState, StreamState
-from xdk_streaming.wire.decoder import Decoder
+from xdk_streaming.wire.decoder import Decoder, LineDecoder
 from xdk_streaming.wire.transport import Request
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ class Stream(Generic[T]):
 
     `params` and `headers` may be callables that give them anew at every attempt, for
     tokens that expire. `response_model` is a pydantic model class or a `TypeAdapter`;
-    without one the items are dicts. `state` is a `StreamState` of your own to be kept up
-    to date; `clock` and `chance` replace time and jitter in tests.
+    without one the items are dicts, and with `bytes` they are the lines as they came.
+    `state` is a `StreamState` of your own to be kept up to date; `clock` and `chance`
+    replace time and jitter in tests.
 
     Iterating raises `StreamError` where an error cannot be retried, `RetriesExhausted`
     where the retries are spent. Bad arguments raise `ValueError` here.
@@ -69,7 +70,7 @@ class Stream(Generic[T]):
         self._driver = Driver(
             self._request,
             config,
-            Decoder(response_model, config.on_model_error),
+            LineDecoder() if response_model is bytes else Decoder(response_model, config.on_model_error),
             self.state,
             clock=clock or SystemClock(),
             chance=chance,

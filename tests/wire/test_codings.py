@@ -25,6 +25,8 @@ from peers import (
 
 from xdk_streaming import Stream, StreamError
 
+pytestmark = pytest.mark.usefixtures("route")
+
 
 def raw_deflate(data: bytes) -> bytes:
     compressor = zlib.compressobj(wbits=-15)

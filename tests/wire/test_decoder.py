@@ -18,6 +18,7 @@ from xdk_streaming.wire.decoder import (
     Decoder,
     Heartbeat,
     Invalid,
+    LineDecoder,
     NotAnItem,
     Notice,
     OnModelError,
@@ -456,3 +457,56 @@ def test_arbitrary_bytes_never_raise(model: Any, on_model_error: OnModelError, l
     ways: list[Callable[[bytes], Any]] = [decoder.decode, decoder.decode_tail]
     for way in ways:
         assert isinstance(way(line), (dict, Post, NotAnItem))
+
+
+# Lines as they are
+
+PLAIN_LINES = [POST, POST + b"\r", b'{ "data": {"id":"1"}}', b'{"includes":{},"data":{"id":"1"}}']
+
+
+@pytest.mark.parametrize("line", PLAIN_LINES, ids=repr)
+def test_for_those_who_forward_an_item_is_its_line(line: bytes) -> None:
+    assert LineDecoder().decode(line) == line
+    assert LineDecoder().decode_tail(line) == line
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b"\r", Heartbeat),
+        (b"{}", Heartbeat),
+        (b'{"errors":[]}', Notice),
+        (b"nonsense", Invalid),
+        (Oversized(POST, 10**6), Invalid),
+    ],
+    ids=["blank", "empty object", "notice", "no JSON", "too long"],
+)
+def test_a_line_that_is_no_item_is_told_from_one_before_it_is_forwarded(line: Any, kind: type) -> None:
+    assert type(LineDecoder().decode(line)) is kind
+
+
+def test_half_a_line_is_not_forwarded_as_one() -> None:
+    assert type(LineDecoder().decode_tail(POST[:-1])) is Truncated
+
+
+DECODERS = {"dicts": Decoder(), "model": Decoder(Post), "lines": LineDecoder()}
+
+
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+def test_lines_in_turn_are_what_each_is_by_itself(decoder: Decoder) -> None:
+    lines = [POST, b"\r", b"nonsense", b'{"errors":[]}', b"[]", b'{"data":{"id":NaN}}', b'{"other":1}', POST]
+    assert repr(list(decoder.events(lines))) == repr([decoder.decode(line) for line in lines])
+
+
+def test_lines_are_decoded_as_they_are_asked_for() -> None:
+    class Watched:
+        seen = 0
+
+        @classmethod
+        def model_validate(cls, content: Any) -> Any:
+            cls.seen += 1
+            return content
+
+    events = Decoder(Watched).events([POST, POST])
+    next(events)
+    assert Watched.seen == 1

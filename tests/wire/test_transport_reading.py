@@ -45,6 +45,8 @@ from xdk_streaming.wire.transport import Answer
 
 # Bytes come as soon as they are there
 
+pytestmark = pytest.mark.usefixtures("route")
+
 
 @framings
 @encodings
@@ -340,8 +342,9 @@ def test_of_a_body_that_never_comes_the_start_is_empty(session: requests.Session
 @pytest.mark.parametrize("fault", [Reset(), Cut()], ids=["reset", "cut"])
 def test_of_a_body_that_breaks_off_the_start_is_what_came(session: requests.Session, fault: Any) -> None:
     with streamed(session, Send(b"the bo"), fault) as (answer, _):
-        assert answer.read_start(6, GUARD) == b"the bo"
-        assert answer.read_start(1_000_000, GUARD)  # half of what broke off
+        start = answer.read_start(1_000_000, GUARD)
+        assert start.startswith(b"the bo")
+        assert len(start) > 6  # half of what broke off
         assert answer.read_start(1_000_000, GUARD) == b""
 
 

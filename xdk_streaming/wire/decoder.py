@@ -7,12 +7,12 @@ is a `NotAnItem`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-from pydantic import TypeAdapter
+from orjson import JSONDecodeError, loads
+from pydantic import BaseModel, TypeAdapter
 
 from xdk_streaming.wire.framing import Oversized
 
@@ -66,6 +66,7 @@ class Rejected(NotAnItem):
 
 
 HEARTBEAT = Heartbeat()
+DATA_FIRST = b'{"data":'
 
 CONTROL_MESSAGES = ("limit", "warning", "disconnect", "info")
 """Keys under which X's older streaming APIs speak of the stream, each alone in its object."""
@@ -95,14 +96,33 @@ class Decoder:
         self._validate = None if model is None else _validator(model)
         self._on_model_error = on_model_error
 
+    def events(self, lines: list[Any]) -> Iterator[Any]:
+        """What each of the lines is, as `decode` has it, in turn as it is asked for.
+
+        A post is the common case by far, and goes the shortest way.
+        """
+        validate = self._validate
+        for line in lines:
+            try:
+                content = loads(line)
+            except JSONDecodeError:
+                yield self._reread(line)
+                continue
+            if type(content) is not dict or "data" not in content:
+                yield self._sorted(content, line)
+            elif validate is None:
+                yield content
+            else:
+                yield self._modelled(content, line, validate)
+
     def decode(self, line: bytes | Oversized) -> Any:
         """An item (a dict, or what the model makes of it), or a `NotAnItem`. Raises nothing.
 
         An integer beyond 64 bits may come as the nearest float, as orjson reads it.
         """
         try:
-            content = orjson.loads(line)  # type: ignore[arg-type]  # an Oversized is refused like any bad line
-        except orjson.JSONDecodeError:
+            content = loads(line)  # type: ignore[arg-type]  # an Oversized is refused like any bad line
+        except JSONDecodeError:
             return self._reread(line)
         return self._sorted(content, line)
 
@@ -122,9 +142,10 @@ class Decoder:
             return Notice(content, line)
         if not content:
             return HEARTBEAT
-        if self._validate is None:
-            return content
-        return self._modelled(content, line, self._validate)
+        return self._item(content, line)
+
+    def _item(self, content: dict[str, Any], line: bytes) -> Any:
+        return content if self._validate is None else self._modelled(content, line, self._validate)
 
     def _modelled(self, content: dict[str, Any], line: bytes, validate: Validate) -> Any:
         try:
@@ -150,6 +171,31 @@ class Decoder:
         return self._sorted(content, line)
 
 
+class LineDecoder(Decoder):
+    """For those who forward items: the item is its line, as it came but for the LF.
+
+    What begins with its data is no notice and no heartbeat, and is handed on unread.
+    """
+
+    def events(self, lines: list[Any]) -> Iterator[Any]:
+        """What each of the lines is."""
+        return map(self.decode, lines)
+
+    def decode(self, line: bytes | Oversized) -> Any:
+        """The line, or a `NotAnItem`. Raises nothing."""
+        if type(line) is bytes and line.startswith(DATA_FIRST):
+            return line
+        return super().decode(line)
+
+    def decode_tail(self, line: bytes | Oversized) -> Any:
+        """The same for bytes that no LF ended, which have to be read to tell whether they are whole."""
+        event = Decoder.decode_tail(Decoder(), line)
+        return line if type(event) is dict else event
+
+    def _item(self, content: dict[str, Any], line: bytes) -> Any:
+        return line
+
+
 def _is_about_the_stream(content: dict[str, Any]) -> bool:
     """Errors alone, wrapped or bare; a control message of X's older APIs; Powerstream's first object."""
     return (
@@ -162,11 +208,17 @@ def _is_about_the_stream(content: dict[str, Any]) -> bool:
 
 
 def _validator(model: Any) -> Validate:
-    for name in ("validate_python", "model_validate"):  # a TypeAdapter; a model class
-        validate: Validate | None = getattr(model, name, None)
-        if validate is not None:
-            return validate
-    return TypeAdapter(model).validate_python
+    """The shortest way into the model.
+
+    On decoded JSON, which orjson gives in less time than pydantic's own parser: measured on a post's model,
+    `validate_json` takes a quarter more.
+    """
+    own = getattr(model, "model_validate", None)
+    if own is not None and getattr(own, "__func__", own) is not BaseModel.model_validate.__func__:  # type: ignore[attr-defined]
+        validate: Validate = own  # one of the user's own
+        return validate
+    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
+    return adapter.validator.validate_python
 
 
 def _json_type(content: Any) -> str:
