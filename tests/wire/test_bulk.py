@@ -102,7 +102,7 @@ def test_what_is_not_as_it_knows_it_is_left_alone(
     with served(answering(CHUNKED + BODY)) as url, session.get(url, stream=True) as response:
         raw: urllib3.HTTPResponse = response.raw
         assert bulk.file_under(raw, "") is not None
-        kept = vars(raw).copy(), raw._original_response  # type: ignore[attr-defined]  # that is its name
+        kept = vars(raw).copy(), raw._original_response
         below = vars(kept[1]).copy()
         change(raw)
         assert bulk.file_under(raw, "") is None

@@ -1,0 +1,291 @@
+"""The figures as tables, a page and JSON, with what is needed to judge and repeat them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import ssl
+import zlib
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.soak import processor
+from benchmarks.speed.decoding import modelled
+from benchmarks.speed.latency import BARE, EVERY
+from benchmarks.speed.lengths import MIB
+from benchmarks.speed.measure import Row
+from benchmarks.speed.readers import FLOOR, OUR_PORTABLE, OURS, XDK
+from benchmarks.speed.results import Results
+from benchmarks.speed.tables import Table
+from benchmarks.speed.verdict import Finding
+
+LIBRARIES = (
+    "xdk-streaming",
+    "xdk",
+    "tweepy",
+    "requests",
+    "urllib3",
+    "httpx",
+    "aiohttp",
+    "orjson",
+    "pydantic",
+    "zlib-ng",
+)
+OVERVIEW = "Items a CPU second, as a share of the floor"
+HOW = """\
+All readers are connected to one server, in a process of its own, that sends prepared bytes as fast as
+they are taken. They read in turns, a block of at least {least} items each, and the order changes every
+round. A block is longer than what any of them reads at once. CPU seconds are those of the reading
+process (user and system); a ratio is the median over {rounds} rounds, with the quartiles in brackets.
+Only ratios mean anything on another machine.
+
+- `floor` is a raw socket whose reader believes every byte: chunks undone in bulk, inflated by zlib,
+  split, orjson. It knows no faults, heartbeats, limits, reconnects or stop.
+- `portable` is this package with `XDK_STREAMING_PORTABLE=1`: through public calls of requests alone.
+- `requests`, `httpx` and `aiohttp` are the loops of their documentation with the standard library's
+  json; `+orjson` are the same with orjson and the fastest call into a model.
+- tweepy calls back on a thread of its own. It is let run for a block at a time while the other thread
+  waits, so the process's CPU seconds are its own. For dicts its `on_data` is overridden and spared the
+  making of Tweet objects; in the row with a model those are what it makes, in place of the model.
+- The model's fastest call, here {model}, is measured in each run.
+- Posts come from this package's simulator; those with a mark at which httpx breaks lines (U+2028 and
+  its like) are left out, for it would deliver halves."""
+
+
+def overview(results: Results) -> Table:
+    """The one table: each reader's share of the floor."""
+    names = [reader.name for reader in results.form.readers if reader.name != FLOOR]
+    head = ("workload", "floor, items a CPU s", *names, f"{OURS} beside {XDK}")
+    table = Table(OVERVIEW, head)
+    for row in results.rows:
+        beside = row.ratio(OURS, XDK)
+        cells = [cell(row, name) for name in names]
+        table.rows.append((row.workload.title, f"{row.rate(FLOOR):,.0f}", *cells, str(beside or "-")))
+    return table
+
+
+def cell(row: Row, name: str) -> str:
+    """A share of the floor; with quartiles for this package."""
+    ratio = row.ratio(name)
+    if ratio is None:
+        return "-"
+    return str(ratio) if name in (OURS, OUR_PORTABLE) else f"{ratio.median:.2f}"
+
+
+def times(results: Results) -> Table:
+    """The same in microseconds of this machine."""
+    names = [reader.name for reader in results.form.readers]
+    table = Table("Microseconds an item: CPU / wall", ("workload", *names), page_only=True)
+    for row in results.rows:
+        cells = (
+            f"{1e6 / row.rate(name):.1f} / {1e6 / row.wall_rate(name):.1f}" if name in row.spent else "-"
+            for name in names
+        )
+        table.rows.append((row.workload.title, *cells))
+    return table
+
+
+def dashes(results: Results) -> Iterator[str]:
+    """Why a reader is not in a row."""
+    for row in results.rows:
+        reasons: dict[str, list[str]] = {}
+        for name, reason in row.absent.items():
+            reasons.setdefault(reason, []).append(name)
+        for reason, names in reasons.items():
+            yield f"- {row.workload.title}, {', '.join(names)}: {reason}."
+
+
+def latencies(results: Results) -> Table:
+    """From send to yield."""
+    head = ("reader", "p50, us", "p99, us", f"p50 beside a {BARE}", f"beside the {FLOOR}")
+    table = Table("Latency on a stream where little happens", head)
+    if results.latency:
+        for name in results.latency.turns:
+            p50, p99 = results.latency.p50(name), results.latency.p99(name)
+            ratios = (str(results.latency.ratio(name, beside)) for beside in (BARE, FLOOR))
+            table.rows.append((name, f"{p50:.0f}", f"{p99:.0f}", *ratios))
+    return table
+
+
+def losses(results: Results) -> Table:
+    """A connection lost and regained."""
+    head = ("reader", "reset to next item, ms", "CPU ms each")
+    table = Table("A connection lost and regained", head)
+    for name, cost in results.reconnects.items():
+        table.rows.append((name, f"{cost.p50:.2f}", f"{cost.cpu_each:.2f}"))
+    return table
+
+
+def by_length(results: Results) -> Table:
+    """CPU milliseconds a MiB."""
+    lengths = sorted({length for costs in results.lengths.values() for length in costs})
+    table = Table("CPU ms a MiB, by length of a line", ("reader", *map(size, lengths)))
+    for name, costs in results.lengths.items():
+        if costs:
+            cells = (f"{costs[length]:.2f}" if length in costs else "-" for length in lengths)
+            table.rows.append((name, *cells))
+    return table
+
+
+def size(length: int) -> str:
+    """A length in words."""
+    return f"{length // MIB} MiB" if length >= MIB else f"{length // 1024} KiB"
+
+
+def by_number(results: Results) -> Table:
+    """Items a CPU second."""
+    numbers = sorted({number for rates in results.streams.values() for number in rates})
+    table = Table(
+        "Items a CPU second of all together, by streams in a process", ("reader", *map(str, numbers))
+    )
+    for name, rates in results.streams.items():
+        table.rows.append((name, *(f"{rates[number]:,.0f}" for number in numbers)))
+    return table
+
+
+def held(results: Results) -> Table:
+    """Memory."""
+    every, _ = results.form.memory
+    table = Table("Memory while posts go by", ("posts", "resident, MiB"))
+    for number, resident in enumerate(results.memory, 1):
+        table.rows.append((f"{number * every:,}", f"{resident / MIB:.1f}"))
+    return table
+
+
+def imported(results: Results) -> Table:
+    """Imports."""
+    table = Table("CPU ms of an import, in a fresh interpreter", ("module", "ms"))
+    for name, milliseconds in results.imports.items():
+        table.rows.append((name, f"{milliseconds:.0f}"))
+    return table
+
+
+def judged(findings: list[Finding]) -> Table:
+    """The verdict."""
+    table = Table("Verdict", ("what", "found", "wanted", "", "remark"))
+    for finding in findings:
+        met = "met" if finding.met else "MISSED"
+        table.rows.append((finding.what, f"{finding.found:.2f}", finding.wanted, met, finding.remark))
+    return table
+
+
+def tables(results: Results) -> list[Table]:
+    """All that have rows, the most telling first."""
+    made = (overview, times, latencies, losses, by_length, by_number, held, imported)
+    return [table for table in (make(results) for make in made) if table.rows]
+
+
+def page(results: Results, findings: list[Finding], command: str, pictures: list[str]) -> str:
+    """The whole of it as Markdown."""
+    missed = sum(not finding.met for finding in findings)
+    blocks = ["# How fast a stream is read", "", *(f"![{name[:-4]}]({name})\n" for name in pictures)]
+    if findings:
+        heading = (
+            f"{missed} of {len(findings)} bounds missed" if missed else f"all {len(findings)} bounds met"
+        )
+        blocks += [f"## Verdict: {heading}", "", judged(findings).markdown(), ""]
+    for table in tables(results):
+        blocks += [f"## {table.title}", "", table.markdown(), ""]
+        if table.title == OVERVIEW:
+            blocks += [*dashes(results), ""]
+    blocks += ["## How it is measured", "", how(results), "", "## Made with", ""]
+    blocks += [*(f"- {fact}" for fact in circumstances(command)), ""]
+    return "\n".join(blocks)
+
+
+def how(results: Results) -> str:
+    """The method in words."""
+    text = HOW.format(least="1,200", rounds=results.form.rounds, model=f"`{modelled().__name__}`")
+    return text + (
+        f"\n- Latency: one post each {EVERY * 1e3:g} ms, stamped by the server with the machine's monotonic "
+        f"clock; each turn on a connection of its own. `{BARE}` is `recv` and nothing else."
+        "\n- A connection lost: the server sends one post, waits, resets; no wait before the next attempt "
+        "(`initial_backoff=0`)."
+        "\n- A line's length: one post of that length again and again, in chunks of 16 KiB. xdk is left out "
+        "beyond 4 MiB: it goes through what it has of a line again at every read."
+        "\n- Streams: a thread each, all in one process with one GIL."
+    )
+
+
+def circumstances(command: str) -> Iterator[str]:
+    """Machine, versions, day and command."""
+    yield f"`{command}`, on {datetime.now(timezone.utc):%Y-%m-%d}"
+    yield f"{os.cpu_count()} x {processor()}, {platform.system()} {platform.release()}"
+    yield f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, zlib {zlib.ZLIB_RUNTIME_VERSION}"
+    yield ", ".join(f"{name} {installed(name)}" for name in LIBRARIES)
+
+
+def installed(name: str) -> str:
+    """A distribution's version."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def as_json(results: Results, findings: list[Finding], command: str) -> str:
+    """Every block's figures, for whoever wants to count again."""
+    content: dict[str, Any] = {
+        "made_with": list(circumstances(command)),
+        "form": results.form.name,
+        "verdict": [
+            {"what": f.what, "found": f.found, "wanted": f.wanted, "met": f.met, "remark": f.remark}
+            for f in findings
+        ],
+        "throughput": {row.workload.name: row_as_json(row) for row in results.rows},
+        "latency_us": latency_as_json(results),
+        "reconnects_ms": {
+            name: {"reset_to_item": cost.p50, "cpu": cost.cpu_each}
+            for name, cost in results.reconnects.items()
+        },
+        "memory_bytes": results.memory,
+        "line_length_cpu_ms_a_mib": results.lengths,
+        "streams_items_a_cpu_second": results.streams,
+        "imports_cpu_ms": results.imports,
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def latency_as_json(results: Results) -> dict[str, Any]:
+    """Microseconds."""
+    found = results.latency
+    if found is None:
+        return {}
+    return {
+        name: {"p50": found.p50(name), "p99": found.p99(name), "beside_bare": found.ratio(name)._asdict()}
+        for name in found.turns
+    }
+
+
+def row_as_json(row: Row) -> dict[str, Any]:
+    """One workload."""
+    return {
+        "title": row.workload.title,
+        "items_a_block": row.block,
+        "absent": row.absent,
+        "readers": {
+            name: {
+                "items_a_cpu_second": row.rate(name),
+                "items_a_second": row.wall_rate(name),
+                "beside_floor": ratio._asdict() if (ratio := row.ratio(name)) else None,
+                "cpu_seconds": [round(spent.cpu, 6) for spent in rounds],
+                "wall_seconds": [round(spent.wall, 6) for spent in rounds],
+            }
+            for name, rounds in row.spent.items()
+        },
+    }
+
+
+def write(results: Results, findings: list[Finding], command: str, folder: Path) -> None:
+    """Page, figures and pictures."""
+    from benchmarks.speed import plots  # only here: a run without pictures needs no matplotlib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = plots.draw(results, folder)
+    text = page(results, findings, command, pictures)
+    (folder / "speed.md").write_text(text, encoding="utf-8")
+    (folder / "speed.json").write_text(as_json(results, findings, command), encoding="utf-8")
