@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from audience import open_sockets
 from callers import RECORDED, wait_for
 from fakes import FakeClock
 from hypothesis import settings
@@ -45,6 +46,20 @@ def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 @pytest.fixture(scope="session")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     return certified(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+
+
+@pytest.fixture(params=["plain", "tls"])
+def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
+    """Without TLS, and with it."""
+    return trust if request.param == "tls" else None
+
+
+@pytest.fixture
+def nothing_stays_open(session: requests.Session) -> Iterator[None]:
+    """No socket, not even in the session's pool, though the session still stands."""
+    before = open_sockets()
+    yield
+    wait_for(lambda: open_sockets() <= before)
 
 
 @pytest.fixture

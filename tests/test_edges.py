@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from audience import (
     consumed,
     ctrl_c,
     interrupt,
-    open_sockets,
     reads,
     sees_the_client_leave,
     simulated,
@@ -47,21 +45,10 @@ from xdk_streaming.simulator import (
     Stall,
 )
 
+pytestmark = pytest.mark.usefixtures("nothing_stays_open")
+
 ODD = Notice({"errors": [{"title": "Odd", "type": "x/odd"}]})
 STANDING: Script = (Serve(2), HEARTBEAT, Stall())
-
-
-@pytest.fixture(params=["plain", "tls"])
-def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
-    return trust if request.param == "tls" else None
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays_open(session: requests.Session) -> Iterator[None]:
-    """Not even in the session's pool, though the session still stands."""
-    before = open_sockets()
-    yield
-    until(lambda: open_sockets() <= before)
 
 
 # Stop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
@@ -17,13 +17,12 @@ from audience import (
     Post,
     all_once,
     consumed,
-    open_sockets,
     sees_the_client_leave,
     simulated,
     triggers,
 )
 from fakes import FakeClock, ids
-from peers import Trust, until
+from peers import Trust
 from pydantic import BaseModel
 from requests.adapters import HTTPAdapter
 
@@ -40,6 +39,8 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
+
+pytestmark = pytest.mark.usefixtures("nothing_stays_open")
 
 START, OPENED, REFUSED, ENDED, BROKE, RETRY, WAITED, STOP = (
     Trigger.START,
@@ -90,19 +91,6 @@ CALLS = {
 
 class Odd(Exception):
     """What nobody knows."""
-
-
-@pytest.fixture(params=["plain", "tls"])
-def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
-    return trust if request.param == "tls" else None
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays_open(session: requests.Session) -> Iterator[None]:
-    """Not even in the session's pool, though the session still stands."""
-    before = open_sockets()
-    yield
-    until(lambda: open_sockets() <= before)
 
 
 def raising(error: BaseException) -> Callable[..., Any]:

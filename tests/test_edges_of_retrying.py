@@ -20,7 +20,7 @@ from audience import (
     triggers,
 )
 from fakes import FakeClock, ids
-from peers import SOON, Trust, until
+from peers import SOON, Trust
 
 from xdk_streaming import RetriesExhausted, Stream, StreamConfig, StreamError, StreamErrorType, Trigger
 from xdk_streaming.simulator import (
@@ -36,6 +36,8 @@ from xdk_streaming.simulator import (
     Stall,
 )
 
+pytestmark = pytest.mark.usefixtures("nothing_stays_open")
+
 Losses = dict[str, tuple[Script, StreamErrorType | None, int | None]]
 
 LOSSES: Losses = {
@@ -47,19 +49,6 @@ LOSSES: Losses = {
     "operational disconnect": ((OPERATIONAL_DISCONNECT, End()), StreamErrorType.STREAM_INTERRUPTED, None),
 }
 """The script of each, the type of its error, and the status that comes with it."""
-
-
-@pytest.fixture(params=["plain", "tls"])
-def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
-    return trust if request.param == "tls" else None
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays_open(session: requests.Session) -> Iterator[None]:
-    """Not even in the session's pool, though the session still stands."""
-    before = open_sockets()
-    yield
-    until(lambda: open_sockets() <= before)
 
 
 @pytest.fixture

@@ -37,11 +37,6 @@ from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Tr
 from xdk_streaming.simulator import HEARTBEAT, UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
 
 
-@pytest.fixture(params=["plain", "tls"])
-def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
-    return trust if request.param == "tls" else None
-
-
 def stop_while_dialling(session: MemorySession, stream: Stream[Any]) -> None:
     """Have stop() called in the middle of the session's next request."""
     dial = session.get

@@ -34,11 +34,6 @@ PAUSE = 0.005
 """Seconds between the drops: slow enough for the body to be endless, and not too long."""
 
 
-@pytest.fixture(params=["plain", "tls"])
-def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
-    return trust if request.param == "tls" else None
-
-
 @pytest.fixture(autouse=True)
 def nothing_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "BODY_SECONDS", LONG)

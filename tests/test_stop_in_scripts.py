@@ -87,11 +87,6 @@ PLACES: dict[str, tuple[Callable[[Peer], None], str]] = {
 """Where the script is to be blocked: what the server does for it, and the script's last word before."""
 
 
-@pytest.fixture(params=["plain", "tls"])
-def tls(request: pytest.FixtureRequest, trust: Trust) -> Trust | None:
-    return trust if request.param == "tls" else None
-
-
 class Script:
     """A script that runs."""
 

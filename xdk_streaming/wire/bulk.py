@@ -3,8 +3,8 @@
 http.client and urllib3 spend more on each chunk than JSON does on the post in it. This goes round
 them, and leans on what is not public for that: `_original_response` and `_decoder` of urllib3's
 HTTPResponse, `fp` and `chunk_left` of http.client's. They are looked at for each answer; where
-anything is not just as known, the portable route in `body` is taken, which is slower and gives
-the same.
+anything is not just as known, the portable route in `body` is taken. That is slower, and gives the
+same but for frames that break the rules: http.client lets some of them through.
 """
 
 from __future__ import annotations
