@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -107,11 +108,19 @@ class Walk:
 
 
 def steps(lines: list[Line]) -> list[int]:
-    """Where each line is first reached from each line before it."""
+    """Where each line is first reached from each line before it.
+
+    But for a bare `try:`, which is nothing that is run: no signal is seen there, and what a tracer
+    raises there goes past the `try` around it.
+    """
     first: dict[tuple[Line | None, Line], int] = {}
     for place, line in enumerate(lines):
         first.setdefault((lines[place - 1] if place else None, line), place)
-    return list(first.values())
+    return [place for place in first.values() if source_of(lines[place]) != "try:"]
+
+
+def source_of(line: Line) -> str:
+    return linecache.getline(PACKAGE + line[0], line[1]).strip()
 
 
 @contextmanager

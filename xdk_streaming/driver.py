@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import Any, NamedTuple
 
 from xdk_streaming.clock import Clock
@@ -21,7 +20,7 @@ from xdk_streaming.quarantine import Quarantine
 from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Trigger
 from xdk_streaming.wire import limits, problems
 from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
-from xdk_streaming.wire.framing import LineSplitter
+from xdk_streaming.wire.framing import LineSplitter, Unended
 from xdk_streaming.wire.transport import Answer, Request
 
 logger = logging.getLogger("xdk_streaming")
@@ -67,7 +66,11 @@ class Driver:
         self._wake = threading.Lock()
         self._wake.acquire()
         self._answer: Answer | None = None
-        self._events: Iterator[Any] = iter(())
+        self._splitter = LineSplitter(config.max_item_bytes)
+        self._lines: Iterator[Any] = iter(())
+        self._decode: Callable[[Any], Any] = self._looked_at
+        self._aside: tuple[NotAnItem | None, int] = None, 0
+        self._ending: Ending | None = None
         self._opened_at = 0.0
         self._progressed = False
         self._settled = False
@@ -82,26 +85,55 @@ class Driver:
             answer.wake()
 
     def run(self) -> Generator[Any, None, None]:
-        """The items, over as many connections as it takes. Raises `StreamError` where it FAILED."""
+        """The items, over as many connections as it takes. Raises `StreamError` where it FAILED.
+
+        The lines are decoded as they are delivered, one by one: items that lie about while others are
+        decoded cost as much again, in memory that is no longer near and in garbage collections.
+        """
         self._warn_of_short_timeout()
+        state = self._state
         try:
             self._fire(Trigger.START)
-            while self.machine.connection is not ConnectionState.DISCONNECTED:
-                if self.machine.failure is not None:
-                    raise self.machine.failure
-                if self._stopping:
-                    self._fire(Trigger.STOP)
-                elif self.machine.connection is ConnectionState.CONNECTING:
-                    self._dial()
-                elif self.machine.connection is ConnectionState.STREAMING:
-                    yield from self._stream()
-                else:
-                    self._back_off()
+            while self._step():
+                decode = self._decode
+                for line in self._lines:
+                    try:
+                        event = decode(line)
+                    except (ValueError, TypeError):  # the quickest way was not the right one
+                        event = self._looked_at(line)
+                    if type(event) is dict or not isinstance(event, NotAnItem):
+                        state.total_items_received += 1
+                        yield event
+                    elif self._is_last(event):
+                        break
+                    if self._stopping:
+                        break
         finally:
             self._hang_up()  # first: nothing that comes after it may leave the connection open
-            self._state.undelivered_items += sum(not isinstance(event, NotAnItem) for event in self._events)
+            self._count_undelivered()
             self._stopping = True
             self._fire(Trigger.STOP)
+
+    def _step(self) -> bool:
+        """One move, after which there may be lines at hand; whether more moves can follow."""
+        if self.machine.failure is not None:
+            raise self.machine.failure
+        if not self._stopping:
+            self._move()
+        if self._stopping:
+            self._hang_up()
+            self._fire(Trigger.STOP)
+        return self.machine.connection is not ConnectionState.DISCONNECTED
+
+    def _move(self) -> None:
+        if self.machine.connection is ConnectionState.CONNECTING:
+            self._dial()
+        elif self.machine.connection is ConnectionState.BACKOFF:
+            self._back_off()
+        elif self._ending is None:
+            self._receive()
+        else:
+            self._lose(self._ending)
 
     def _fire(
         self, trigger: Trigger, error: StreamError | None = None, rate_limit: RateLimit | None = None
@@ -126,6 +158,7 @@ class Driver:
             return
         rate_limit = limits.rate_limit(answer.headers)
         if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
+            self._begin()
             self._fire(Trigger.OPENED, rate_limit=rate_limit)
             return
         body = answer.read_start(problems.KEPT_OF_BODY, problems.BODY_SECONDS)
@@ -133,70 +166,61 @@ class Driver:
         refusal = problems.refusal(answer.status, answer.headers, body, self._clock.time())
         self._fire(Trigger.REFUSED, refusal, rate_limit)
 
-    def _stream(self) -> Generator[Any, None, None]:
+    def _begin(self) -> None:
+        """Nothing of the connection before it is carried over."""
+        self._splitter = LineSplitter(self._config.max_item_bytes)
+        self._aside = None, 0
+        self._ending = None
         self._opened_at = self._clock.monotonic()
         self._progressed = self._settled = False
-        lines = LineSplitter(self._config.max_item_bytes)
-        ending: Ending | None = None
-        state, event = self._state, None
-        while ending is None and not self._stopping:
-            ending = self._receive(lines)
-            if not self._progressed:
-                self._mark_progress()
-            if self._stopping:
-                break
-            for event in self._events:
-                if type(event) is dict or not isinstance(event, NotAnItem):
-                    state.total_items_received += 1
-                    yield event
-                else:
-                    ending = self._note(event) or ending  # what the stream itself says weighs more
-                    if isinstance(event, Rejected):
-                        break  # the user asked to see this before anything that follows it
-                if self._stopping:
-                    break
-        self._hang_up()
-        if ending == Ending(Trigger.ENDED) and isinstance(event, Notice):
-            ending = Ending(Trigger.BROKE, problems.parting(event))
-        self._fire(*(ending or Ending(Trigger.STOP)))
 
-    def _receive(self, lines: LineSplitter) -> Ending | None:
-        """Take the next bytes: what they hold is at hand afterwards. How the connection ended, where it did.
-
-        The lines are decoded as they are delivered, one by one: items that lie about while others are
-        decoded cost as much again, in memory that is no longer near and in garbage collections.
-        """
+    def _receive(self) -> None:
+        """Take the next bytes: the lines that they complete are at hand afterwards."""
         assert self._answer is not None
         try:
             data = self._answer.read()
         except StreamError as error:
-            self._events = self._tail(lines)
-            return Ending(Trigger.BROKE, error)
+            self._end(Ending(Trigger.BROKE, error))
+            return
         if not data:
-            self._events = self._tail(lines)
-            return Ending(Trigger.ENDED)
+            self._end(Ending(Trigger.ENDED))
+            return
         self._state.bytes_received += len(data)
         self._state.last_activity_at = self._clock.time()
-        whole = lines.feed(data)
-        self._events = self._decoder.events(whole)
-        if whole and not self._settled:
+        lines = self._splitter.feed(data)
+        if lines and not self._settled:
             self._mark_settled()
-        if lines.runaway is None:
-            return None
-        self._events = chain(self._events, self._tail(lines))
-        return Ending(Trigger.BROKE, lines.runaway)
+        self._lines = iter(lines)
+        self._decode = self._decoder.quickest(lines) if self._progressed else self._looked_at
+        if self._splitter.runaway is not None:
+            self._end(Ending(Trigger.BROKE, self._splitter.runaway), lines)
 
-    def _tail(self, lines: LineSplitter) -> Iterator[Any]:
-        tail = lines.tail()
-        return iter([self._decoder.decode_tail(tail)] if tail else ())
+    def _end(self, ending: Ending, lines: Sequence[Any] = ()) -> None:
+        """No more bytes of this connection: what is at hand now is the last of it."""
+        tail = self._splitter.tail()
+        self._lines = iter([*lines, Unended(tail)] if tail else lines)
+        self._decode = self._looked_at
+        self._ending = ending
 
-    def _mark_progress(self) -> None:
-        """Tell of the connection's first data, before it is delivered."""
-        events = list(self._events)
-        self._events = iter(events)
-        if any(not isinstance(event, NO_PROGRESS) for event in events):
+    def _lose(self, ending: Ending) -> None:
+        self._hang_up()
+        self._count_undelivered()
+        said, before = self._aside
+        if ending.error is None and isinstance(said, Notice) and before == self._state.total_items_received:
+            ending = Ending(Trigger.BROKE, problems.parting(said))  # the last that came, so it tells why
+        self._fire(*ending)
+
+    def _looked_at(self, line: Any) -> Any:
+        """What a line is, whatever it is. Tells of the connection's first data, before it is delivered."""
+        event = self._decoder.decode(line)
+        if not (self._progressed or self._stopping or isinstance(event, NO_PROGRESS)):
             self._progressed = True
             self._fire(Trigger.PROGRESSED)
+        return event
+
+    def _count_undelivered(self) -> None:
+        rest = map(self._decoder.decode, self._lines)
+        self._state.undelivered_items += sum(not isinstance(event, NotAnItem) for event in rest)
 
     def _mark_settled(self) -> None:
         """Tell, at a line, that the connection has lasted."""
@@ -204,20 +228,27 @@ class Driver:
             self._settled = True
             self._fire(Trigger.SETTLED)
 
-    def _note(self, event: NotAnItem) -> Ending | None:
-        """See to a line that is no item; how it ends the connection, where it does."""
+    def _is_last(self, event: NotAnItem) -> bool:
+        """See to a line that is no item: whether what follows it is not to be delivered."""
+        ending: Ending | None = None
+        self._aside = event, self._state.total_items_received
         if isinstance(event, Heartbeat):
             self._state.heartbeats += 1
         elif isinstance(event, Invalid):
             self._quarantine.take(event)
         elif isinstance(event, Rejected):
-            return Ending(Trigger.BROKE, _rejection(event))
+            ending = Ending(Trigger.BROKE, _rejection(event))
         else:
             assert isinstance(event, Notice)
-            error = problems.ending(event)
-            if error is not None:
-                return Ending(Trigger.BROKE, error)
-            self.machine.callbacks.call("on_notice", event.content)
+            ending = self._noticed(event)
+        self._ending = ending or self._ending  # what the stream itself says weighs more than how it ended
+        return isinstance(event, Rejected)  # the user asked to see this before anything that follows it
+
+    def _noticed(self, notice: Notice) -> Ending | None:
+        error = problems.ending(notice)
+        if error is not None:
+            return Ending(Trigger.BROKE, error)
+        self.machine.callbacks.call("on_notice", notice.content)
         return None
 
     def _back_off(self) -> None:

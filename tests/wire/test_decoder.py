@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from xdk_streaming.wire.decoder import (
     Rejected,
     Truncated,
 )
-from xdk_streaming.wire.framing import Oversized
+from xdk_streaming.wire.framing import Oversized, Unended
 
 POST = b'{"data":{"id":"1"}}'
 OPERATIONAL = {
@@ -493,20 +494,33 @@ DECODERS = {"dicts": Decoder(), "model": Decoder(Post), "lines": LineDecoder()}
 
 
 @pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
-def test_lines_in_turn_are_what_each_is_by_itself(decoder: Decoder) -> None:
-    lines = [POST, b"\r", b"nonsense", b'{"errors":[]}', b"[]", b'{"data":{"id":NaN}}', b'{"other":1}', POST]
-    assert repr(list(decoder.events(lines))) == repr([decoder.decode(line) for line in lines])
+def test_the_quickest_way_raises_or_agrees_with_the_careful_one(decoder: Decoder) -> None:
+    lines = [POST, b'{"data":{"id":NaN}}', b'{"data":', b'{"data":{}} and more', b'{"data":{"id":7}}']
+    quickest = decoder.quickest(lines)
+    assert quickest != decoder.decode
+    for line in lines:
+        with suppress(ValueError):
+            assert repr(quickest(line)) == repr(decoder.decode(line))
 
 
-def test_lines_are_decoded_as_they_are_asked_for() -> None:
-    class Watched:
-        seen = 0
+NO_POSTS = [b"\r", b'{"errors":[]}', b'{"other":1}', b"[]", b"", Oversized(b"x", 9)]
 
-        @classmethod
-        def model_validate(cls, content: Any) -> Any:
-            cls.seen += 1
-            return content
 
-    events = Decoder(Watched).events([POST, POST])
-    next(events)
-    assert Watched.seen == 1
+@pytest.mark.parametrize("line", NO_POSTS, ids=repr)
+def test_among_lines_that_may_be_no_items_none_is_decoded_the_quickest_way(line: bytes) -> None:
+    for decoder in DECODERS.values():
+        assert decoder.quickest([POST, line, POST]) == decoder.decode
+
+
+def test_an_oversized_line_of_data_raises_on_the_quickest_way() -> None:
+    line = Oversized(b'{"data":', 9_000_000)
+    for decoder in DECODERS.values():
+        with pytest.raises((ValueError, TypeError)):
+            decoder.quickest([line])(line)
+
+
+def test_a_line_that_was_not_ended_is_decoded_as_a_tail() -> None:
+    assert Decoder().decode(Unended(POST)) == Decoder().decode_tail(POST)
+    assert type(Decoder().decode(Unended(POST[:-1]))) is Truncated
+    assert LineDecoder().decode(Unended(POST)) == POST
+    assert type(LineDecoder().decode(Unended(POST[:-1]))) is Truncated

@@ -23,12 +23,15 @@ def arriving(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
     _refuse_lost_headers(raw)
     coding = ", ".join(_listed(raw.headers.get("Content-Encoding")))
     file = bulk.file_under(raw, coding)
-    yield from _public(raw) if file is None else bulk.arriving(file, coding)
+    yield from _public(raw, coded=bool(coding)) if file is None else bulk.arriving(file, coding)
 
 
-def _public(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
-    """`read1` returns what is there; `iter_content` waits for whole chunks where a body is not chunked."""
-    while data := raw.read1(bulk.READ_SIZE, decode_content=True):
+def _public(raw: urllib3.HTTPResponse, *, coded: bool) -> Iterator[bytes]:
+    """`read1` returns what is there; `iter_content` waits for whole chunks where a body is not chunked.
+
+    It is not told to decode where there is nothing to: that alone costs a quarter of it.
+    """
+    while data := raw.read1(bulk.READ_SIZE, decode_content=coded):
         yield data
 
 

@@ -8,6 +8,7 @@ bytes are cut, so a line costs time in proportion to its length.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 
@@ -22,6 +23,17 @@ class Oversized:
 
     head: bytes
     length: int
+
+    def startswith(self, prefix: bytes) -> bool:
+        """As the line itself would answer."""
+        return self.head.startswith(prefix)
+
+
+@dataclass(frozen=True)
+class Unended:
+    """What came of a line that no LF ended."""
+
+    line: bytes | Oversized
 
 
 class LineSplitter:
@@ -44,12 +56,12 @@ class LineSplitter:
         """The lines that `data` completes, in order; only those before a runaway line."""
         if self.runaway is not None:
             return []
-        *whole, rest = data.split(b"\n")
+        lines: list[Any] = data.split(b"\n")
+        rest = lines.pop()
         if self._length + len(data) > self._max_bytes:
-            return self._guarded(whole, rest)
-        lines: list[bytes | Oversized] = [*whole]
-        if whole and self._length:
-            self._hold(whole[0])
+            return self._guarded(lines, rest)
+        if lines and self._length:
+            self._hold(lines[0])
             lines[0] = self._release()
         if rest:
             self._hold(rest)
