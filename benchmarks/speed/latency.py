@@ -1,28 +1,30 @@
 """From the server's send to the item in hand, on a stream where little happens.
 
 The server stamps each post with the machine's monotonic clock, which all its processes share,
-and sends one every few milliseconds. Readers take turns, each with a connection of its own that
-ends with its turn.
+and sends one every few milliseconds: to a reader, to a bare socket, and to the floor, which is a
+bare socket and the decoding, in turn. So whatever the machine does meanwhile falls on all alike.
+Each sleeps on a connection of its own.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import cycle
 from statistics import median, quantiles
 
 from benchmarks.speed import floor as least
-from benchmarks.speed.measure import Spread, Track, spread, turns, unburdened
+from benchmarks.speed.measure import Spread, Track, spread, unburdened
 from benchmarks.speed.readers import FLOOR, OUR_PORTABLE, OURS, READERS, XDK, Reader, Take, pulled
 from benchmarks.speed.server import Source, framed, serving
 from benchmarks.speed.workloads import Workload
 
 EVERY = 0.003
 SETTLING = 10
-"""Posts of each turn that are read and not counted."""
+"""Posts of each reader that are read first and not counted."""
 MARK = b'"sent":"'
 STAMP = 20
 """Digits of a time in nanoseconds."""
@@ -41,20 +43,26 @@ def stamped(nanoseconds: int, number: int) -> bytes:
     )
 
 
-@dataclass(frozen=True)
 class Ticks:
-    """A post now and then."""
+    """A post now and then, to each of so many connections in turn; the first as soon as it comes."""
 
-    every: float = EVERY
-    coding: str = "identity"
+    coding = "identity"
+
+    def __init__(self, connections: int, every: float = EVERY) -> None:
+        self._wanted = connections
+        self._every = every
+        self._connections: list[socket.socket] = []
 
     def feed(self, connection: socket.socket) -> None:
-        """Send until the reader has gone."""
-        number = 0
-        while True:
-            time.sleep(self.every)
-            connection.sendall(framed([stamped(time.monotonic_ns(), number)]))
-            number += 1
+        """Send until the readers have gone; the last to come has its thread send to all."""
+        connection.sendall(framed([stamped(time.monotonic_ns(), 0)]))
+        self._connections.append(connection)
+        if len(self._connections) < self._wanted:
+            connection.recv(1)  # nothing comes: this waits until the reader goes
+            return
+        for number, reader in enumerate(cycle(self._connections)):
+            time.sleep(self._every)
+            reader.sendall(framed([stamped(time.monotonic_ns(), number)]))
 
 
 def read_bare(_: Workload, source: Source, stack: ExitStack) -> Take:
@@ -69,17 +77,15 @@ def read_bare(_: Workload, source: Source, stack: ExitStack) -> Take:
     return pulled(items())
 
 
-READ_BY = (
-    Reader(BARE, read_bare, "xdk-streaming"),
-    *(reader for reader in READERS if reader.name in (FLOOR, OURS, OUR_PORTABLE, XDK, "requests+orjson")),
-)
+BESIDE = (Reader(BARE, read_bare, "xdk-streaming"), *(reader for reader in READERS if reader.name == FLOOR))
+READ_BY = tuple(reader for reader in READERS if reader.name in (OURS, OUR_PORTABLE, XDK, "requests+orjson"))
 
 
 @dataclass
 class Latency:
-    """Microseconds of each post, reader by reader and turn by turn."""
+    """Microseconds of each post, round by round: of each reader, and of those beside it meanwhile."""
 
-    turns: dict[str, list[list[float]]]
+    rounds: dict[str, dict[str, list[list[float]]]]
 
     def p50(self, name: str) -> float:
         """The middle of all."""
@@ -89,27 +95,38 @@ class Latency:
         """What one of a hundred exceeds."""
         return quantiles(self._all(name), n=100, method="inclusive")[-1]
 
-    def ratio(self, name: str, beside: str = BARE) -> Spread:
-        """Medians of the turns beside those of another reader."""
-        pairs = zip(self.turns[name], self.turns[beside], strict=True)
+    def ratio(self, name: str, beside: str) -> Spread:
+        """Medians of the rounds beside those of the bare socket or of the floor."""
+        pairs = zip(self.rounds[name][name], self.rounds[name][beside], strict=True)
         return spread([median(mine) / median(theirs) for mine, theirs in pairs])
 
     def _all(self, name: str) -> list[float]:
-        return [one for turn in self.turns[name] for one in turn]
+        return [one for each in self.rounds[name][name] for one in each]
 
 
 def latency(rounds: int, posts: int, track: Track, readers: Sequence[Reader] = READ_BY) -> Latency:
-    """So many posts a turn."""
-    found = Latency({reader.name: [] for reader in readers})
-    by_name = {reader.name: reader for reader in readers}
-    with serving(Ticks()) as source, unburdened():
-        for number in track(range(rounds), "latency"):
-            for name in turns(list(by_name), number):
-                with ExitStack() as stack:
-                    take = by_name[name].connected(IDLE, source, stack)
-                    take(SETTLING)
-                    found.turns[name].append([waited(take) for _ in range(posts)])
+    """So many posts a round for each reader, and as many for those beside it."""
+    return Latency({reader.name: measured(reader, rounds, posts, track) for reader in readers})
+
+
+def measured(reader: Reader, rounds: int, posts: int, track: Track) -> dict[str, list[list[float]]]:
+    """Microseconds by who read them."""
+    present = (*BESIDE, reader)
+    found: dict[str, list[list[float]]] = {each.name: [] for each in present}
+    with serving(Ticks(len(present))) as source, ExitStack() as stack, unburdened():
+        takes = [each.connected(IDLE, source, stack) for each in present]
+        for _ in range(SETTLING):
+            one_each(takes)
+        for _ in track(range(rounds), f"latency: {reader.name}"):
+            waits = [one_each(takes) for _ in range(posts)]
+            for each, waited_for in zip(present, zip(*waits, strict=True), strict=True):
+                found[each.name].append(list(waited_for))
     return found
+
+
+def one_each(takes: Iterable[Take]) -> list[float]:
+    """Microseconds that the next post of each was on its way."""
+    return [waited(take) for take in takes]
 
 
 def waited(take: Take) -> float:

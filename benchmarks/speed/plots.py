@@ -134,7 +134,7 @@ def dotted(axes: Axes, points: list[tuple[float, int]], mark: Mark, label: str) 
 def waiting(found: Latency, folder: Path) -> str:
     """A bar to the median, and a line on to the 99th percentile."""
     name = "latency.svg"
-    names = list(found.turns)
+    names = list(found.rounds)
     with picture(folder, name, (9, 0.9 + 0.4 * len(names))) as (axes,):
         for place, reader in enumerate(names):
             colour = MARKS[reader].colour if reader in MARKS else INK

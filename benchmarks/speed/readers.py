@@ -26,7 +26,7 @@ import requests.adapters
 from benchmarks.speed import floor as least
 from benchmarks.speed.decoding import Decode, decoder, usual_decoder
 from benchmarks.speed.server import Source
-from benchmarks.speed.workloads import Post, Workload
+from benchmarks.speed.workloads import Workload
 from xdk_streaming import StreamConfig, stream_with_retry
 
 Take = Callable[[int], Any]
@@ -100,14 +100,11 @@ def read_floor(workload: Workload, source: Source, stack: ExitStack) -> Take:
     return pulled(least.items(connection, decoder(workload), gzip=workload.gzip))
 
 
-MODELS: Mapping[str, Any] = {"dict": None, "model": Post, "raw": bytes}
-
-
 def read_ours(workload: Workload, source: Source, stack: ExitStack) -> Take:
     """This package, as it comes."""
     config = StreamConfig(chunk_size=workload.chunk_size) if workload.chunk_size else StreamConfig()
     items = stream_with_retry(
-        session(source, stack), "get", source.url, config, response_model=MODELS[workload.items]
+        session(source, stack), "get", source.url, config, response_model=workload.items
     )
     stack.callback(items.close)
     return pulled(items)
@@ -118,7 +115,7 @@ def read_xdk(workload: Workload, source: Source, stack: ExitStack) -> Take:
     theirs = importlib.import_module("xdk.streaming")
     config = theirs.StreamConfig(chunk_size=workload.chunk_size) if workload.chunk_size else None
     items = theirs.stream_with_retry(
-        session(source, stack), "get", source.url, config, response_model=MODELS[workload.items]
+        session(source, stack), "get", source.url, config, response_model=workload.items
     )
     stack.callback(items.close)
     return pulled(items)
@@ -255,12 +252,12 @@ def tweepy_client(workload: Workload, turns: Turns) -> Any:
     logging.getLogger("tweepy").addHandler(logging.NullHandler())  # it speaks of every end, ours included
     size = {"chunk_size": workload.chunk_size} if workload.chunk_size else {}
     client = tweepy.StreamingClient("token", daemon=True, max_retries=0, **size)
-    if workload.items == "model":
-        client.on_response = turns.receive
-    elif workload.items == "raw":
+    if workload.items is None:
+        client.on_data = lambda line: turns.receive(json.loads(line))
+    elif workload.items is bytes:
         client.on_data = turns.receive
     else:
-        client.on_data = lambda line: turns.receive(json.loads(line))
+        client.on_response = turns.receive
     return client
 
 

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak import processor
-from benchmarks.speed.decoding import modelled
+from benchmarks.speed.decoding import fastest
 from benchmarks.speed.latency import BARE, EVERY
 from benchmarks.speed.lengths import MIB
 from benchmarks.speed.measure import Row
 from benchmarks.speed.readers import FLOOR, OUR_PORTABLE, OURS, XDK
 from benchmarks.speed.results import Results
 from benchmarks.speed.tables import Table
-from benchmarks.speed.verdict import Finding
+from benchmarks.speed.verdict import NOT_JUDGED, Finding
+from benchmarks.speed.workloads import Post
 
 LIBRARIES = (
     "xdk-streaming",
@@ -90,8 +91,11 @@ def times(results: Results) -> Table:
 
 
 def dashes(results: Results) -> Iterator[str]:
-    """Why a reader is not in a row."""
+    """Why a reader is not in a row, or may be behind in it."""
     for row in results.rows:
+        for (reader, name), why in NOT_JUDGED.items():
+            if name == row.workload.name:
+                yield f"- {row.workload.title}, {reader}: not judged beside peers, for {why}."
         reasons: dict[str, list[str]] = {}
         for name, reason in row.absent.items():
             reasons.setdefault(reason, []).append(name)
@@ -101,12 +105,12 @@ def dashes(results: Results) -> Iterator[str]:
 
 def latencies(results: Results) -> Table:
     """From send to yield."""
-    head = ("reader", "p50, us", "p99, us", f"p50 beside a {BARE}", f"beside the {FLOOR}")
+    head = ("reader", "p50, us", "p99, us", f"p50 beside the {FLOOR}", f"beside a {BARE}")
     table = Table("Latency on a stream where little happens", head)
     if results.latency:
-        for name in results.latency.turns:
+        for name in results.latency.rounds:
             p50, p99 = results.latency.p50(name), results.latency.p99(name)
-            ratios = (str(results.latency.ratio(name, beside)) for beside in (BARE, FLOOR))
+            ratios = (str(results.latency.ratio(name, beside)) for beside in (FLOOR, BARE))
             table.rows.append((name, f"{p50:.0f}", f"{p99:.0f}", *ratios))
     return table
 
@@ -199,10 +203,10 @@ def page(results: Results, findings: list[Finding], command: str, pictures: list
 
 def how(results: Results) -> str:
     """The method in words."""
-    text = HOW.format(least="1,200", rounds=results.form.rounds, model=f"`{modelled().__name__}`")
+    text = HOW.format(least="1,200", rounds=results.form.rounds, model=f"`{fastest(Post)}`")
     return text + (
         f"\n- Latency: one post each {EVERY * 1e3:g} ms, stamped by the server with the machine's monotonic "
-        f"clock; each turn on a connection of its own. `{BARE}` is `recv` and nothing else."
+        f"clock; to the reader, to the floor and to a `{BARE}` (`recv` and nothing else) in turn."
         "\n- A connection lost: the server sends one post, waits, resets; no wait before the next attempt "
         "(`initial_backoff=0`)."
         "\n- A line's length: one post of that length again and again, in chunks of 16 KiB. xdk is left out "
@@ -256,8 +260,12 @@ def latency_as_json(results: Results) -> dict[str, Any]:
     if found is None:
         return {}
     return {
-        name: {"p50": found.p50(name), "p99": found.p99(name), "beside_bare": found.ratio(name)._asdict()}
-        for name in found.turns
+        name: {
+            "p50": found.p50(name),
+            "p99": found.p99(name),
+            **{f"beside_{beside}": found.ratio(name, beside)._asdict() for beside in (FLOOR, BARE)},
+        }
+        for name in found.rounds
     }
 
 

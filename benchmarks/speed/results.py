@@ -23,7 +23,7 @@ class Form:
     name: str
     rounds: int
     latency: tuple[int, int]
-    """Rounds, and posts in each turn."""
+    """Rounds, and posts in each."""
     reconnects: int
     memory: tuple[int, int]
     """Posts between two samples, and samples."""
@@ -37,7 +37,7 @@ class Form:
 
 
 SHAPE_READERS = tuple(reader for reader in READERS if reader.name in (FLOOR, OURS, OUR_PORTABLE, XDK))
-FULL = Form("full", 24, (16, 100), 20, (100_000, 10), (5, LENGTHS), (3, NUMBERS), 10)
+FULL = Form("full", 24, (16, 60), 20, (100_000, 10), (5, LENGTHS), (3, NUMBERS), 10)
 QUICK = Form("quick", 4, (4, 50), 4, (50_000, 5), (2, LENGTHS), (1, (1, 10, 50)), 3)
 SHAPE = Form(
     "shape",

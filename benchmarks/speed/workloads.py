@@ -16,7 +16,6 @@ from xdk_streaming.simulator.endpoints import ENDPOINTS
 from xdk_streaming.simulator.world.items import make_item
 
 Size = Literal["small", "typical", "large"]
-Items = Literal["dict", "model", "raw"]
 
 FIELDS = {
     "tweet.fields": "author_id,created_at,lang,public_metrics,entities,conversation_id,context_annotations",
@@ -40,6 +39,21 @@ class Lenient(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class PostData(Lenient):
+    """What most look at of the post itself."""
+
+    id: str
+    text: str
+    author_id: str | None = None
+    lang: str | None = None
+
+
+class Post(Lenient):
+    """One item of a stream, as a user would declare it; what else there is stays as it came."""
+
+    data: PostData
+
+
 class Metrics(Lenient):
     """How often a post was repeated, answered and liked."""
 
@@ -49,13 +63,9 @@ class Metrics(Lenient):
     quote_count: int = 0
 
 
-class PostData(Lenient):
-    """The post itself."""
+class DeepData(PostData):
+    """The post itself, with models below it."""
 
-    id: str
-    text: str
-    author_id: str | None = None
-    lang: str | None = None
     conversation_id: str | None = None
     public_metrics: Metrics | None = None
 
@@ -73,13 +83,13 @@ class Includes(Lenient):
     """What the post refers to."""
 
     users: list[User] = []
-    tweets: list[PostData] = []
+    tweets: list[DeepData] = []
 
 
-class Post(Lenient):
-    """One item of a stream, as a user would declare it."""
+class DeepPost(Lenient):
+    """One item with all that it refers to, each thing a model: as much work again as the parsing."""
 
-    data: PostData
+    data: DeepData
     includes: Includes | None = None
 
 
@@ -92,7 +102,8 @@ class Workload:
     size: Size = "typical"
     chunk: int | None = None
     """Bytes in each HTTP chunk; None for one post in each."""
-    items: Items = "dict"
+    items: Any = None
+    """What the lines are to become: dicts, a pydantic model, or bytes for the lines themselves."""
     gzip: bool = False
     stdlib_inflate: bool = False
     """Whether this package, too, has to inflate with the standard library."""
@@ -107,7 +118,7 @@ class Workload:
     def block(self) -> int:
         """Items that a reader takes at a turn: more than any of them reads at once."""
         lines = self.lines()
-        wanted = LEAST_BYTES * (RAW_TIMES if self.items == "raw" else 1)
+        wanted = LEAST_BYTES * (RAW_TIMES if self.items is bytes else 1)
         return max(LEAST_ITEMS, wanted * len(lines) // sum(map(len, lines)))
 
     def flood(self) -> Flood:
@@ -127,8 +138,9 @@ WORKLOADS = (
     Workload("tls", "TLS", tls=True),
     Workload("small", "posts of 200 B", size="small"),
     Workload("large", "posts of 10 kB", size="large"),
-    Workload("model", "pydantic model", items="model"),
-    Workload("raw", "raw lines", items="raw"),
+    Workload("model", "pydantic model", items=Post),
+    Workload("deep-model", "deep pydantic model", items=DeepPost),
+    Workload("raw", "raw lines", items=bytes),
     Workload("chunk-size", "chunk_size=64 KiB", chunk_size=64 * 1024),
 )
 

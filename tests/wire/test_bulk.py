@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import io
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
 
@@ -23,9 +25,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     codings: list[str] = []
     fast = bulk.arriving
 
-    def noted(file: Any, coding: str) -> Any:
+    def noted(file: Any, coding: str, *handle: Any) -> Any:
         codings.append(coding)
-        return fast(file, coding)
+        return fast(file, coding, *handle)
 
     monkeypatch.setattr(bulk, "arriving", noted)
     return codings
@@ -115,3 +117,74 @@ def test_a_coding_that_it_does_not_know_is_left_alone(session: requests.Session)
         assert bulk.file_under(response.raw, "gzip") is not None
         assert bulk.file_under(response.raw, "br") is None
         assert bulk.file_under(response.raw, "deflate, gzip") is None
+
+
+class Watched:
+    """A socket, and what was received from it without its file."""
+
+    def __init__(self, own: socket.socket) -> None:
+        self._own = own
+        self.received: list[int] = []
+
+    def recv(self, size: int, flags: int) -> bytes:
+        data = self._own.recv(size, flags)
+        self.received.append(len(data))
+        return data
+
+
+ROOM = 10_000
+"""More than a file keeps for itself, as it has to be."""
+
+
+@pytest.fixture
+def both_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, socket.socket]]:
+    monkeypatch.setattr(bulk, "READ_SIZE", ROOM)
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        ours.settimeout(0.05)
+        yield theirs, ours
+
+
+def sent_of(size: int) -> bytes:
+    """A chunk of so many bytes, frame and all."""
+    frame = b"%x\r\n" % (size - 8)
+    return frame + b"x" * (size - len(frame) - 2) + b"\r\n"
+
+
+def test_what_waits_behind_a_full_read_is_received_without_the_file(both_ends: Any) -> None:
+    theirs, ours = both_ends
+    theirs.sendall(sent_of(2 * ROOM + 500) + b"0\r\n\r\n")
+    handle: Any = Watched(ours)
+    with ours.makefile("rb") as file:
+        body = b"".join(bulk.arriving(file, "", handle))
+    assert body == b"x" * (2 * ROOM + 500 - 8)
+    assert handle.received == [ROOM, 505]
+
+
+def test_behind_a_read_that_was_not_full_the_file_is_waited_for(both_ends: Any) -> None:
+    theirs, ours = both_ends
+    theirs.sendall(sent_of(ROOM - 5) + b"0\r\n\r\n"[:4])
+    handle: Any = Watched(ours)
+    with ours.makefile("rb") as file:
+        assert len(b"".join(bulk.arriving(file, "", handle))) == ROOM - 5 - 8
+    assert handle.received == []
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["silent", "closed"])
+def test_where_nothing_waits_behind_a_full_read_the_file_tells_why(both_ends: Any, ended: bool) -> None:
+    theirs, ours = both_ends
+    theirs.sendall(sent_of(ROOM))
+    if ended:
+        theirs.shutdown(socket.SHUT_WR)
+    with ours.makefile("rb") as file:
+        arriving = bulk.arriving(file, "", ours)
+        assert len(next(arriving)) == ROOM - 8
+        with pytest.raises(http.client.IncompleteRead if ended else urllib3.exceptions.ReadTimeoutError):
+            next(arriving)
+
+
+def test_a_file_of_anything_but_a_plain_socket_is_read_by_itself() -> None:
+    handle: Any = Watched(Mock())
+    file: Any = io.BufferedReader(io.BytesIO(sent_of(bulk.READ_SIZE) + BODY))
+    assert b"".join(bulk.arriving(file, "", handle)).endswith(b"whole")
+    assert handle.received == []

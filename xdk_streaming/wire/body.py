@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,15 +16,18 @@ from xdk_streaming.wire.translation import quotable
 FRAMING = re.compile(r"^(Transfer-Encoding|Content-Length|Content-Encoding)\s*:", re.I | re.M)
 
 
-def arriving(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
-    """The body of urllib3's response, by the fast route where that can be taken."""
+def arriving(raw: urllib3.HTTPResponse, handle: socket.socket | None = None) -> Iterator[bytes]:
+    """The body of urllib3's response, by the fast route where that can be taken.
+
+    `handle` is one of the connection's socket, if there is one.
+    """
     if raw.length_remaining == 0:  # as after HEAD, whatever the headers tell of chunks
         return
     _refuse_codings(raw)
     _refuse_lost_headers(raw)
     coding = ", ".join(_listed(raw.headers.get("Content-Encoding")))
     file = bulk.file_under(raw, coding)
-    yield from _public(raw, coded=bool(coding)) if file is None else bulk.arriving(file, coding)
+    yield from _public(raw, coded=bool(coding)) if file is None else bulk.arriving(file, coding, handle)
 
 
 def _public(raw: urllib3.HTTPResponse, *, coded: bool) -> Iterator[bytes]:

@@ -2,9 +2,9 @@
 
 http.client and urllib3 spend more on each chunk than JSON does on the post in it. This goes round
 them, and leans on what is not public for that: `_original_response` and `_decoder` of urllib3's
-HTTPResponse, `fp` and `chunk_left` of http.client's. They are looked at for each answer; where
-anything is not just as known, the portable route in `body` is taken. That is slower, and gives the
-same but for frames that break the rules: http.client lets some of them through.
+HTTPResponse, `fp` and `chunk_left` of http.client's, `_sock` of the socket's file. They are looked
+at for each answer; where anything is not just as known, the portable route in `body` is taken. That
+is slower, and gives the same but for frames that break the rules: http.client lets some through.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,10 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 from xdk_streaming.wire.chunks import Dechunker
 from xdk_streaming.wire.inflate import CODINGS, Inflater
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 96 * 1024
+"""Bytes. From 128 KiB on, memory is mapped anew for each read, which costs more than the fewer reads save."""
+AT_ONCE: int | None = getattr(socket, "MSG_DONTWAIT", None)
+"""The flag to receive what is there or nothing; Windows has none."""
 SWITCH = "XDK_STREAMING_PORTABLE"
 """The environment variable that, set to anything, has every connection take the portable route."""
 
@@ -42,12 +46,16 @@ def file_under(raw: urllib3.HTTPResponse, coding: str) -> Any | None:
     return file if fits and type(file) is io.BufferedReader and not os.environ.get(SWITCH) else None
 
 
-def arriving(file: Any, coding: str) -> Iterator[bytes]:
-    """The body, as it comes. `coding` is one of `CODINGS`, or empty."""
+def arriving(file: Any, coding: str, handle: socket.socket | None = None) -> Iterator[bytes]:
+    """The body, as it comes. `coding` is one of `CODINGS`, or empty; `handle` is one of the file's socket."""
+    short = handle if _is_plain(file) else None
     chunks = Dechunker()
     inflater = Inflater(coding) if coding else None
+    more = False
     while not chunks.ended:
-        body = chunks.feed(_received(file))
+        data = _received(file, short if more else None)
+        more = len(data) == READ_SIZE  # it filled its room, so the file holds nothing, and the socket does
+        body = chunks.feed(data)
         if inflater is not None:
             yield from inflater.feed(body)
         elif body:
@@ -56,10 +64,15 @@ def arriving(file: Any, coding: str) -> Iterator[bytes]:
             raise chunks.fault
 
 
-def _received(file: Any) -> bytes:
+def _is_plain(file: Any) -> bool:
+    """Whether the file's bytes are those of a socket, in no cipher, which can be asked for what it holds."""
+    return AT_ONCE is not None and type(getattr(file.raw, "_sock", None)) is socket.socket
+
+
+def _received(file: Any, handle: socket.socket | None) -> bytes:
     """What there is, at least a byte. Raises as urllib3 does, whose part this plays."""
     try:
-        data: bytes = file.read1(READ_SIZE)
+        data: bytes = (handle and _at_hand(handle)) or file.read1(READ_SIZE)
     except TimeoutError as silence:
         raise ReadTimeoutError(None, None, "Read timed out.") from silence  # type: ignore[arg-type]  # no pool
     except OSError as broken:
@@ -67,3 +80,11 @@ def _received(file: Any) -> bytes:
     if not data:
         raise http.client.IncompleteRead(b"")
     return data
+
+
+def _at_hand(handle: socket.socket) -> bytes:
+    """What the socket holds already: without a wait, one system call instead of two, and no Python."""
+    try:
+        return handle.recv(READ_SIZE, AT_ONCE or 0)
+    except BlockingIOError:
+        return b""

@@ -17,6 +17,7 @@ FRAME = re.compile(rb"\r?\n([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r?\n")
 BEGUN = re.compile(rb"\r?(?:\n(?:[0-9A-Fa-f]+[ \t]*(?:\r|;[^\n]*)?)?)?")
 """What a frame can look like while its end is still to come."""
 REMEMBERED = 4096
+LINE_END = b"\r\n"
 
 
 class Dechunker:
@@ -31,7 +32,7 @@ class Dechunker:
         self.ended = False
         self.fault: http.client.HTTPException | None = None
         self._left = 0
-        self._held = b"\r\n"  # the first chunk has no chunk before it to end
+        self._held = LINE_END  # the first chunk has no chunk before it to end
         self._sizes: dict[bytes, int] = {}
 
     def feed(self, data: bytes) -> bytes:
@@ -45,8 +46,11 @@ class Dechunker:
             data, self._held = self._held + data, b""
         end = len(data)
         while place <= end:
+            if end - place == 2 and data.endswith(LINE_END):
+                self._held = LINE_END  # read up to the end of a chunk, as on a stream where little happens
+                break
             # A frame that was seen before, as most are, costs a find and a look-up.
-            stop = data.find(b"\r\n", place + 2) + 2
+            stop = data.find(LINE_END, place + 2) + 2
             size = self._sizes.get(data[place:stop])
             if size is None:
                 size, stop = self._read_frame(data, place)
@@ -55,7 +59,7 @@ class Dechunker:
                     return b"".join(pieces)
             place = stop + size
             pieces.append(data[stop:place])
-        self._left = place - end
+        self._left = max(0, place - end)
         return b"".join(pieces)
 
     def _read_frame(self, data: bytes, place: int) -> tuple[int, int]:

@@ -163,8 +163,8 @@ class Answer:
         self.headers = _plain_headers(response)
         raw = getattr(response, "raw", None)
         if isinstance(raw, urllib3.HTTPResponse) and not raw.closed:
-            self._chunks = body.arriving(raw)
             self._socket = _second_handle(raw)
+            self._chunks = body.arriving(raw, self._socket)
             _detach(raw)
         else:
             self._chunks = body.portable(response, chunk_size)
