@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 import sysconfig
@@ -107,3 +109,14 @@ def test_every_file_it_links_to_is_there() -> None:
 
 def test_it_stays_under_300_lines() -> None:
     assert len(README.splitlines()) < 300
+
+
+def test_the_figures_of_speed_are_those_that_were_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/speed.json").read_text(encoding="utf-8"))
+    rows = {row["title"]: row["readers"] for row in measured["throughput"].values()}
+    for title, floor, xdk in table_under("How fast"):
+        ours = rows[title]["xdk_streaming"]
+        assert floor == f"{ours['beside_floor']['median']:.2f}"
+        if "xdk" in rows[title]:
+            pairs = zip(rows[title]["xdk"]["cpu_seconds"], ours["cpu_seconds"], strict=True)
+            assert xdk == f"{statistics.median(theirs / mine for theirs, mine in pairs):.2f} times"
