@@ -216,9 +216,9 @@ def test_the_portable_route_is_not_judged_beside_a_peer_that_was_given_our_parse
 
 def test_a_peer_within_the_spread_is_not_ahead() -> None:
     close = row("tls", floor=1.0, ours=1.0)
-    close.spent["httpx"] = [Spent(0.985, 0.985)] * 4
+    close.spent["httpx"] = [Spent(0.96, 0.96)] * 4
     assert missed(good(rows=[close])) == []
-    close.spent["httpx"] = [Spent(0.97, 0.97)] * 4
+    close.spent["httpx"] = [Spent(0.94, 0.94)] * 4
     assert missed(good(rows=[close])) == ["TLS, xdk_streaming beside the strongest peer"]
 
 
