@@ -126,6 +126,9 @@ class Watched:
         self._own = own
         self.received: list[int] = []
 
+    def gettimeout(self) -> float | None:
+        return self._own.gettimeout()
+
     def recv(self, size: int, flags: int) -> bytes:
         data = self._own.recv(size, flags)
         self.received.append(len(data))
@@ -145,46 +148,61 @@ def both_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, 
         yield theirs, ours
 
 
+@pytest.fixture
+def handle(both_ends: Any) -> Iterator[Any]:
+    with socket.fromfd(both_ends[1].fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as own:
+        yield Watched(own)
+
+
 def sent_of(size: int) -> bytes:
     """A chunk of so many bytes, frame and all."""
     frame = b"%x\r\n" % (size - 8)
     return frame + b"x" * (size - len(frame) - 2) + b"\r\n"
 
 
-def test_what_waits_behind_a_full_read_is_received_without_the_file(both_ends: Any) -> None:
+def test_what_waits_behind_a_full_read_is_received_without_the_file(both_ends: Any, handle: Any) -> None:
     theirs, ours = both_ends
     theirs.sendall(sent_of(2 * ROOM + 500) + b"0\r\n\r\n")
-    handle: Any = Watched(ours)
     with ours.makefile("rb") as file:
         body = b"".join(bulk.arriving(file, "", handle))
     assert body == b"x" * (2 * ROOM + 500 - 8)
     assert handle.received == [ROOM, 505]
 
 
-def test_behind_a_read_that_was_not_full_the_file_is_waited_for(both_ends: Any) -> None:
+def test_behind_a_read_that_was_not_full_the_file_is_waited_for(both_ends: Any, handle: Any) -> None:
     theirs, ours = both_ends
     theirs.sendall(sent_of(ROOM - 5) + b"0\r\n\r\n"[:4])
-    handle: Any = Watched(ours)
     with ours.makefile("rb") as file:
         assert len(b"".join(bulk.arriving(file, "", handle))) == ROOM - 5 - 8
     assert handle.received == []
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["silent", "closed"])
-def test_where_nothing_waits_behind_a_full_read_the_file_tells_why(both_ends: Any, ended: bool) -> None:
+def test_where_nothing_waits_behind_a_full_read_the_file_tells_why(
+    both_ends: Any, handle: Any, ended: bool
+) -> None:
     theirs, ours = both_ends
     theirs.sendall(sent_of(ROOM))
     if ended:
         theirs.shutdown(socket.SHUT_WR)
     with ours.makefile("rb") as file:
-        arriving = bulk.arriving(file, "", ours)
+        arriving = bulk.arriving(file, "", handle)
         assert len(next(arriving)) == ROOM - 8
         with pytest.raises(http.client.IncompleteRead if ended else urllib3.exceptions.ReadTimeoutError):
             next(arriving)
 
 
 def test_a_file_of_anything_but_a_plain_socket_is_read_by_itself() -> None:
-    handle: Any = Watched(Mock())
+    handle: Any = Watched(Mock(**{"gettimeout.return_value": None}))
     file: Any = io.BufferedReader(io.BytesIO(sent_of(bulk.READ_SIZE) + BODY))
     assert b"".join(bulk.arriving(file, "", handle)).endswith(b"whole")
+    assert handle.received == []
+
+
+def test_a_socket_with_a_timeout_is_not_asked_at_once_for_it_would_wait(both_ends: Any) -> None:
+    theirs, ours = both_ends
+    theirs.sendall(sent_of(ROOM) + b"0\r\n\r\n")
+    handle: Any = Watched(ours)
+    with ours.makefile("rb") as file:
+        assert len(b"".join(bulk.arriving(file, "", handle))) == ROOM - 8
     assert handle.received == []

@@ -524,3 +524,14 @@ def test_a_line_that_was_not_ended_is_decoded_as_a_tail() -> None:
     assert type(Decoder().decode(Unended(POST[:-1]))) is Truncated
     assert LineDecoder().decode(Unended(POST)) == POST
     assert type(LineDecoder().decode(Unended(POST[:-1]))) is Truncated
+
+
+def test_a_model_with_a_validation_of_its_own_is_asked_by_that() -> None:
+    class Own:
+        @classmethod
+        def model_validate(cls, content: Any) -> Any:
+            return ["validated", content]
+
+    decoder = Decoder(Own)
+    assert decoder.decode(POST) == ["validated", {"data": {"id": "1"}}]
+    assert decoder.quickest([POST])(POST) == decoder.decode(POST)

@@ -48,7 +48,7 @@ def file_under(raw: urllib3.HTTPResponse, coding: str) -> Any | None:
 
 def arriving(file: Any, coding: str, handle: socket.socket | None = None) -> Iterator[bytes]:
     """The body, as it comes. `coding` is one of `CODINGS`, or empty; `handle` is one of the file's socket."""
-    short = handle if _is_plain(file) else None
+    short = handle if _is_plain(file) and _asks_at_once(handle) else None
     chunks = Dechunker()
     inflater = Inflater(coding) if coding else None
     more = False
@@ -65,8 +65,13 @@ def arriving(file: Any, coding: str, handle: socket.socket | None = None) -> Ite
 
 
 def _is_plain(file: Any) -> bool:
-    """Whether the file's bytes are those of a socket, in no cipher, which can be asked for what it holds."""
-    return AT_ONCE is not None and type(getattr(file.raw, "_sock", None)) is socket.socket
+    """Whether the file's bytes are those of a socket, in no cipher."""
+    return type(getattr(file.raw, "_sock", None)) is socket.socket
+
+
+def _asks_at_once(handle: socket.socket | None) -> bool:
+    """Whether it can be asked for what it holds. One with a timeout, as by setdefaulttimeout(), waits."""
+    return AT_ONCE is not None and handle is not None and handle.gettimeout() is None
 
 
 def _received(file: Any, handle: socket.socket | None) -> bytes:
