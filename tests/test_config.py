@@ -37,6 +37,10 @@ OURS: dict[str, object] = {
     "on_invalid": None,
     "on_model_error": "report",
     "on_notice": None,
+    "recovery": None,
+    "on_gap": None,
+    "buffer": None,
+    "on_lag": None,
     "history": 100,
 }
 

@@ -46,6 +46,10 @@ OUR_CONFIG = {
     "on_invalid": None,
     "on_model_error": "report",
     "on_notice": None,
+    "recovery": None,
+    "on_gap": None,
+    "buffer": None,
+    "on_lag": None,
     "history": 100,
 }
 OUR_LATER_CONFIG = {"backoff": None, "recovery": None, "on_gap": None, "buffer": None, "on_lag": None}
@@ -138,7 +142,7 @@ def test_the_package_offers_what_was_promised_and_what_goes_with_it() -> None:
         *("stream_with_retry", "StreamConfig", "StreamState", "StreamError", "StreamErrorType"),
         *("Stream", "patch_xdk"),
         *("Change", "ConnectionState", "Trigger", "Problem", "RateLimit", "RetriesExhausted"),
-        *("Backoff", "Ladders"),
+        *("Backoff", "Ladders", "Recovery", "Gap", "Buffer", "Lag"),
     }
 
 

@@ -2,20 +2,25 @@
 
 from xdk_streaming.backoff import Backoff, Ladders
 from xdk_streaming.compat import patch_xdk
-from xdk_streaming.config import StreamConfig
+from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
-from xdk_streaming.state import Change, ConnectionState, RateLimit, StreamState, Trigger
+from xdk_streaming.gap import Gap
+from xdk_streaming.state import Change, ConnectionState, Lag, RateLimit, StreamState, Trigger
 from xdk_streaming.stream import Stream, stream_with_retry
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Backoff",
+    "Buffer",
     "Change",
     "ConnectionState",
+    "Gap",
     "Ladders",
+    "Lag",
     "Problem",
     "RateLimit",
+    "Recovery",
     "RetriesExhausted",
     "Stream",
     "StreamConfig",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -13,7 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from xdk_streaming.backoff import X_LADDERS, Ladders
 from xdk_streaming.errors import StreamError
-from xdk_streaming.state import Change
+from xdk_streaming.gap import Gap
+from xdk_streaming.state import Change, Lag
 
 C = TypeVar("C")
 
@@ -46,6 +48,48 @@ def _named_arguments(cls: type[C]) -> type[C]:
 
     setattr(cls, "__init__", init)  # noqa: B010 - assigned plainly, type checkers refuse it
     return cls
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Recovery:
+    """How to get back what was missed: X's backfill, and not giving the same item out twice.
+
+    X brings back at most five minutes, to those entitled to it, and repeats what was received before
+    (docs.x.com/x-api/fundamentals/recovery-and-redundancy). Where it refuses, it is not asked again.
+    """
+
+    parameter: str | None = "backfill_minutes"
+    """What X calls it: `backfillMinutes` on Powerstream. None: nothing is asked for."""
+    most_minutes: Annotated[int, Field(ge=1)] = 5
+    key: Callable[[Any], Hashable] | None = None
+    """What tells an item from all others. None: its id or `event_uuid`, else the whole of it."""
+    window: PositiveSeconds = 600.0
+    """Seconds for which an item's key is remembered, at least; fewer where there are more than `most_ids`."""
+    most_ids: Annotated[int, Field(ge=1)] = 2_150_000
+    """Keys remembered at least: five minutes of a firehose partition at its peak of 7,160 a second."""
+    checkpoint: Path | None = None
+    """A file in which to remember, across restarts, what was delivered. One stream each."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Buffer:
+    """Read in a thread of its own, and keep what the consumer has not come to yet.
+
+    X cuts a slow reader off and throws away what waited for it. Items count with the bytes of their
+    lines; decoded, they take several times that.
+    """
+
+    max_bytes: Bytes = 64 * 2**20
+    when_full: Literal["block", "drop_oldest", "fail"] = "block"
+    """Stop reading; drop the oldest items, count them and report a `Gap`; or fail."""
+    high: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of `max_bytes` from which `on_lag` is told that the consumer lags."""
+    low: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of `max_bytes` below which it is told that it no longer does."""
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError(f"low is {self.low}, must be below high, which is {self.high}")
 
 
 @_named_arguments
@@ -95,6 +139,14 @@ class StreamConfig:
     """An item that `response_model` refuses: to `on_invalid`, out as the plain dict, or an error."""
     on_notice: Callable[[dict[str, Any]], Any] | None = Field(default=None, kw_only=True)
     """An errors-only object that does not end the stream."""
+    recovery: Recovery | None = Field(default=None, kw_only=True)
+    """Whether to ask X for what was missed, which needs an entitlement; None for not."""
+    on_gap: Callable[[Gap], Any] | None = Field(default=None, kw_only=True)
+    """An outage is over: what was missed, and what of it is brought back. With or without `recovery`."""
+    buffer: Buffer | None = Field(default=None, kw_only=True)
+    """Whether to read in a thread of its own, on which the callbacks then run; None for not."""
+    on_lag: Callable[[Lag], Any] | None = Field(default=None, kw_only=True)
+    """The consumer has begun to lag behind the buffer, or has caught up."""
     history: Count = Field(default=100, kw_only=True)
     """Changes that `Stream.history` keeps."""
 

@@ -48,6 +48,18 @@ class RateLimit:
     """When the next window begins, in Unix seconds by X's clock."""
 
 
+@dataclass(frozen=True)
+class Lag:
+    """How far the consumer is behind, as `on_lag` is told."""
+
+    behind: bool
+    """Whether it has risen above the buffer's high mark; else it has fallen to the low one."""
+    items: int
+    bytes: int
+    seconds: float
+    """Since the oldest of these items was received."""
+
+
 @dataclass
 class StreamState:
     """What is true of a stream right now. Read it from any thread; only the stream writes it.
@@ -61,7 +73,7 @@ class StreamState:
     """`initial_backoff` until the first loss, then the delay last announced, in seconds."""
     is_connected: bool = False
     total_items_received: int = 0
-    """Items handed to the consumer."""
+    """Items handed to the consumer, or to the buffer where there is one."""
     last_error: StreamError | None = None
 
     connected_at: float | None = field(default=None, kw_only=True)
@@ -81,6 +93,20 @@ class StreamState:
     """Exceptions that callbacks raised: each was logged, none changed the stream."""
     rate_limit: RateLimit | None = field(default=None, kw_only=True)
     """As the last answer that told of it had it."""
+    gaps: int = field(default=0, kw_only=True)
+    """Outages that are over: each went to `on_gap`."""
+    gap_seconds: float = field(default=0.0, kw_only=True)
+    """Seconds of them that no backfill covers."""
+    duplicate_items: int = field(default=0, kw_only=True)
+    """Items that were yielded before, and were not yielded again."""
+    dropped_items: int = field(default=0, kw_only=True)
+    """Items that the buffer dropped."""
+    lag_items: int = field(default=0, kw_only=True)
+    """Items in the buffer, to within a batch."""
+    lag_bytes: int = field(default=0, kw_only=True)
+    """Bytes of their lines."""
+    lag_seconds: float = field(default=0.0, kw_only=True)
+    """Since the oldest of them was received, as of the last hand-over."""
 
 
 @dataclass(frozen=True)
