@@ -17,7 +17,17 @@ from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Trigger
 AT = 1_700_000_000.0
 
 CALLBACKS = ("on_connect", "on_disconnect", "on_reconnect", "on_error", "on_state_change")
-ACTIONS = ("begin", "mark_open", "clear_budget", "settle", "note_loss", "plan_retry", "give_up", "release")
+ACTIONS = (
+    "begin",
+    "mark_open",
+    "clear_budget",
+    "settle",
+    "note_loss",
+    "amend_request",
+    "plan_retry",
+    "give_up",
+    "release",
+)
 
 DISCONNECTED = ConnectionState.DISCONNECTED
 CONNECTING = ConnectionState.CONNECTING

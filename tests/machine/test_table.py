@@ -50,11 +50,19 @@ EXPECTED: dict[Cell, Expectation] = {
     (Trigger.START, DISCONNECTED): Either("fresh", Outcome(CONNECTING, "begin"), None),
     (Trigger.OPENED, CONNECTING): Outcome(STREAMING, "mark_open", ("on_connect",)),
     (Trigger.REFUSED, CONNECTING): Either(
-        "fatal", Outcome(FAILED, "give_up", ("on_error",)), Outcome(BACKOFF, "note_loss", ("on_error",))
+        "amendable",
+        Outcome(BACKOFF, "amend_request", ("on_error",)),
+        Either(
+            "fatal", Outcome(FAILED, "give_up", ("on_error",)), Outcome(BACKOFF, "note_loss", ("on_error",))
+        ),
     ),
     (Trigger.PROGRESSED, STREAMING): Outcome(STREAMING, "clear_budget"),
     (Trigger.SETTLED, STREAMING): Outcome(STREAMING, "settle"),
-    (Trigger.ENDED, STREAMING): Outcome(BACKOFF, "note_loss", ("on_disconnect",)),
+    (Trigger.ENDED, STREAMING): Either(
+        "finished",
+        Outcome(DISCONNECTED, "release", ("on_disconnect",)),
+        Outcome(BACKOFF, "note_loss", ("on_disconnect",)),
+    ),
     (Trigger.BROKE, STREAMING): Either(
         "fatal",
         Outcome(FAILED, "give_up", ("on_error", "on_disconnect")),
@@ -178,7 +186,7 @@ def test_the_table_leaves_nothing_to_object_to() -> None:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell[0].name}-{cell[1].name}")
 def test_every_cell_does_what_was_typed_by_hand_under_every_outcome_of_every_guard(cell: Cell) -> None:
     every_truth = truths(TABLE)
-    assert len(every_truth) == 16
+    assert len(every_truth) == 64
     for truth in every_truth:
         assert outcome(rows_of(TABLE, cell), truth) == expected(cell, truth)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -27,6 +28,8 @@ from xdk_streaming.state import Change, ConnectionState, RateLimit, StreamState,
 
 logger = logging.getLogger("xdk_streaming")
 
+NAMING = (400, 403)
+"""Statuses of a refusal that can be for a parameter."""
 LONGEST_WAIT = 3600.0
 """Seconds that a server can make us stay away, at most."""
 
@@ -54,6 +57,8 @@ class ConnectionMachine:
         self.history: deque[Change] = deque(maxlen=config.history)
         self.failure: StreamError | None = None
         """Why it FAILED."""
+        self.withdrawn: str | None = None
+        """The parameter that was refused, and is not sent again."""
         self.callbacks = Callbacks(config, state)
         self._config = config
         self._chance = chance
@@ -61,6 +66,7 @@ class ConnectionMachine:
         self._ever_open = False
         self._settled = False
         self._at_once = False
+        self._amended = False
         self._planned = False
         self._steps: Counter[str] = Counter()
         self._loss: StreamError | None = None
@@ -98,16 +104,19 @@ class ConnectionMachine:
         at: float,
         error: StreamError | None = None,
         rate_limit: RateLimit | None = None,
+        parameter: str | None = None,
+        bounded: bool = False,
     ) -> None:
         """Tell what happened, or what to do, at Unix time `at`.
 
-        `error` is the fault, where it is one; `rate_limit` what an answer told of it.
+        `error` is the fault, where it is one; `rate_limit` what an answer told of it; `parameter`
+        one of the request's that it can do without; `bounded` whether the request has an end time.
         Raises `IllegalEvent` where the table has no row for it. A `BaseException` that a
         callback raised, such as `KeyboardInterrupt`, comes out after the transition.
         """
         try:
             taken = self._engine.events[trigger.value].trigger(
-                self, at=at, error=error, rate_limit=rate_limit
+                self, at=at, error=error, rate_limit=rate_limit, parameter=parameter, bounded=bounded
             )
         except MachineError as refusal:
             raise self._illegal(trigger) from refusal
@@ -129,9 +138,21 @@ class ConnectionMachine:
         error: StreamError = event.kwargs["error"]
         return not error.is_retryable
 
+    def amendable(self, event: EventData) -> bool:
+        """It is refused for a parameter that it can do without."""
+        name: str | None = event.kwargs["parameter"]
+        error: StreamError = event.kwargs["error"]
+        named = name is not None and re.search(rf"\b{re.escape(name)}\b", error.response_body or "")
+        return bool(named) and error.status_code in NAMING
+
+    def finished(self, event: EventData) -> bool:
+        """The request had an end, and this is it."""
+        bounded: bool = event.kwargs["bounded"]
+        return bounded
+
     def exhausted(self, event: EventData) -> bool:
         """The retry budget is spent."""
-        return 0 <= self._config.max_retries <= self.state.retry_count
+        return not self._amended and 0 <= self._config.max_retries <= self.state.retry_count
 
     def planned(self, event: EventData) -> bool:
         """The next attempt has been announced."""
@@ -176,10 +197,22 @@ class ConnectionMachine:
         self._note_rate_limit(event)
         self.state.last_error = self._loss or self.state.last_error
 
+    def amend_request(self, event: EventData) -> None:
+        """The parameter is not sent again, and the attempt that it spoiled does not count."""
+        self.note_loss(event)
+        self.withdrawn = event.kwargs["parameter"]
+        self._at_once = self._amended = True
+        self.state.retry_count = max(0, self.state.retry_count - 1)
+        logger.warning(
+            "X refuses %s; the stream goes on without it, and what outages miss is not brought back. "
+            "The parameter needs an entitlement",
+            self.withdrawn,
+        )
+
     def plan_retry(self, event: EventData) -> None:
         """The next attempt is counted and its delay chosen."""
         delay = self._next_delay()
-        self._at_once = False
+        self._at_once = self._amended = False
         self._planned = True
         self.state.retry_count += 1
         self.state.current_backoff = delay

@@ -57,6 +57,15 @@ TABLE: tuple[Row, ...] = (
     Row(
         Trigger.REFUSED,
         CONNECTING,
+        BACKOFF,
+        "one parameter was refused, which is not needed: again without it",
+        guard="amendable",
+        action="amend_request",
+        notify=("on_error",),
+    ),
+    Row(
+        Trigger.REFUSED,
+        CONNECTING,
         FAILED,
         "no retry can cure this refusal",
         guard="fatal",
@@ -84,6 +93,15 @@ TABLE: tuple[Row, ...] = (
         STREAMING,
         "the connection has lasted: budget and ladder start anew",
         action="settle",
+    ),
+    Row(
+        Trigger.ENDED,
+        STREAMING,
+        DISCONNECTED,
+        "a bounded request has delivered all that it had",
+        guard="finished",
+        action="release",
+        notify=("on_disconnect",),
     ),
     Row(
         Trigger.ENDED,
