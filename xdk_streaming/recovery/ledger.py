@@ -1,0 +1,255 @@
+"""The file of a checkpoint: an SQLite database whose rows hold the keys of one commit each."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import zlib
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from xdk_streaming.errors import StreamError, StreamErrorType
+
+logger = logging.getLogger("xdk_streaming")
+
+Key = str | int | bytes
+
+APPLICATION = 0x58444B53
+"""Tells our files from those of others: "XDKS", where SQLite keeps an application's mark."""
+VERSION = 1
+LEAST = 512
+"""Bytes of a database. A file that is shorter SQLite takes for none, and writes over it."""
+
+ENVIRONMENT = (
+    "unable to open database file",
+    "access permission denied",
+    "attempt to write a readonly database",
+    "disk I/O error",
+    "database or disk is full",
+    "database is locked",
+    "large file support is disabled",
+)
+"""How SQLite's errors begin that are not the file's own fault. Python 3.10 tells of them by text alone."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What the file held when it was opened."""
+
+    received_at: float | None
+    """When the last item came, in Unix seconds; None where none ever did."""
+    keys: tuple[Key, ...]
+    """Of the items of the last `window` seconds before that, oldest first."""
+
+
+class _Damage(sqlite3.DatabaseError):
+    """What SQLite finds in order, and is not as we wrote it."""
+
+
+class _Batch(NamedTuple):
+    number: int
+    received_at: float
+    size: int
+
+
+class Ledger:
+    """The file, for one thread. A row holds the keys of one commit: a thousandth of the work of rows
+    of one key each, and with a checksum, for SQLite does not notice bytes that change within a key.
+    """
+
+    def __init__(self, path: Path, window: float, most: int) -> None:
+        self._path = path
+        self._window = window
+        self._most = most
+        self._db: sqlite3.Connection | None = None
+        self._batches: deque[_Batch] = deque()
+        self._count = 0
+
+    def begin(self) -> Delivered:
+        """Open the file, or a fresh one where it is damaged; what it holds."""
+        try:
+            return self._read(self._connected())
+        except sqlite3.DatabaseError as error:
+            if not self._is_damage(error):
+                raise
+            return self._begin_afresh(error)
+
+    def add(self, keys: list[Key], received_at: float) -> None:
+        """One commit more, and away with what is outdated by it. All of it happens, or nothing."""
+        if self._db is None:
+            self.begin()
+        try:
+            self._add(keys, float(received_at))
+        except sqlite3.DatabaseError as error:
+            if not self._is_damage(error):
+                raise
+            self._begin_afresh(error)
+            self._add(keys, float(received_at))
+
+    def close(self) -> None:
+        """Let go of the file. May be called again."""
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(sqlite3.Error):
+                db.close()
+
+    def _add(self, keys: list[Key], received_at: float) -> None:
+        assert self._db is not None
+        number = self._batches[-1].number + 1 if self._batches else 1
+        outdated = self._outdated(received_at, len(keys))
+        data = _encoded(keys)
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT INTO delivered VALUES (?, ?, ?, ?)",
+                (number, received_at, _checksum(number, received_at, data), data),
+            )
+            if outdated:
+                last = self._batches[outdated - 1].number
+                self._db.execute("DELETE FROM delivered WHERE number <= ?", (last,))
+        for _ in range(outdated):
+            self._count -= self._batches.popleft().size
+        self._remember(_Batch(number, received_at, len(keys)))
+
+    def _outdated(self, received_at: float, more: int) -> int:
+        """How many of the batches, from the oldest on, can go when `more` keys come."""
+        left = self._count + more
+        for position, batch in enumerate(self._batches):
+            if batch.received_at >= received_at - self._window and left <= self._most:
+                return position
+            left -= batch.size
+        return len(self._batches)
+
+    def _remember(self, batch: _Batch) -> None:
+        at = batch.received_at
+        if self._batches and at < self._batches[-1].received_at:  # the clock was set back
+            self._batches = deque(old._replace(received_at=min(old.received_at, at)) for old in self._batches)
+        self._batches.append(batch)
+        self._count += batch.size
+
+    def _connected(self) -> sqlite3.Connection:
+        """Nothing is written yet: the file may be another program's."""
+        self.close()
+        self._batches.clear()
+        self._count = 0
+        if self._path.exists() and 0 < self._path.stat().st_size < LEAST:
+            raise _Damage("it is too short for a database")
+        db = self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
+        db.execute("PRAGMA locking_mode=EXCLUSIVE")  # which needs no shared memory beside the file
+        db.execute("PRAGMA cell_size_check=ON")
+        return db
+
+    def _read(self, db: sqlite3.Connection) -> Delivered:
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if names and "delivered" not in names and application != APPLICATION:
+            raise _foreign(self._path)
+        if names and (application, version) != (APPLICATION, VERSION):
+            raise _Damage(f"it has the format {application:#x}/{version}, not {APPLICATION:#x}/{VERSION}")
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise _Damage(str(verdict))
+        self._prepare(db, fresh=not names)
+        return self._contents(db)
+
+    def _prepare(self, db: sqlite3.Connection, *, fresh: bool) -> None:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        if fresh:
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                db.execute(
+                    "CREATE TABLE delivered (number INTEGER PRIMARY KEY, "
+                    "received_at REAL NOT NULL, checksum INTEGER NOT NULL, keys BLOB NOT NULL)"
+                )
+                db.execute(f"PRAGMA application_id={APPLICATION}")
+                db.execute(f"PRAGMA user_version={VERSION}")
+
+    def _contents(self, db: sqlite3.Connection) -> Delivered:
+        found: list[list[Key]] = []
+        before: int | None = None
+        rows = db.execute("SELECT number, received_at, checksum, keys FROM delivered ORDER BY number")
+        for number, received_at, checksum, data in rows:
+            whole = type(data) is bytes and type(received_at) is float
+            if not whole or _checksum(number, received_at, data) != checksum:
+                raise _Damage(f"row {number} is not as it was written")
+            if before is not None and number != before + 1:
+                raise _Damage(f"row {before + 1} is missing")
+            before = number
+            found.append(_decoded(data))
+            self._remember(_Batch(number, received_at, len(found[-1])))
+        if not self._batches:
+            return Delivered(None, ())
+        last = self._batches[-1].received_at
+        kept = (
+            keys
+            for batch, keys in zip(self._batches, found, strict=True)
+            if batch.received_at >= last - self._window
+        )
+        return Delivered(last, tuple(key for keys in kept for key in keys))
+
+    def _begin_afresh(self, error: sqlite3.DatabaseError) -> Delivered:
+        self.close()
+        aside = _set_aside(self._path)
+        logger.warning(
+            "The checkpoint %s was damaged (%s) and is now %s. A fresh one is begun: what was delivered "
+            "before may come again, and what was missed while no stream ran is not asked for",
+            self._path,
+            error,
+            aside,
+        )
+        return self._read(self._connected())
+
+    def _is_damage(self, error: sqlite3.DatabaseError) -> bool:
+        text = str(error)
+        if text.startswith("attempt to write a readonly database"):
+            # A damaged header, too, can say that the file is not to be written.
+            return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
+        return not text.startswith(ENVIRONMENT)
+
+
+def _encoded(keys: list[Key]) -> bytes:
+    text = json.dumps(keys, ensure_ascii=False, separators=(",", ":"), default=_encoded_bytes)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _encoded_bytes(key: bytes) -> dict[str, str]:
+    return {"bytes": key.hex()}
+
+
+def _decoded(data: bytes) -> list[Key]:
+    keys: list[Key] = json.loads(data.decode("utf-8", "surrogatepass"), object_hook=_decoded_bytes)
+    return keys
+
+
+def _decoded_bytes(content: dict[str, str]) -> bytes:
+    return bytes.fromhex(content["bytes"])
+
+
+def _checksum(number: int, received_at: float, data: bytes) -> int:
+    return zlib.crc32(data, zlib.crc32(f"{number} {received_at!r}".encode()))
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the file and what SQLite keeps beside it. Returns its new name, which nothing had before."""
+    beside = ("", "-wal", "-shm", "-journal")
+    number = 1
+    while any(os.path.lexists(f"{path}.damaged-{number}{end}") for end in beside):
+        number += 1
+    for end in beside:
+        with suppress(FileNotFoundError):
+            Path(f"{path}{end}").rename(f"{path}.damaged-{number}{end}")
+    return Path(f"{path}.damaged-{number}")
+
+
+def _foreign(path: Path) -> StreamError:
+    return StreamError(
+        f"{path} is another program's database, and is left alone; give the checkpoint a path of its own",
+        StreamErrorType.FATAL_ERROR,
+    )
