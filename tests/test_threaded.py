@@ -1,0 +1,652 @@
+"""A driver in a thread of its own: order, bounds, ends, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import linecache
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+from audience import GUARD, Consumer, bombarded, ctrl_c, interrupt
+from fakes import FakeClock
+from peers import until
+
+from xdk_streaming.config import Buffer
+from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.state import Lag, StreamState
+from xdk_streaming.threaded import BATCH_BYTES, BATCH_ITEMS, END, Batch, Threaded
+
+ITEM = b"x" * 10
+LOST = StreamError("lost", StreamErrorType.CLIENT_ERROR)
+
+
+class Tap:
+    """A driver: yields bytes, calls what can be called, raises what is an exception."""
+
+    def __init__(self, steps: Iterable[Any]) -> None:
+        self.given = 0
+        self.last = b""
+        self.runs: list[threading.Thread] = []
+        self.closed = False
+        self.stopped = False
+        self.failure: StreamError | None = None
+        self._steps = steps
+        self._wake = threading.Lock()
+        self._wake.acquire()
+
+    def run(self) -> Generator[Any, None, None]:
+        self.runs.append(threading.current_thread())
+        try:
+            for step in self._steps:
+                if self.stopped:
+                    return
+                if self.failure is not None:
+                    raise self.failure
+                if isinstance(step, BaseException):
+                    raise step
+                if callable(step):
+                    step()
+                    continue
+                self.last = step
+                self.given += 1
+                yield step
+        finally:
+            self.closed = True
+
+    def read(self) -> None:
+        """A step: wait for bytes that do not come."""
+        self._wake.acquire()
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self._wake.locked():
+            try:
+                self._wake.release()
+            except RuntimeError:
+                return
+
+    def fail(self, error: StreamError) -> None:
+        self.failure = error
+
+
+class Stage:
+    """A tap with a thread of its own, and what it told."""
+
+    def __init__(self, *steps: Any, at_hand: bool = False, delivered: Any = None, **buffer: Any) -> None:
+        self.tap = Tap(itertools.chain.from_iterable(s if isinstance(s, Iterator) else [s] for s in steps))
+        self.clock = FakeClock()
+        self.state = StreamState()
+        self.lags: list[Lag] = []
+        self.gaps: list[tuple[int, float, float]] = []
+        self.told_on: set[threading.Thread] = set()
+        self.wakes = 0
+        self.threaded = Threaded(
+            self.tap,
+            Buffer(**buffer),
+            self.state,
+            self.clock,
+            size=lambda: len(self.tap.last),
+            received_at=self.clock.time,
+            at_hand=lambda: at_hand,
+            mark=lambda: self.tap.given,
+            notify=self._notify,
+            dropped=self._dropped,
+            delivered=delivered,
+            on_ready=self._woken,
+        )
+        self.items = self.threaded.items()
+
+    @property
+    def lag(self) -> tuple[int, int]:
+        return self.state.lag_items, self.state.lag_bytes
+
+    def _notify(self, name: str, lag: Lag) -> None:
+        assert name == "on_lag"
+        self.told_on.add(threading.current_thread())
+        self.lags.append(lag)
+
+    def _dropped(self, *gap: Any) -> None:
+        self.told_on.add(threading.current_thread())
+        self.gaps.append(gap)
+
+    def _woken(self) -> None:
+        self.wakes += 1
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "xdk_streaming"]
+
+
+def numbered(count: int) -> Iterator[bytes]:
+    return (b"%010d" % number for number in range(count))
+
+
+def inside(thread: threading.Thread, function: Callable[..., object]) -> bool:
+    """Whether this thread runs, or waits in, this function."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code is not function.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def has_filled(stage: Stage) -> bool:
+    """Whether the driver's thread waits for room."""
+    return bool(stage.tap.runs) and inside(stage.tap.runs[0], Threaded._made_room)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = threads()
+    yield
+    assert set(threads()) <= set(before)
+
+
+# Order and ends
+
+
+@pytest.mark.parametrize("at_hand", [False, True])
+@pytest.mark.parametrize("count", [0, 1, BATCH_ITEMS, 5 * BATCH_ITEMS + 1])
+def test_items_come_in_order_each_once(count: int, at_hand: bool) -> None:
+    stage = Stage(numbered(count), at_hand=at_hand)
+    assert list(stage.items) == list(numbered(count))
+    assert stage.tap.closed
+    assert stage.lag == (0, 0)
+    assert stage.state.undelivered_items == stage.state.dropped_items == 0
+
+
+@pytest.mark.parametrize("error", [LOST, SystemExit(3), AssertionError()])
+@pytest.mark.parametrize("at_hand", [False, True])
+def test_what_the_driver_raises_comes_after_all_items_before_it(error: BaseException, at_hand: bool) -> None:
+    stage = Stage(numbered(600), error, at_hand=at_hand)
+    items: list[Any] = []
+    with pytest.raises(type(error)) as raised:
+        for item in stage.items:
+            items.append(item)
+    assert items == list(numbered(600))
+    assert raised.value is error
+    assert raised.value.__context__ is None
+    assert stage.state.undelivered_items == 0
+
+
+def test_the_items_before_an_error_are_delivered() -> None:
+    stage = Stage(numbered(3), LOST, at_hand=True)
+    assert [next(stage.items) for _ in range(3)] == list(numbered(3))
+    with pytest.raises(StreamError):
+        next(stage.items)
+    assert next(stage.items, None) is None
+
+
+def test_an_iterator_that_is_never_asked_starts_no_thread() -> None:
+    stage = Stage(ITEM)
+    assert threads() == []
+    stage.items.close()
+    assert stage.tap.runs == []
+
+
+def test_a_stream_that_was_stopped_before_starts_no_thread() -> None:
+    stage = Stage(ITEM)
+    stage.threaded.stop()
+    assert list(stage.items) == []
+    assert stage.tap.runs == []
+
+
+def test_an_item_is_handed_over_as_soon_as_no_other_is_at_hand() -> None:
+    stage = Stage(ITEM)
+    stage.tap._steps = [ITEM, stage.tap.read]
+    assert next(stage.items) == ITEM
+    stage.items.close()
+
+
+def test_a_driver_that_flushes_before_it_waits_need_not_know_what_is_at_hand() -> None:
+    stage = Stage(at_hand=True)
+    stage.tap._steps = [ITEM, stage.threaded.flush, stage.tap.read]
+    assert next(stage.items) == ITEM
+    stage.items.close()
+
+
+def test_a_thousand_rounds_leave_no_thread() -> None:
+    for _ in range(1000):
+        stage = Stage(ITEM, ITEM)
+        assert next(stage.items) == ITEM
+        stage.items.close()
+        assert threads() == []
+        assert stage.tap.closed
+
+
+# Leaving
+
+
+def endless() -> Iterator[bytes]:
+    return itertools.repeat(ITEM)
+
+
+@pytest.mark.parametrize("when_full", ["block", "drop_oldest", "fail"])
+def test_leaving_while_items_flood_in_ends_it_all(when_full: str) -> None:
+    stage = Stage(endless(), max_bytes=1000, when_full=when_full)
+    assert next(stage.items) == ITEM
+    stage.items.close()
+    assert stage.tap.closed
+    assert stage.lag == (0, 0)
+
+
+def test_closing_while_the_driver_waits_for_room_ends_it_and_counts_what_is_left() -> None:
+    stage = Stage(endless(), max_bytes=35)
+    assert next(stage.items) == ITEM
+    until(lambda: has_filled(stage) and stage.lag == (3, 30))
+    stage.items.close()
+    assert stage.tap.closed
+    assert stage.state.undelivered_items == stage.tap.given - 1
+
+
+def test_a_consumer_that_raises_and_drops_the_iterator_ends_it() -> None:
+    stage = Stage(endless())
+    items, stage.items = stage.items, iter(())  # type: ignore[assignment]
+
+    def consume(items: Iterator[Any]) -> None:
+        for _ in items:
+            raise LookupError
+
+    with pytest.raises(LookupError) as raised:
+        consume(items)
+    assert raised.value
+    del items
+    raised.value.__traceback__ = None
+    del raised
+    until(lambda: stage.tap.closed)
+
+
+def test_an_unfinished_iterator_in_a_cycle_is_collected_and_ends_it() -> None:
+    stage = Stage(endless(), max_bytes=35)
+    cycle: list[Any] = [stage.items]
+    cycle.append(cycle)
+    next(stage.items)
+    stage.items = iter(())  # type: ignore[assignment]
+    del cycle
+    gc.collect()
+    assert stage.tap.closed
+    assert threads() == []
+
+
+def test_a_collection_on_the_drivers_own_thread_ends_it() -> None:
+    stage = Stage()
+    asked = threading.Event()
+
+    def collect() -> None:
+        assert asked.wait(GUARD)
+        box.pop().close()
+
+    stage.tap._steps = [ITEM, collect, ITEM, ITEM]
+    box = [stage.items]
+    assert next(stage.items) == ITEM
+    asked.set()
+    until(lambda: stage.tap.closed)
+    until(lambda: not threads())
+
+
+def test_a_script_that_leaves_its_iterator_unfinished_ends_in_good_order() -> None:
+    code = """
+import atexit, sys
+sys.path[:0] = ["tests"]
+from test_threaded import Stage, endless
+stage = Stage(endless(), max_bytes=35)
+atexit.register(lambda: print(stage.tap.closed))
+items, stage.items = stage.items, None  # only the script holds it
+print(next(items))
+"""
+    run = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=GUARD
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{ITEM!r}\nTrue\n", "")
+
+
+# Stopping
+
+
+def test_stop_from_another_thread_wakes_a_waiting_consumer() -> None:
+    stage = Stage()
+    stage.tap._steps = [ITEM, stage.tap.read]
+    consumer = Consumer(stage.items)
+    until(lambda: consumer.items)
+    stage.threaded.stop()
+    assert consumer.result() == [ITEM]
+
+
+def test_stop_wakes_a_driver_that_waits_for_room() -> None:
+    stage = Stage(endless(), max_bytes=35)
+    next(stage.items)
+    until(lambda: has_filled(stage))
+    stage.threaded.stop()
+    until(lambda: stage.tap.closed)
+    assert list(stage.items) == []
+    assert stage.state.undelivered_items == stage.tap.given - 1
+
+
+@pytest.mark.parametrize("at_hand", [False, True])
+def test_after_stop_nothing_is_delivered_and_all_of_it_is_counted(at_hand: bool) -> None:
+    stage = Stage(numbered(1000), LOST, at_hand=at_hand)
+    received = []
+    for item in stage.items:
+        received.append(item)
+        if len(received) == 2:
+            until(lambda: stage.tap.closed)
+            stage.threaded.stop()
+    assert received == list(numbered(2))
+    assert stage.state.undelivered_items == 998
+    assert stage.lag == (0, 0)
+
+
+def test_stop_from_a_callback_ends_it() -> None:
+    stage = Stage()
+    stage.tap._steps = [ITEM, stage.threaded.stop, ITEM]
+    assert list(stage.items) in ([], [ITEM])
+    assert stage.tap.given == 1
+
+
+def test_a_callback_that_ends_the_program_is_heard_though_the_stream_was_stopped() -> None:
+    stage = Stage()
+
+    def leave() -> None:
+        stage.threaded.stop()
+        raise SystemExit(3)
+
+    stage.tap._steps = [ITEM, leave]
+    with pytest.raises(SystemExit):
+        list(stage.items)
+
+
+def waits(thread: threading.Thread, threaded: Threaded) -> bool:
+    """Whether the consumer of an idle stream is in its iterator."""
+    return threaded._thread.is_alive() and inside(thread, Threaded.items)
+
+
+def test_a_thousand_signals_whose_handlers_stop_it_end_a_waiting_consumer() -> None:
+    stage, main = Stage(), threading.current_thread()
+    stage.tap._steps = [ITEM, stage.tap.read]
+    handler = lambda *_: stage.threaded.stop()  # noqa: E731
+    with bombarded(signal.SIGUSR1, handler, lambda: waits(main, stage.threaded)):
+        assert list(stage.items) in ([], [ITEM])
+    assert stage.tap.closed
+
+
+def test_a_thousand_signals_whose_handlers_stop_it_end_a_flood() -> None:
+    stage = Stage(endless(), max_bytes=1000)
+    with bombarded(signal.SIGUSR1, lambda *_: stage.threaded.stop(), lambda: stage.tap.given > 5000):
+        list(stage.items)
+    assert stage.tap.closed
+
+
+def test_a_signal_raised_between_two_items_stops_it() -> None:
+    stage = Stage(endless())
+    before = signal.signal(signal.SIGUSR1, lambda *_: stage.threaded.stop())
+    try:
+        for _ in stage.items:
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert stage.tap.closed
+
+
+def test_ctrl_c_interrupts_a_waiting_consumer_and_ends_it_all() -> None:
+    stage, main = Stage(), threading.current_thread()
+    stage.tap._steps = [stage.tap.read]
+    with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: waits(main, stage.threaded)):
+        list(stage.items)
+    assert stage.tap.closed
+
+
+def source(frame: FrameType) -> str:
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+
+
+def walked(stage: Stage, at: int | None) -> int:
+    """Iterate three items and close, with Ctrl-C at this line of the module; how many lines there were."""
+    lines = 0
+
+    def step(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal lines
+        if event == "line" and source(frame) != "try:":  # no signal is seen there: it is nothing that runs
+            lines += 1
+            if lines - 1 == at:
+                sys.settrace(None)
+                interrupt()
+        return step
+
+    code = {value.__code__ for value in vars(Threaded).values() if hasattr(value, "__code__")}
+    before = sys.gettrace()
+    sys.settrace(lambda frame, *_: step if frame.f_code in code else None)
+    try:
+        for _ in zip(range(3), stage.items, strict=False):
+            pass
+        stage.items.close()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_ctrl_c_at_any_line_leaves_no_thread_and_no_driver() -> None:
+    count = walked(Stage(endless(), max_bytes=35), None)
+    assert count > 50
+    interrupted = 0
+    for at in range(count + 20):
+        stage = Stage(endless(), max_bytes=35)
+        try:
+            walked(stage, at)
+        except KeyboardInterrupt:
+            interrupted += 1
+        until(lambda: not threads())
+        assert stage.tap.closed or not stage.tap.runs, at
+    assert interrupted > 50
+
+
+# A full queue
+
+
+def test_block_holds_the_driver_back() -> None:
+    stage = Stage(numbered(100), max_bytes=35)
+    received = []
+    for item in stage.items:
+        received.append(item)
+        until(lambda: stage.tap.closed or has_filled(stage))
+        assert stage.state.lag_bytes <= 35
+        assert stage.tap.given <= len(received) + 4  # three that are queued, and the one that waits
+    assert received == list(numbered(100))
+
+
+def test_an_item_longer_than_the_buffer_is_let_in_alone() -> None:
+    long = b"x" * 100
+    stage = Stage(ITEM, long, ITEM, long, long, max_bytes=35)
+    seen = []
+    for item in stage.items:
+        until(lambda: stage.tap.closed or has_filled(stage))
+        seen.append(item)
+        assert stage.lag in {(0, 0), (1, len(ITEM)), (1, len(long))}
+    assert seen == [ITEM, long, ITEM, long, long]
+
+
+def test_drop_oldest_keeps_the_newest_counts_and_tells_once() -> None:
+    stage = Stage(max_bytes=35, when_full="drop_oldest")
+    go = threading.Event()
+
+    def later() -> None:
+        stage.clock.now += 1.0
+
+    stage.tap._steps = itertools.chain(
+        [b"first", lambda: go.wait(GUARD) and None],
+        itertools.chain.from_iterable((later, item) for item in numbered(10)),
+    )
+    start = stage.clock.now
+    assert next(stage.items) == b"first"
+    go.set()
+    until(lambda: stage.tap.closed)
+    assert list(stage.items) == list(numbered(10))[-3:]
+    assert stage.state.dropped_items == 7
+    assert stage.gaps == [(7, start + 1, start + 7)]
+    assert stage.told_on == set(stage.tap.runs)
+    assert stage.state.undelivered_items == 0
+
+
+def test_a_gap_is_told_when_the_queue_has_emptied_while_the_stream_goes_on() -> None:
+    stage = Stage(max_bytes=35, when_full="drop_oldest")
+    go, full, empty = threading.Event(), threading.Event(), threading.Event()
+    stage.tap._steps = itertools.chain(
+        [ITEM, lambda: go.wait(GUARD)],
+        numbered(5),
+        [full.set, lambda: empty.wait(GUARD), b"few", stage.tap.read],
+    )
+    next(stage.items)
+    go.set()
+    assert full.wait(GUARD)
+    assert stage.gaps == []
+    assert [next(stage.items) for _ in range(3)] == list(numbered(5))[-3:]
+    empty.set()
+    assert next(stage.items) == b"few"
+    until(lambda: stage.gaps)
+    assert [count for count, _, _ in stage.gaps] == [2]
+    stage.items.close()
+    assert len(stage.gaps) == 1
+
+
+def test_fail_delivers_what_is_queued_and_then_raises() -> None:
+    stage = Stage(max_bytes=35, when_full="fail")
+    go = threading.Event()
+    stage.tap._steps = itertools.chain([b"first", lambda: go.wait(GUARD)], numbered(10))
+    items = [next(stage.items)]
+    go.set()
+    until(lambda: stage.tap.closed)
+    with pytest.raises(StreamError, match="The consumer is 40 bytes behind") as raised:
+        for item in stage.items:
+            items.append(item)
+    assert raised.value is stage.tap.failure
+    assert raised.value.error_type is StreamErrorType.FATAL_ERROR
+    assert items == [b"first", *numbered(3)]
+    assert stage.state.undelivered_items == stage.tap.given - 4
+
+
+# What is told of the lag
+
+
+def test_each_mark_is_told_once_when_it_is_passed() -> None:
+    stage = Stage(max_bytes=100, high=0.5, low=0.2)
+    gates = [threading.Event() for _ in range(4)]
+    stage.tap._steps = itertools.chain(
+        [ITEM, lambda: gates[0].wait(GUARD)],
+        numbered(8),
+        [gates[1].set, lambda: gates[2].wait(GUARD), ITEM, ITEM, ITEM, gates[3].set, stage.tap.read],
+    )
+    next(stage.items)
+    gates[0].set()
+    assert gates[1].wait(GUARD)
+    assert [(lag.behind, lag.items, lag.bytes) for lag in stage.lags] == [(True, 6, 60)]
+    assert stage.lag == (8, 80)
+    for _ in range(8):
+        next(stage.items)
+    assert stage.lag == (0, 0)
+    gates[2].set()
+    assert gates[3].wait(GUARD)
+    assert [lag.behind for lag in stage.lags] == [True, False]
+    assert stage.told_on == set(stage.tap.runs)
+    stage.items.close()
+
+
+def test_the_lag_in_seconds_is_the_age_of_the_oldest_item_not_yet_seen() -> None:
+    stage = Stage()
+    went_on = threading.Event()
+
+    def later() -> None:
+        stage.clock.now += 5.0
+
+    stage.tap._steps = [
+        ITEM,
+        went_on.wait,
+        later,
+        ITEM,
+        later,
+        stage.threaded.flush,
+        went_on.clear,
+        stage.tap.read,
+    ]
+    next(stage.items)
+    went_on.set()
+    until(lambda: not went_on.is_set())
+    assert stage.state.lag_seconds == 10.0
+    assert next(stage.items) == ITEM
+    assert stage.state.lag_seconds == 5.0
+    stage.items.close()
+    assert stage.state.lag_seconds == 0.0
+
+
+def test_a_buffer_whose_marks_are_upside_down_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"low is 0\.9"):
+        Buffer(low=0.9, high=0.5)
+
+
+# Other faces
+
+
+def test_a_mark_is_told_when_the_item_after_it_is_asked_for() -> None:
+    marks: list[Any] = []
+    stage = Stage(numbered(600), at_hand=True, delivered=marks.append)
+    for number, _ in enumerate(stage.items):
+        assert marks == list(range(1, number + 1))
+        if number == 400:
+            break
+    stage.items.close()
+    assert len(marks) == 400
+
+
+def test_taking_never_waits_and_one_wake_announces_each_batch() -> None:
+    stage = Stage(max_bytes=1000)
+    stage.tap._steps = [ITEM, stage.tap.read, ITEM, LOST]
+    assert stage.threaded.take() is None
+    stage.threaded.start()
+    until(lambda: stage.wakes == 1)
+    batch = stage.threaded.take()
+    assert isinstance(batch, Batch)
+    assert list(stage.threaded.each(batch)) == [ITEM]
+    assert stage.threaded.take() is None
+    stage.tap._wake.release()
+    until(lambda: stage.wakes == 3)
+    assert stage.threaded.take() is not END
+    with pytest.raises(StreamError):
+        stage.threaded.take()
+    assert stage.threaded.take() is END
+    stage.threaded.close()
+
+
+# All at once
+
+
+@pytest.mark.parametrize("max_bytes", [1, 100, 5_000, BATCH_BYTES * 20])
+def test_a_fast_driver_and_a_consumer_of_moods_agree(max_bytes: int) -> None:
+    chance, pause = random.Random(max_bytes), threading.Event()
+    count = 20_000 if max_bytes > 100 else 2_000
+    stage = Stage(numbered(count), at_hand=True, max_bytes=max_bytes)
+    highest = 0
+    for expected, item in zip(numbered(count), stage.items, strict=True):
+        assert item == expected
+        highest = max(highest, stage.state.lag_bytes)
+        if chance.random() < 0.002:
+            pause.wait(0.002)
+    assert highest <= max(max_bytes, len(ITEM))
+    assert stage.lag == (0, 0)
+
+
+def test_while_the_oldest_are_dropped_the_rest_stay_in_order_and_all_are_accounted_for() -> None:
+    chance, pause = random.Random(7), threading.Event()
+    stage = Stage(numbered(50_000), at_hand=True, max_bytes=5_000, when_full="drop_oldest")
+    received = []
+    for item in stage.items:
+        received.append(item)
+        if chance.random() < 0.005:
+            pause.wait(0.002)
+    assert received == sorted(set(received))
+    assert len(received) + stage.state.dropped_items == 50_000
+    assert sum(count for count, _, _ in stage.gaps) == stage.state.dropped_items
