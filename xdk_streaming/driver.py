@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.gap import Gap, Span
 from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.quarantine import Quarantine
+from xdk_streaming.recovery.recall import Recall
 from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Trigger
 from xdk_streaming.wire import limits, problems
 from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
@@ -54,6 +56,7 @@ class Driver:
         *,
         clock: Clock,
         chance: Callable[[], float],
+        refill: Callable[[Span], Any] | None = None,
     ) -> None:
         self.machine = ConnectionMachine(config, state, chance=chance)
         self._request = request
@@ -74,6 +77,13 @@ class Driver:
         self._opened_at = 0.0
         self._progressed = False
         self._settled = False
+        self._recall = Recall(config.recovery, refill)
+        self._refill = refill
+        self._line: Any = b""
+        self.before_wait: Callable[[], object] = _nothing
+        """Called when no line is left at hand, before anything is done that may take its time."""
+        self.acknowledges = True
+        """Whether asking for the next item tells that the last was delivered; else `delivered` does."""
 
     def stop(self) -> None:
         """End the run soon, and in good order. Takes no lock: signal handlers may call it."""
@@ -83,6 +93,43 @@ class Driver:
         answer = self._answer
         if answer is not None:
             answer.wake()
+
+    def fail(self, error: StreamError) -> None:
+        """End the run with this error, soon. Only on its own thread, between two items."""
+        self._count_undelivered()
+        self._ending = Ending(Trigger.BROKE, error)
+
+    def line_bytes(self) -> int:
+        """Of the line of the item that was yielded last."""
+        return len(self._line)
+
+    def received_at(self) -> float:
+        """No item at hand was sent before this, in Unix seconds."""
+        return self._recall.received_at
+
+    def mark(self) -> tuple[Hashable, float]:
+        """What to tell `delivered` of the item that was yielded last."""
+        seam = self._recall.seam
+        return (seam.last_key if seam is not None else None), self._recall.resume_from
+
+    def delivered(self, mark: tuple[Hashable, float]) -> None:
+        """The item of this mark was delivered. For the consumer's thread, where `acknowledges` is off."""
+        note = self._recall.note
+        if note is not None:
+            note(*mark)
+
+    def deliver_last(self) -> None:
+        """The consumer is done with the item in hand, and will ask for no other."""
+        self.delivered(self.mark())
+
+    def dropped(self, count: int, since: float, until: float) -> None:
+        """A buffer has dropped so many items, which were received between these times."""
+        gap = Gap(since, until, None, (since, until), "dropped", count, self._refill)
+        self._report(gap)
+
+    def settle_up(self) -> None:
+        """Have everything that was delivered on disk. For the reader to call where `acknowledges` is off."""
+        self._recall.close()
 
     def run(self) -> Generator[Any, None, None]:
         """The items, over as many connections as it takes. Raises `StreamError` where it FAILED.
@@ -94,16 +141,24 @@ class Driver:
         state = self._state
         try:
             self._fire(Trigger.START)
+            self._remember()
+            note = self._recall.note if self.acknowledges else None
             while self._step():
-                decode = self._decode
+                decode, seam = self._decode, self._recall.seam
                 for line in self._lines:
                     try:
                         event = decode(line)
                     except (ValueError, TypeError):  # the quickest way was not the right one
                         event = self._looked_at(line)
                     if type(event) is dict or not isinstance(event, NotAnItem):
+                        if seam is not None and not seam.is_new(event):
+                            state.duplicate_items += 1
+                            continue
+                        self._line = line
                         state.total_items_received += 1
                         yield event
+                        if note is not None and seam is not None:
+                            note(seam.last_key, self._recall.resume_from)
                     elif self._is_last(event):
                         break
                     if self._stopping:
@@ -111,6 +166,8 @@ class Driver:
         finally:
             self._hang_up()  # first: nothing that comes after it may leave the connection open
             self._count_undelivered()
+            if self.acknowledges:
+                self._recall.close()
             self._stopping = True
             self._fire(Trigger.STOP)
 
@@ -126,6 +183,7 @@ class Driver:
         return self.machine.connection is not ConnectionState.DISCONNECTED
 
     def _move(self) -> None:
+        self.before_wait()
         if self.machine.connection is ConnectionState.CONNECTING:
             self._dial()
         elif self.machine.connection is ConnectionState.BACKOFF:
@@ -136,20 +194,39 @@ class Driver:
             self._lose(self._ending)
 
     def _fire(
-        self, trigger: Trigger, error: StreamError | None = None, rate_limit: RateLimit | None = None
+        self,
+        trigger: Trigger,
+        error: StreamError | None = None,
+        rate_limit: RateLimit | None = None,
+        parameter: str | None = None,
     ) -> None:
         """Tell the machine, unless stop() was called meanwhile: then it is told that, and nothing else."""
         if self._stopping:
             trigger, error = Trigger.STOP, None
-        self.machine.fire(trigger, at=self._clock.time(), error=error, rate_limit=rate_limit)
+        self.machine.fire(
+            trigger,
+            at=self._clock.time(),
+            error=error,
+            rate_limit=rate_limit,
+            parameter=parameter,
+            bounded=self._recall.bounds is not None,
+        )
+
+    def _remember(self) -> None:
+        try:
+            self._recall.open()
+        except StreamError as error:
+            self._fire(Trigger.REFUSED, error)
 
     def _dial(self) -> None:
         connect_timeout, read_timeout = self._timeouts()
+        more = self._recall.params(self._clock.time(), self.machine.withdrawn)
         try:
             answer = self._answer = self._request.send(  # in one breath: Ctrl-C may come at any line
                 connect_timeout=connect_timeout,
                 read_timeout=read_timeout,
                 chunk_size=self._config.chunk_size,
+                more=more,
             )
         except StreamError as error:
             self._fire(Trigger.REFUSED, error)
@@ -160,11 +237,12 @@ class Driver:
         if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
             self._begin()
             self._fire(Trigger.OPENED, rate_limit=rate_limit)
+            self._end_outage()
             return
         body = answer.read_start(problems.KEPT_OF_BODY, problems.BODY_SECONDS)
         self._hang_up()
         refusal = problems.refusal(answer.status, answer.headers, body, self._clock.time())
-        self._fire(Trigger.REFUSED, refusal, rate_limit)
+        self._fire(Trigger.REFUSED, refusal, rate_limit, next(iter(more), None))
 
     def _begin(self) -> None:
         """Nothing of the connection before it is carried over."""
@@ -174,9 +252,22 @@ class Driver:
         self._opened_at = self._clock.monotonic()
         self._progressed = self._settled = False
 
+    def _end_outage(self) -> None:
+        refused = self.machine.withdrawn is not None
+        gap = self._recall.opened(self._clock.time(), self._request.params, refused=refused)
+        if gap is not None:
+            self._report(gap)
+
+    def _report(self, gap: Gap) -> None:
+        self._state.gaps += 1
+        self._state.gap_seconds += gap.seconds
+        self.machine.callbacks.call("on_gap", gap)
+
     def _receive(self) -> None:
         """Take the next bytes: the lines that they complete are at hand afterwards."""
         assert self._answer is not None
+        self._recall.came(lasting=self._settled)
+        asked_at, idle = self._clock.time(), self._answer.idle()
         try:
             data = self._answer.read()
         except StreamError as error:
@@ -186,8 +277,13 @@ class Driver:
             self._end(Ending(Trigger.ENDED))
             return
         self._state.bytes_received += len(data)
-        self._state.last_activity_at = self._clock.time()
+        self._state.last_activity_at = now = self._clock.time()
         lines = self._splitter.feed(data)
+        if idle or (self._recall.stale(now) and self._answer.idle()):
+            self._recall.up_to_date(asked_at if self._splitter.holds else now)
+        if idle:
+            self._recall.received_at = asked_at
+        self._recall.turn(self._clock.monotonic())
         if lines and not self._settled:
             self._mark_settled()
         self._lines = iter(lines)
@@ -203,12 +299,26 @@ class Driver:
         self._ending = ending
 
     def _lose(self, ending: Ending) -> None:
+        proven = self._answer is None or self._answer.delimited
         self._hang_up()
         self._count_undelivered()
         said, before = self._aside
         if ending.error is None and isinstance(said, Notice) and before == self._state.total_items_received:
             ending = Ending(Trigger.BROKE, problems.parting(said))  # the last that came, so it tells why
+        self._recall.came(lasting=self._settled)
+        self._recall.lost(ending.error, self._state.last_activity_at)
         self._fire(*ending)
+        if not proven and self.machine.connection is ConnectionState.DISCONNECTED and not self._stopping:
+            self._doubt()
+
+    def _doubt(self) -> None:
+        gap = self._recall.unproven(self._clock.time())
+        if gap is not None:
+            logger.warning(
+                "The server ended a bounded stream by closing the connection, which a break looks like, too: "
+                "some of it may be missing, and is reported as a gap"
+            )
+            self._report(gap)
 
     def _looked_at(self, line: Any) -> Any:
         """What a line is, whatever it is. Tells of the connection's first data, before it is delivered."""
@@ -234,6 +344,8 @@ class Driver:
         self._aside = event, self._state.total_items_received
         if isinstance(event, Heartbeat):
             self._state.heartbeats += 1
+            if self._settled:
+                self._recall.idle()
         elif isinstance(event, Invalid):
             self._quarantine.take(event)
         elif isinstance(event, Rejected):
@@ -277,6 +389,10 @@ class Driver:
                 silence,
                 HEARTBEAT_OF_X,
             )
+
+
+def _nothing() -> None:
+    pass
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Generator, Iterator, Mapping
-from inspect import GEN_RUNNING, getgeneratorstate
+from dataclasses import replace
+from functools import partial
+from inspect import GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -13,7 +15,10 @@ from pydantic import TypeAdapter
 from xdk_streaming.clock import Clock, SystemClock
 from xdk_streaming.config import StreamConfig, as_config
 from xdk_streaming.driver import Driver
+from xdk_streaming.gap import Span
+from xdk_streaming.recovery.bounds import between
 from xdk_streaming.state import Change, ConnectionState, StreamState
+from xdk_streaming.threaded import Threaded
 from xdk_streaming.wire.decoder import Decoder, LineDecoder
 from xdk_streaming.wire.transport import Request
 
@@ -34,10 +39,11 @@ class Stream(Generic[T]):
             for post in stream:
                 ...
 
-    Iterate it on one thread; callbacks run there. `stop()`, `state`, `connection` and
-    `history` are for any thread. Nothing connects before the first item is asked for. Only
-    `with` promises that the connection is closed when the consumer raises and keeps the
-    iterator.
+    Iterate it on one thread; callbacks run there, but with a `StreamConfig.buffer` on the
+    one that reads. `stop()`, `state`, `connection` and `history` are for any thread.
+    Nothing connects before the first item is asked for. Only `with` promises that the
+    connection is closed when the consumer raises and keeps the iterator; left in good
+    order, it counts the item in hand as delivered.
 
     `params` and `headers` may be callables that give them anew at every attempt, for
     tokens that expire. `response_model` is a pydantic model class or a `TypeAdapter`;
@@ -66,16 +72,54 @@ class Stream(Generic[T]):
     ) -> None:
         config = StreamConfig() if config is None else as_config(config)
         self.state = state or StreamState()
+        self._clock = clock or SystemClock()
         self._request = Request(session, method, url, params, headers, json_data)
+
+        def refill(span: Span) -> Stream[T]:
+            bounded = partial(between, span, params, camel="/powerstream" in url)
+            alone = replace(config, recovery=None, buffer=None)
+            return Stream(session, method, url, alone, bounded, headers, json_data, response_model)
+
         self._driver = Driver(
             self._request,
             config,
             LineDecoder() if response_model is bytes else Decoder(response_model, config.on_model_error),
             self.state,
-            clock=clock or SystemClock(),
+            clock=self._clock,
             chance=chance,
+            refill=refill,
         )
-        self._items: Generator[T, None, None] = self._driver.run()
+        self._threaded = None if config.buffer is None else self._buffered(config)
+        self._items: Generator[T, None, None] = (
+            self._driver.run() if self._threaded is None else self._handed_over(self._threaded)
+        )
+
+    def _buffered(self, config: StreamConfig) -> Threaded:
+        assert config.buffer is not None
+        driver = self._driver
+        driver.acknowledges = False
+        keeps = config.recovery is not None and config.recovery.checkpoint is not None
+        threaded = Threaded(
+            driver,
+            config.buffer,
+            self.state,
+            self._clock,
+            size=driver.line_bytes,
+            received_at=driver.received_at,
+            at_hand=lambda: True,  # the driver tells when nothing is
+            notify=driver.machine.callbacks.call,
+            dropped=driver.dropped,
+            mark=driver.mark,
+            delivered=driver.delivered if keeps else None,
+        )
+        driver.before_wait = threaded.flush
+        return threaded
+
+    def _handed_over(self, threaded: Threaded) -> Generator[T, None, None]:
+        try:
+            yield from threaded.items()
+        finally:
+            self._driver.settle_up()
 
     @property
     def connection(self) -> ConnectionState:
@@ -98,7 +142,7 @@ class Stream(Generic[T]):
         its timeout. The iteration then ends normally. Items read but not yet yielded are
         not delivered; `state.undelivered_items` tells how many.
         """
-        self._driver.stop()
+        (self._threaded or self._driver).stop()
 
     def close(self) -> None:
         """Stop, and close the connection before returning; while another thread iterates, stop."""
@@ -112,6 +156,8 @@ class Stream(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None and getgeneratorstate(self._items) == GEN_SUSPENDED:
+            (self._threaded or self._driver).deliver_last()
         self.close()
 
     def __repr__(self) -> str:

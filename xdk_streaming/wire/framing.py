@@ -24,6 +24,9 @@ class Oversized:
     head: bytes
     length: int
 
+    def __len__(self) -> int:
+        return self.length
+
     def startswith(self, prefix: bytes) -> bool:
         """As the line itself would answer."""
         return self.head.startswith(prefix)
@@ -34,6 +37,9 @@ class Unended:
     """What came of a line that no LF ended."""
 
     line: bytes | Oversized
+
+    def __len__(self) -> int:
+        return len(self.line)
 
 
 class LineSplitter:
@@ -66,6 +72,11 @@ class LineSplitter:
         if rest:
             self._hold(rest)
         return lines
+
+    @property
+    def holds(self) -> bool:
+        """Whether part of a line has come."""
+        return self._length > 0
 
     def tail(self) -> bytes | Oversized:
         """What came after the last LF; empty where nothing did. The splitter is empty afterwards."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import http.client
 import re
+import select
 import socket
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 from urllib.request import getproxies
 
@@ -26,6 +28,7 @@ from xdk_streaming.wire.translation import translate
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
 Fields = Mapping[str, Any]
+NOTHING_MORE: Fields = MappingProxyType({})
 Source = Fields | Callable[[], Fields] | None
 """Params or headers: plain ones, or a callable that is asked at every attempt."""
 
@@ -59,13 +62,23 @@ class Request:
         self._headers = headers
         self._body = {} if json_data is None else {"json": json_data}
         self._identity: dict[str, Any] | None = None
+        self.params: dict[str, Any] = {}
+        """What the last attempt asked with."""
 
     def send(
-        self, *, connect_timeout: float | None, read_timeout: float | None, chunk_size: int | None
+        self,
+        *,
+        connect_timeout: float | None,
+        read_timeout: float | None,
+        chunk_size: int | None,
+        more: Fields = NOTHING_MORE,
     ) -> Answer:
-        """One attempt. Raises `StreamError`, and nothing else, where it brings no answer."""
+        """One attempt. Raises `StreamError`, and nothing else, where it brings no answer.
+
+        `more` are params of this attempt alone; they go before the others.
+        """
         try:
-            return self._answered(self._sent(connect_timeout, read_timeout), chunk_size)
+            return self._answered(self._sent(connect_timeout, read_timeout, more), chunk_size)
         except StreamError:
             raise
         except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
@@ -76,12 +89,13 @@ class Request:
             _close_abandoned(interrupt, (Answer, requests.Response, socket.socket))
             raise
 
-    def _sent(self, connect_timeout: float | None, read_timeout: float | None) -> Any:
+    def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: Fields) -> Any:
         send = getattr(self._session, self._verb)
         try:
+            self.params = {**_asked(self._params), **more}
             return send(
                 self.url,
-                params=_asked(self._params),
+                params=self.params,
                 headers=self._identified(_asked(self._headers)),
                 stream=True,
                 timeout=(connect_timeout, read_timeout),
@@ -200,6 +214,19 @@ class Answer:
             watchdog.cancel()
         return body[:limit]
 
+    @property
+    def delimited(self) -> bool:
+        """Whether the body's end can be told from a break: it tells its length, or comes in chunks."""
+        return (
+            "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
+        )
+
+    def idle(self) -> bool:
+        """Whether nothing waits to be read: all that has come is read. True where that cannot be told."""
+        if self._socket is None:
+            return True
+        return not _waits(self._socket)
+
     def wake(self) -> None:
         """End a `read` that blocks, from any thread or signal handler: it then sees the end, or a fault.
 
@@ -224,6 +251,13 @@ class Answer:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _waits(handle: socket.socket) -> bool:
+    """Whether there is something to read, an end or a fault included."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _plain_headers(response: Any) -> dict[str, str]:
