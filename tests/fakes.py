@@ -68,7 +68,7 @@ class MemoryWire:
         for _ in range(count):
             self.send(self._session.next_line())
 
-    def live(self, seconds: float | None) -> None:
+    def live(self, seconds: float | None, *, goes_on: bool) -> None:
         raise NotImplementedError("nothing is published in memory; use Serve")
 
     def send(self, data: bytes) -> None:
@@ -80,9 +80,9 @@ class MemoryWire:
     def raw(self, data: bytes) -> None:
         raise NotImplementedError("nothing lies beneath a body in memory; use a socket")
 
-    def half(self) -> None:
+    def half(self, share: float) -> None:
         line = self._session.next_line()
-        self.send(line[: len(line) // 2])
+        self.send(line[: int(share * len(line))])
 
     def silence(self, seconds: float | None, *, head: bool) -> None:
         if seconds is None:

@@ -26,7 +26,7 @@ class Wire(Protocol):
     def serve(self, count: int) -> None:
         """Send the next items at once."""
 
-    def live(self, seconds: float | None) -> None:
+    def live(self, seconds: float | None, *, goes_on: bool) -> None:
         """Send items as they are published, heartbeats between them, for so long; None for ever."""
 
     def send(self, data: bytes) -> None:
@@ -38,8 +38,8 @@ class Wire(Protocol):
     def raw(self, data: bytes) -> None:
         """Write these bytes to the connection, whatever they do to its framing."""
 
-    def half(self) -> None:
-        """Send the first half of the next item."""
+    def half(self, share: float) -> None:
+        """Send so much of the next item: a byte at least, and not the last."""
 
     def silence(self, seconds: float | None, *, head: bool) -> None:
         """Send nothing for so long; None until the client leaves. `head`: but the head of the answer."""
@@ -119,9 +119,11 @@ class Live:
     """Items at the simulator's rate and heartbeats between them, for so many seconds or for ever."""
 
     seconds: float | None = None
+    goes_on: bool = False
+    """From where the `Live` before it on this connection stopped; else from the present."""
 
     def play(self, wire: Wire) -> None:
-        wire.live(self.seconds)
+        wire.live(self.seconds, goes_on=self.goes_on)
 
 
 @dataclass(frozen=True)
@@ -200,10 +202,12 @@ class Cut:
     """The connection closed without the end of the body: in the middle of an item, or where it stands."""
 
     half: bool = True
+    share: float = 0.5
+    """How much of the item has gone out, where it is in the middle of one."""
 
     def play(self, wire: Wire) -> None:
         if self.half:
-            wire.half()
+            wire.half(self.share)
         wire.cut()
 
 
@@ -212,10 +216,12 @@ class Reset:
     """The connection reset: in the middle of an item, or where it stands."""
 
     half: bool = True
+    share: float = 0.5
+    """How much of the item has gone out, where it is in the middle of one."""
 
     def play(self, wire: Wire) -> None:
         if self.half:
-            wire.half()
+            wire.half(self.share)
         wire.reset()
 
 

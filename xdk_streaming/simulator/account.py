@@ -1,13 +1,15 @@
 """What a client received, held against what the simulator did: what is missing, and why.
 
 The simulated world publishes its items whether anybody listens or not, as X does. An item
-that a client lacks must be one that no connection could have brought whole.
+that a client lacks must be one that no connection could have brought whole. Where backfill or
+recovery sent an item again, the client may have it as often as it was sent, or once.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xdk_streaming.simulator.log import Sent, Visit
@@ -30,8 +32,11 @@ class Account:
 def account(simulator: Simulator, received: Sequence[str | None], left_at: float) -> Account:
     """Compare the ids that a single client received until it left, at Unix time `left_at`."""
     log, visits = list(simulator.log), list(simulator.visits)
-    sent = {entry.number: entry for entry in log}
+    sent: dict[int, list[int]] = defaultdict(list)
+    for place, entry in enumerate(log):
+        sent[entry.number].append(place)
     known = {entry.id: entry.number for entry in log}
+    whole = Counter(entry.id for entry in log if entry.whole)
     numbers = [known[item_id] for item_id in received if item_id in known]
     timeline = simulator.timeline
     came_at = visits[0].opened_at if visits else left_at
@@ -41,30 +46,56 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
     for item_id, times in Counter(received).items():
         if item_id not in known:
             result.objections.append(f"item {item_id} was received but never sent")
-        if times > 1:
+        if times > max(1, whole[item_id]):
             result.objections.append(f"item {item_id} was received {times} times")
-    if numbers != sorted(numbers):
+    places, in_order = _places(sent, numbers)
+    if not in_order:
         result.objections.append("items were received in another order than they were sent in")
-    newest = max(numbers, default=-1)
+    heard = {log[place].visit: place for place in places}  # of each visit, the last
+    newest = max(places, default=-1)
     for number in sorted(set(concerned) - set(numbers)):
-        entry = sent.get(number)
-        reason = _unsent(simulator, visits, number) if entry is None else _lost(visits, entry, newest)
+        blamed = None
+        if number not in sent:
+            reason = _unsent(simulator, visits, number)
+        else:
+            for place in sent[number]:
+                blamed = log[place]
+                reason = _lost(visits, blamed, place, newest, heard.get(blamed.visit, -1))
+                if reason is None:
+                    break
         if reason is None:
-            result.objections.append(_unexplained(number, entry))
+            result.objections.append(_unexplained(number, blamed))
         else:
             result.missing[reason] += 1
     for number in numbers:
-        if not sent[number].whole:
-            result.objections.append(f"item {sent[number].id} was received, but only half of it was sent")
+        entry = log[sent[number][-1]]
+        if not whole[entry.id]:
+            result.objections.append(f"item {entry.id} was received, but only half of it was sent")
     return result
 
 
-def _lost(visits: Sequence[Visit], entry: Sent, newest: int) -> str | None:
-    """Why an item that went out did not arrive."""
+def _places(sent: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> tuple[list[int], bool]:
+    """Where in the log the received items are, and whether they came in the order of their sending."""
+    places: list[int] = []
+    in_order = True
+    for number in numbers:
+        last = places[-1] if places else -1
+        later = bisect_right(sent[number], last)
+        if later < len(sent[number]):
+            places.append(sent[number][later])
+        elif last not in sent[number]:  # one received again at once is no matter of order
+            in_order = False
+    return places, in_order
+
+
+def _lost(visits: Sequence[Visit], entry: Sent, place: int, newest: int, heard: int) -> str | None:
+    """Why an item that went out did not arrive; `newest` and `heard` are the places of the last that did."""
     visit = _by_number(visits, entry.visit)
     if not entry.whole:
         return f"cut in half when connection {visit.number + 1} was {visit.outcome}"
-    if entry.number > newest and visit is visits[-1]:
+    if visit is visits[-1] and place > newest:
+        return "still under way when the client left"
+    if visit.outcome == "left by the client" and place > heard:
         return "still under way when the client left"
     return None
 

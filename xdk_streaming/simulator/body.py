@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from typing import Literal
 
 Framing = Literal["chunked", "close"]
@@ -25,9 +26,15 @@ class Body:
         """`data`, compressed and flushed, as one chunk."""
         return self.framed(self._compressed(data)) if data else b""  # an empty chunk would be the last
 
-    def half(self, data: bytes) -> bytes:
-        """The first half of `data`: under chunking, in a chunk that promises more."""
-        start = self._compressed(data[: len(data) // 2])
+    def pieces(self, lines: Iterable[bytes]) -> list[bytes]:
+        """Each line with its end, as a piece of its own."""
+        if self._compressor is None and self._chunked:
+            return [b"%x\r\n%b\r\n\r\n" % (len(line) + 2, line) for line in lines]
+        return [self.piece(line + b"\r\n") for line in lines]
+
+    def half(self, data: bytes, size: int) -> bytes:
+        """The first `size` bytes of `data`: under chunking, in a chunk that promises more."""
+        start = self._compressed(data[:size])
         return b"%x\r\n%b" % (len(start) + 1, start) if self._chunked else start
 
     def end(self) -> bytes:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import random
 import select
 import socket
+import ssl
 import struct
+import sys
+import termios
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from xdk_streaming.faults import RANDOM_FAULTS
-from xdk_streaming.script import Script
+import orjson
+
+from xdk_streaming.faults import FAULTS, RANDOM_FAULTS
+from xdk_streaming.script import Notice, Script
+from xdk_streaming.simulator.backfill import delivery
 from xdk_streaming.simulator.body import Body, Encoding, Framing
 from xdk_streaming.simulator.endpoints import Endpoint
-from xdk_streaming.simulator.log import OPEN, Sent, Visit
+from xdk_streaming.simulator.lines import Line
+from xdk_streaming.simulator.log import OPEN, Log, Sent, Visit
+from xdk_streaming.simulator.outlet import Outlet
+from xdk_streaming.simulator.recovery import span
+from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
 
 AT_ONCE = struct.pack("ii", 1, 0)
@@ -24,6 +34,15 @@ AT_ONCE = struct.pack("ii", 1, 0)
 SILENT = "silent"
 SHORT_PAUSE = 0.05
 """Seconds before a reset, for the client to read what was sent before it: RST may overtake data."""
+BREATH = 0.002
+"""Seconds at least between two looks at what is due: at high rates, items go out together."""
+BULK = 256
+"""Items written at once, at most."""
+SLOW_READER = next(
+    orjson.dumps(dict(step.content)) + b"\r\n"
+    for step in FAULTS["slow-reader"].script
+    if isinstance(step, Notice)
+)
 
 
 class ClientLeft(Exception):
@@ -38,15 +57,20 @@ class World(Protocol):
     """What a connection must know of the simulator that it belongs to."""
 
     timeline: Timeline
-    log: deque[Sent]
+    log: Log
+    slots: Slots
     heartbeat: float
     random_faults: float
     seed: int
     framing: Framing
     encoding: Encoding | None
+    tls: ssl.SSLContext | None
+    queue: float | None
+    slow_notice: bool
+    backlog: float
 
-    def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> tuple[bytes, str | None]:
-        """An item as a line without its end, and its id."""
+    def items(self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]) -> list[Line]:
+        """Items as lines without their ends, and their ids."""
 
 
 class Exchange(Protocol):
@@ -69,10 +93,16 @@ class SocketWire:
         self._exchange = exchange
         self._visit = exchange.visit
         self._socket: socket.socket = exchange.connection
+        self._outlet = Outlet(self._socket, world.queue)
         self._body = Body(world.framing, world.encoding)
         self._open = False
         self._quiet_since = time.time()
         self._chance = random.Random(f"{world.seed}:{self._visit.number}")
+        self._befallen = False
+        self._past_is_due = True
+        self._has_up_to: int | None = None
+        self._live_up_to: int | None = None
+        """Once a backfill has come: what is before this item is delivered, and nothing after is left out."""
 
     def play(self, script: Script) -> None:
         """Play the script, and write down how the connection ended."""
@@ -84,10 +114,10 @@ class SocketWire:
             return
         except (ClientLeft, OSError):
             silent = self._visit.outcome == SILENT
-            self._visit.close("silent until the client left" if silent else "left by the client")
+            self._close("silent until the client left" if silent else "left by the client", abrupt=True)
 
     def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self._visit.close(f"refused with {status}")
+        self._close(f"refused with {status}", abrupt=False)
         self._exchange.answer(status, {**headers, "Content-Length": str(len(body))}, body)
         raise Over
 
@@ -97,48 +127,62 @@ class SocketWire:
         self._exchange.answer(status, {**usual, **headers})
 
     def serve(self, count: int) -> None:
-        self._items(self._world.timeline.take(count))
+        timeline = self._world.timeline
+        self._past(timeline.reached(time.time()))
+        numbers = timeline.take(count)
+        self._items(numbers)
+        if self._has_up_to is not None and numbers.start <= self._has_up_to:
+            self._has_up_to = max(self._has_up_to, numbers.stop)
 
-    def live(self, seconds: float | None) -> None:
+    def live(self, seconds: float | None, *, goes_on: bool = False) -> None:
         timeline = self._world.timeline
         now = time.time()
-        until = math.inf if seconds is None else now + seconds
         position = timeline.join(now)
-        self._visit.live_since = now
+        self._visit.live_since, self._visit.live_until = now, None
         self._open_body()
+        if self._past(position):
+            now = time.time()
+        if goes_on and self._live_up_to is not None:
+            position = min(position, self._live_up_to)
+        if self._has_up_to is not None:
+            position = min(position, self._has_up_to)
+        since, until = now, math.inf if seconds is None else now + seconds
         while True:
             now = min(time.time(), until)
             due = timeline.published(now)
-            for number in range(position, due):
-                self._visit.live_until = timeline.due_at(number)
-                timeline.advance(number + 1)
-                self._items(range(number, number + 1))
-                self._perhaps_fail()
-            position = max(position, due)
-            self._visit.live_until = now
+            while position < due:
+                numbers = range(position, min(due, position + BULK))
+                self._tempt_fate(numbers, live_since=since)
+                position = numbers.stop
+            self._visit.live_until, self._live_up_to = now, position
+            if self._has_up_to is not None:
+                self._has_up_to = max(self._has_up_to, position)
             if now == until:
                 return
             if now >= self._quiet_since + self._world.heartbeat:
                 self.send(b"\r\n")
             heartbeat = self._quiet_since + self._world.heartbeat
-            self._wait(min(heartbeat, timeline.due_at(position), until) - time.time())
+            self._wait(min(heartbeat, max(timeline.due_at(position), now + BREATH), until) - time.time())
 
     def send(self, data: bytes) -> None:
         self._open_body()
-        self._write(self._body.piece(data))
+        self._write([self._body.piece(data)])
 
     def uncompressed(self, data: bytes) -> None:
         self._open_body()
-        self._write(self._body.framed(data))
+        self._write([self._body.framed(data)])
 
     def raw(self, data: bytes) -> None:
-        self._write(data)
+        self._write([data])
 
-    def half(self) -> None:
+    def half(self, share: float) -> None:
         for number in self._world.timeline.take(1):
-            line = self._line(number, whole=False)
+            ((line, _),) = self._logged([number], whole=False)
+            # Short of the object's last byte: what has come can be no object.
+            share = self._chance.random() if self._befallen else share
+            size = min(max(1, int(share * len(line))), len(line) - 1)
             self._open_body()
-            self._write(self._body.half(line))
+            self._write([self._body.half(line + b"\r\n", size)])
 
     def silence(self, seconds: float | None, *, head: bool) -> None:
         if head:
@@ -149,43 +193,134 @@ class SocketWire:
 
     def end(self) -> None:
         self._open_body()
-        self._write(self._body.end())
-        self._visit.close("ended cleanly")
+        # Whoever has read the end may come back at once.
+        self._world.slots.leave(self._visit.number, abrupt=False)
+        self._write([self._body.end()])
+        self._close("ended cleanly", abrupt=False)
         raise Over
 
     def cut(self) -> None:
-        self._visit.close("cut off")
+        self._close("cut off", abrupt=True)
         raise Over
 
     def reset(self) -> None:
         self._wait(SHORT_PAUSE)
+        self._drain()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
-        self._visit.close("reset")
+        self._close("reset", abrupt=True)
         raise Over
 
-    def _items(self, numbers: range) -> None:
-        for number in numbers:
-            line = self._line(number, whole=True)
-            self.send(line)
+    def _past(self, present: int) -> bool:
+        """Deliver what was asked for of the past, once: the items before `present`. Was there any?
 
-    def _line(self, number: int, *, whole: bool) -> bytes:
-        """The item as a line; logged before it is sent, so that whoever receives it finds it in the log."""
-        exchange = self._exchange
-        line, item_id = self._world.item(number, exchange.endpoint, exchange.params)
-        self._world.log.append(Sent(self._visit.number, number, item_id, time.time(), whole))
-        return line + b"\r\n"
+        A recovery is all that its connection brings, whatever backfill was asked for with it.
+        """
+        if not self._past_is_due:
+            return False
+        self._past_is_due = False
+        endpoint, params = self._exchange.endpoint, self._exchange.params
+        recovery = span(endpoint.recovery_parameters, params)
+        minutes = int(params.get(endpoint.backfill_parameter, "0"))
+        if recovery is None and not minutes:
+            return False
+        now, timeline = time.time(), self._world.timeline
+        since, until = recovery or (now - min(60.0 * minutes, self._world.backlog), math.inf)
+        chance = random.Random(f"{self._world.seed}:{self._visit.number}:past")
+        self._open_body()
+        for numbers in delivery(timeline.between(since, until, present), chance, BULK):
+            self._tempt_fate(numbers)
+        if recovery is not None:
+            self.end()
+        self._has_up_to = present
+        return True
 
-    def _perhaps_fail(self) -> None:
-        if self._chance.random() < self._world.random_faults:
-            for step in self._chance.choice(RANDOM_FAULTS).script:
-                step.play(self)
+    def _tempt_fate(self, numbers: Sequence[int], live_since: float | None = None) -> None:
+        """Send these items, and after each there may be a fault."""
+        sent, faults = 0, self._world.random_faults
+        if faults:
+            for count in range(1, len(numbers) + 1):
+                if self._chance.random() < faults:
+                    self._items(numbers[sent:count], live_since)
+                    sent, self._befallen = count, True
+                    for step in self._chance.choice(RANDOM_FAULTS).script:
+                        step.play(self)
+        self._items(numbers[sent:], live_since)
+
+    def _items(self, numbers: Sequence[int], live_since: float | None = None) -> None:
+        """Send these items, in bulk. `live_since` is from when on they are sent as they are published."""
+        timeline = self._world.timeline
+        for first in range(0, len(numbers), BULK):
+            some = numbers[first : first + BULK]
+            if live_since is not None:
+                self._visit.live_until = timeline.due_at(some[-1])
+                timeline.advance(some[-1] + 1)
+            lines = self._logged(some, whole=True)
+            self._open_body()
+            self._write(self._body.pieces([line for line, _ in lines]), some)
+            if live_since is not None and self._is_behind(max(timeline.due_at(some[0]), live_since)):
+                self._cut_off([], 0, some)
+
+    def _logged(self, numbers: Sequence[int], *, whole: bool) -> list[Line]:
+        """The items as lines; logged before they are sent, so that whoever has one finds it in the log."""
+        exchange, visit, now = self._exchange, self._visit.number, time.time()
+        lines = self._world.items(numbers, exchange.endpoint, exchange.params)
+        self._world.log.write(
+            [Sent(visit, number, line[1], now, whole) for number, line in zip(numbers, lines, strict=True)]
+        )
+        return lines
+
+    def _is_behind(self, moment: float) -> bool:
+        """Whether a client that makes the server wait gets only now what should have gone out then."""
+        queue = self._world.queue
+        return queue is not None and self._outlet.waited and time.time() - moment > queue
+
+    def _cut_off(self, pieces: Sequence[bytes], written: int, items: Sequence[int]) -> None:
+        """Cut a slow reader off, of whose pieces so many bytes went out; these items are the pieces, if any.
+
+        Under TLS or compression no notice can follow a piece that has only begun: what comes after
+        it is sealed already.
+        """
+        whole = 0
+        while whole < len(pieces) and written >= len(pieces[whole]):
+            written -= len(pieces[whole])
+            whole += 1
+        rest = pieces[whole][written:] if written else b""
+        if self._world.slow_notice and self._open and not (self._world.tls or self._world.encoding):
+            notice = self._body.piece(SLOW_READER) + self._body.end()
+            if self._outlet.squeeze(rest + notice) >= len(rest) and rest:
+                whole, rest = whole + 1, b""
+        if items and whole < len(pieces):
+            self._world.log.retract(self._visit.number, len(pieces) - whole, half=bool(rest))
+            if self._visit.live_until is not None:
+                last = self._world.timeline.due_at(items[whole] - 1)
+                self._visit.live_until = min(self._visit.live_until, last)
+        self._close("cut off as a slow reader", abrupt=False)
+        raise Over
+
+    def _drain(self) -> None:
+        """Let the client have what is on its way, for a reset throws it away; unless it does not read."""
+        before = math.inf
+        while (waiting := self._unsent()) and waiting < before:
+            before = waiting
+            self._wait(SHORT_PAUSE)
+
+    def _unsent(self) -> int:
+        """Bytes that are still with the kernel."""
+        return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+    def _close(self, outcome: str, *, abrupt: bool) -> None:
+        self._world.slots.leave(self._visit.number, abrupt=abrupt)
+        self._visit.close(outcome)
 
     def _open_body(self) -> None:
         if not self._open:
             self.open(200, {})
 
-    def _write(self, data: bytes) -> None:
-        self._socket.sendall(data)
+    def _write(self, pieces: Sequence[bytes], items: Sequence[int] = ()) -> None:
+        data = b"".join(pieces)
+        written = self._outlet.write(data)
+        if written < len(data):
+            self._cut_off(pieces, written, items)
         self._quiet_since = time.time()
 
     def _wait(self, seconds: float | None) -> None:

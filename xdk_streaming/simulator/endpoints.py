@@ -9,11 +9,14 @@ Source: X's OpenAPI document, the operations it marks `x-twitter-streaming`, all
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
+
+from xdk_streaming.simulator.recovery import recovery_faults
 
 
 class Kind(Enum):
@@ -40,11 +43,18 @@ class Endpoint:
     """The highest partition number; partitions count from 1, and 0 says that the path takes none."""
     language: str | None = None
     """The one language of the posts, where the path promises one."""
+    recovers: bool = True
+    """Whether a range of time can be asked for again."""
 
     @property
     def backfill_parameter(self) -> str:
         """The name this path gives to the minutes of backfill."""
         return "backfillMinutes" if self.kind is Kind.POWERSTREAM else "backfill_minutes"
+
+    @property
+    def recovery_parameters(self) -> tuple[str, str]:
+        """The names this path gives to the start and the end of what is to be streamed again."""
+        return ("startTime", "endTime") if self.kind is Kind.POWERSTREAM else ("start_time", "end_time")
 
 
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
@@ -52,7 +62,7 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
         endpoint.path: endpoint
         for endpoint in (
             Endpoint("/2/tweets/search/stream", Kind.RULED_POST),
-            Endpoint("/2/tweets/sample/stream", Kind.POST),
+            Endpoint("/2/tweets/sample/stream", Kind.POST, recovers=False),
             Endpoint("/2/tweets/sample10/stream", Kind.POST, partitions=2),
             Endpoint("/2/tweets/firehose/stream", Kind.POST, partitions=20),
             Endpoint("/2/tweets/firehose/stream/lang/en", Kind.POST, partitions=8, language="en"),
@@ -76,7 +86,7 @@ MOST_BACKFILL = 5
 
 
 def refuse_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
-    """The body of X's 400 where a partition or a backfill cannot be served, None where all is well.
+    """The body of X's 400 where a partition, a backfill or a recovery cannot be served, else None.
 
     The shape is that of X's own emulator (xdevplatform/playground). The message for a number out
     of range is the one the service gives for other whole-number parameters.
@@ -87,6 +97,7 @@ def refuse_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str
     name = endpoint.backfill_parameter
     if name in params:
         faults += _faults(name, params[name], 0, MOST_BACKFILL)
+    faults += recovery_faults(endpoint.recovery_parameters, endpoint.recovers, params, time.time())
     if not faults:
         return None
     return {
@@ -94,6 +105,24 @@ def refuse_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str
         "title": "Invalid Request",
         "detail": "One or more parameters to your request was invalid.",
         "type": "https://api.x.com/2/problems/invalid-request",
+    }
+
+
+def forbid_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
+    """The body of X's 403 to an app that may not have of the past what it asks for; None where it asks not.
+
+    To ask for no minute of backfill is to ask for nothing.
+    """
+    past = (endpoint.backfill_parameter, *endpoint.recovery_parameters)
+    name = next((name for name in past if params.get(name, "0") != "0"), None)
+    if name is None:
+        return None
+    return {
+        "title": "Client Forbidden",
+        "detail": f"The `{name}` query parameter needs a level of access that this app does not have.",
+        "type": "https://api.x.com/2/problems/client-forbidden",
+        "status": 403,
+        "parameters": {name: [params[name]]},
     }
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 OPEN = "open"
 
@@ -29,8 +33,7 @@ class Visit:
         self.ended_at = time.time()
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """One item on its way: its number in the simulated world, its id, and whether all of it was sent."""
 
     visit: int
@@ -38,3 +41,31 @@ class Sent:
     id: str | None
     at: float
     whole: bool
+
+
+class Log(deque[Sent]):
+    """The items sent, in the order of their sending; the oldest make room where it is full."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(maxlen=length)
+        self._lock = threading.Lock()
+
+    def write(self, entries: Iterable[Sent]) -> None:
+        """Add these, all at once."""
+        with self._lock:
+            self.extend(entries)
+
+    def retract(self, visit: int, count: int, *, half: bool) -> None:
+        """The last so many of this visit were not sent after all, but, if `half`, a part of the first."""
+        with self._lock:
+            place = len(self)
+            while count and place:
+                place -= 1
+                entry = self[place]
+                if entry.visit != visit:
+                    continue
+                count -= 1
+                if half and not count:
+                    self[place] = entry._replace(whole=False)
+                else:
+                    del self[place]

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -27,18 +27,20 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from xdk_streaming.faults import FAULTS
 from xdk_streaming.script import LIVE, Script
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.connection import SocketWire
-from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, refuse_parameters
-from xdk_streaming.simulator.log import Sent, Visit
+from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, forbid_parameters, refuse_parameters
+from xdk_streaming.simulator.lines import Line, Lines
+from xdk_streaming.simulator.log import Log, Visit
 from xdk_streaming.simulator.recording import Recording
+from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
 from xdk_streaming.simulator.world.items import item_id, make_item
 
 HEARTBEAT = 20.0
 """Seconds of silence before a heartbeat, as X's (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
-LOGGED = 100_000
 
 UNAUTHORIZED = {"title": "Unauthorized", "detail": "Unauthorized", "type": "about:blank", "status": 401}
 NOT_FOUND = {"title": "Not Found", "detail": "Not Found", "type": "about:blank", "status": 404}
@@ -57,8 +59,13 @@ class Simulator:
     is taken unless `token` names one. `framing` and `encoding` say how bodies are sent,
     `tls` is a server's SSLContext.
 
+    An app that is `entitled` may ask for backfill, of the last `backlog` seconds at most, and
+    for recovery. `connections` is how many streams there may be at once; after an abrupt loss
+    a place stays taken for `zombie` seconds. A client that takes nothing for `queue` seconds
+    is cut off, with a notice where `slow_notice` and plain bodies allow it.
+
     `visits` and `log` tell what was done: a `Visit` a request, a `Sent` an item (the last
-    100,000 of each). Runs in threads of its own from `__enter__` to `__exit__`. A bad value
+    `logged` of each). Runs in threads of its own from `__enter__` to `__exit__`. A bad value
     raises `ValueError`, a port in use `OSError`.
     """
 
@@ -76,20 +83,38 @@ class Simulator:
         framing: Framing = "chunked",
         encoding: Encoding | None = None,
         tls: ssl.SSLContext | None = None,
+        entitled: bool = True,
+        backlog: float = 300.0,
+        connections: int | None = None,
+        zombie: float = 0.0,
+        queue: float | None = None,
+        slow_notice: bool = True,
+        logged: int = 100_000,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         _want(0 <= rate < math.inf, "rate", rate, "a finite number from 0")
         _want(0 < heartbeat < math.inf, "heartbeat", heartbeat, "a finite number above 0")
         _want(0 <= random_faults <= 1, "random_faults", random_faults, "a chance from 0 to 1")
+        _want(0 <= backlog < math.inf, "backlog", backlog, "a finite number from 0")
+        _want(connections is None or connections >= 1, "connections", connections, "a number from 1, or None")
+        _want(0 <= zombie < math.inf, "zombie", zombie, "a finite number from 0")
+        _want(queue is None or 0 < queue < math.inf, "queue", queue, "a finite number above 0, or None")
+        _want(logged >= 1, "logged", logged, "a number from 1")
         self.heartbeat = heartbeat
         self.random_faults = random_faults
         self.seed = seed
         self.framing: Framing = framing
         self.encoding: Encoding | None = encoding
         self.tls = tls
-        self.visits: deque[Visit] = deque(maxlen=LOGGED)
-        self.log: deque[Sent] = deque(maxlen=LOGGED)
+        self.entitled = entitled
+        self.backlog = backlog
+        self.queue = queue
+        self.slow_notice = slow_notice
+        self.slots = Slots(connections, zombie)
+        self.visits: deque[Visit] = deque(maxlen=logged)
+        self.log = Log(logged)
+        self._lines = Lines()
         self._numbers = count()
         self._scripts = iter(script)
         self._then = then
@@ -157,8 +182,16 @@ class Simulator:
         item = make_item(endpoint, number, self.timeline.dated(number), self.seed, params)
         return orjson.dumps(item), item_id(item)
 
+    def items(self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]) -> list[Line]:
+        """Each as `item` makes it; what was made not long ago is not made again."""
+        return self._lines.of(numbers, endpoint, params, lambda number: self.item(number, endpoint, params))
 
-def _want(true: bool, name: str, value: float, allowed: str) -> None:
+    def forbids(self, endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
+        """The body of the answer to an app that asks for what it is not entitled to; None where it is."""
+        return None if self.entitled else forbid_parameters(endpoint, params)
+
+
+def _want(true: bool, name: str, value: float | None, allowed: str) -> None:
     if not true:
         raise ValueError(f"{name} is {value}, must be {allowed}")
 
@@ -191,9 +224,22 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(404, NOT_FOUND)
         elif problem := refuse_parameters(endpoint, self.params):
             self._refuse(400, problem)
+        elif problem := simulator.forbids(endpoint, self.params):
+            self._refuse(403, problem)
         else:
             self.endpoint = endpoint
-            SocketWire(simulator, self).play(simulator.next_script())
+            self._stream(SocketWire(simulator, self))
+
+    def _stream(self, wire: SocketWire) -> None:
+        """Play what comes next, if there is a place for one connection more."""
+        simulator, number = self.server.simulator, self.visit.number
+        if not simulator.slots.enter(number):
+            wire.play(FAULTS["too-many-connections"].script)
+            return
+        try:
+            wire.play(simulator.next_script())
+        finally:
+            simulator.slots.leave(number, abrupt=True)
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """Send the head, and what of the body is known."""

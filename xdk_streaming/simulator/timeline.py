@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from bisect import bisect_left
 
 
 class Timeline:
@@ -20,6 +21,7 @@ class Timeline:
         self._start = time.time() if start is None else start
         self._length = length
         self._next = 0
+        self._early = 0, self._start
         self._lock = threading.Lock()
 
     def published(self, now: float) -> int:
@@ -36,12 +38,24 @@ class Timeline:
 
     def dated(self, number: int) -> float:
         """The moment an item bears: when it is published, or a second after the last where nothing is."""
-        return self._start + (number + 1) / (self._rate or 1.0)
+        early, start = self._early
+        return (start if number < early else self._start) + (number + 1) / (self._rate or 1.0)
+
+    def reached(self, now: float) -> int:
+        """How many items there are by `now`, those included that were given out ahead of their time."""
+        return max(self._next, self.published(now))
+
+    def between(self, since: float, until: float, limit: int) -> range:
+        """The items dated from `since` on and before `until`, of those before `limit`."""
+        first, last = (bisect_left(range(limit), moment, key=self.dated) for moment in (since, until))
+        return range(first, last)
 
     def join(self, now: float) -> int:
         """The number of the first item for a connection that joins now."""
         with self._lock:
             if not self._begun:
+                # Whoever gets an item again must find the date and the id that it had.
+                self._early = self._next, self._start
                 self._begun, self._start = True, now
             self._next = max(self._next, self.published(now))
             return self._next

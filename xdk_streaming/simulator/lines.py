@@ -1,0 +1,60 @@
+"""The lines made so far, kept for whoever asks for the same items again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from xdk_streaming.simulator.endpoints import Endpoint
+
+Line: TypeAlias = tuple[bytes, str | None]
+"""An item as a line without its end, and its id."""
+Key: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
+
+MOST_LINES = 400_000
+MOST_BYTES = 256 * 2**20
+
+_NOT_OF_THE_ITEM = frozenset(
+    {"partition", "backfill_minutes", "backfillMinutes", "start_time", "end_time", "startTime", "endTime"}
+)
+"""Parameters that choose items, and change nothing in them."""
+
+
+class Lines:
+    """Two generations: when the younger has half of what may be kept, the older is dropped."""
+
+    def __init__(self, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> None:
+        self._most_lines = most_lines // 2
+        self._most_bytes = most_bytes // 2
+        self._young: dict[Key, dict[int, Line]] = {}
+        self._old: dict[Key, dict[int, Line]] = {}
+        self._lines = 0
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return sum(len(some) for age in (self._young, self._old) for some in age.values())
+
+    def of(
+        self,
+        numbers: Iterable[int],
+        endpoint: Endpoint,
+        params: Mapping[str, str],
+        make: Callable[[int], Line],
+    ) -> list[Line]:
+        """The lines of these items; what is not there yet is made."""
+        key = (endpoint.path, frozenset(item for item in params.items() if item[0] not in _NOT_OF_THE_ITEM))
+        young, old = self._young.setdefault(key, {}), self._old.get(key, {})
+        found = []
+        for number in numbers:
+            line = young.get(number)
+            if line is None:
+                line = old.get(number) or make(number)
+                young[number] = line
+                self._lines += 1
+                self._bytes += len(line[0])
+            found.append(line)
+        # Several connections may count at once: the bound is no finer than what they add together.
+        if self._lines > self._most_lines or self._bytes > self._most_bytes:
+            self._old, self._young = self._young, {}
+            self._lines = self._bytes = 0
+        return found

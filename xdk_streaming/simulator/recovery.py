@@ -1,0 +1,67 @@
+"""Which range of the past a client asks to be streamed again, and which ranges X turns down.
+
+docs.x.com/x-api/fundamentals/recovery-and-redundancy. The messages are those that the service gives
+for the same parameters of a search.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+FORM = "%Y-%m-%dT%H:%M:%SZ"
+FURTHEST = 24 * 3600
+"""Seconds: X keeps no more."""
+
+
+def span(names: tuple[str, str], params: Mapping[str, str]) -> tuple[float, float] | None:
+    """From when and until when, as Unix time; None where no such range is asked for."""
+    start, end = (_moment(params.get(name, "")) for name in names)
+    return None if start is None or end is None else (start, end)
+
+
+def recovery_faults(
+    names: tuple[str, str], offered: bool, params: Mapping[str, str], now: float
+) -> list[dict[str, Any]]:
+    """What is wrong with the range asked for: one entry for each parameter that is."""
+    if not any(name in params for name in names):
+        return []
+    if not offered:
+        message = "The query parameter [{name}] is not one of those that this endpoint takes"
+        return [_fault(name, params[name], message) for name in names if name in params]
+    faults = []
+    for name in names:
+        value = params.get(name, "")
+        if not value:
+            faults.append(_fault(name, value, "The `{name}` query parameter can not be empty"))
+        elif _moment(value) is None:
+            message = "The `{name}` query parameter value [{value}] does not match yyyy-MM-dd'T'HH:mm:ssZ"
+            faults.append(_fault(name, value, message))
+    asked = span(names, params)
+    if asked is not None:
+        (start, end), name = asked, names[0]
+        if start >= end:
+            message = f"Invalid '{{name}}':'{{value}}'. '{{name}}' must be before '{names[1]}'"
+            faults.append(_fault(name, params[name], message))
+        elif start < now - FURTHEST:
+            message = "Invalid '{name}':'{value}'. '{name}' must be within the last 24 hours"
+            faults.append(_fault(name, params[name], message))
+    return faults
+
+
+def _fault(name: str, value: str, message: str) -> dict[str, Any]:
+    told = message.replace("{name}", name).replace("{value}", value)
+    return {"parameters": {name: [value] if value else []}, "message": told}
+
+
+def _moment(text: str) -> float | None:
+    # strptime() alone would also take single digits, and the digits of other scripts.
+    if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z", text):
+        return None
+    try:
+        return float(timegm(datetime.strptime(text, FORM).timetuple()))
+    except ValueError:
+        return None
