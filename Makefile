@@ -4,12 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 RUN := $(VENV)/bin
 PYTEST := $(RUN)/pytest --numprocesses 2 --dist loadfile
-CORE := xdk_streaming/*.py,xdk_streaming/machine/*.py,xdk_streaming/wire/*.py
+CORE := xdk_streaming/*.py,xdk_streaming/machine/*.py,xdk_streaming/wire/*.py,xdk_streaming/recovery/*.py
 NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz mutants docs side-by-side soak bench build clean
+.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ side-by-side: $(VENV)/side-by-side  ## play the faults to this package and three
 
 soak: $(VENV)/test  ## lose 10,000 connections, plain and TLS, and see that nothing grows
 	$(RUN)/python benchmarks/soak.py --output docs/soak.md
+
+chaos: $(VENV)/test  ## play every fault at 2,000 posts a second, kill the client, and account for every post
+	$(RUN)/python -m benchmarks.chaos $(ARGS)
 
 bench: $(VENV)/bench  ## measure speed beside the floor and six peers, in five minutes
 	$(RUN)/python -m benchmarks.speed --output benchmarks/results

@@ -1,0 +1,114 @@
+"""One run: the two processes, the kills between them, and the account."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos.account import Outcome, account
+from benchmarks.chaos.consumer import DIARY, consume
+from benchmarks.chaos.publisher import serve
+from benchmarks.chaos.task import Task
+from xdk_streaming.recovery.outages import published
+
+PATIENCE = 120.0
+"""Seconds after the last fault in which the client may catch up."""
+GLANCE = 0.2
+
+
+@contextmanager
+def running(target: Any, *arguments: Any) -> Iterator[Any]:
+    """A fresh process; ended with the block."""
+    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.join()
+
+
+class Progress:
+    """How far the server is, shown in place on a terminal, and by the tenth elsewhere."""
+
+    def __init__(self, task: Task, line: Any) -> None:
+        self.played: list[str] = []
+        self.done = 0.0
+        self._task = task
+        self._line = line
+        self._shown = -1
+
+    def ask(self, kills: int) -> float:
+        """The share that is done."""
+        self._line.send("how far")
+        published, self.played = self._line.recv()
+        faults = len(self.played) / self._task.faults if self._task.faults else 1.0
+        self.done = min(published / self._task.posts, faults, 1.0)
+        told = f"{self.done:4.0%}  {published:,} posts, {len(self.played)} faults, {kills} kills"
+        if sys.stderr.isatty():
+            print(f"\r{told} ", end="", file=sys.stderr, flush=True)
+        elif int(self.done * 10) > self._shown:
+            self._shown = int(self.done * 10)
+            print(told, file=sys.stderr, flush=True)
+        return self.done
+
+
+def play(task: Task) -> Outcome:
+    """One run, from the first connection to the account."""
+    ours, theirs = multiprocessing.Pipe()
+    started, kills = time.monotonic(), list[float]()
+    with tempfile.TemporaryDirectory() as name, running(serve, theirs, task):
+        folder, url = Path(name), ours.recv()
+        progress = Progress(task, ours)
+        restarts = task.restarts
+        random.Random(task.seed).shuffle(restarts)
+        for number, kill in enumerate(restarts, 1):
+            with running(consume, url, folder, task) as consumer:
+                _wait(progress, number / (len(restarts) + 1), folder, kills, consumer)
+                if kill:
+                    consumer.kill()
+                    kills.append(time.time())
+        with running(consume, url, folder, task) as consumer:
+            _wait(progress, 1.0, folder, kills, consumer)
+            _catch_up(folder, consumer)
+        ours.send("end")
+        posts, ends = ours.recv(), ours.recv()
+        diary = (folder / DIARY).read_text().splitlines()
+    outcome = account(task, posts, ends, diary, kills)
+    outcome.played = Counter(progress.played)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _catch_up(folder: Path, consumer: Any) -> None:
+    """Until the client has something that was published from now on."""
+    now = time.time()
+    while (_newest(folder / DIARY) or 0.0) <= now and consumer.is_alive() and time.time() < now + PATIENCE:
+        time.sleep(GLANCE)
+
+
+def _newest(diary: Path) -> float | None:
+    """When the post was published that was written down last."""
+    with diary.open("rb") as file:
+        file.seek(-min(4096, diary.stat().st_size), os.SEEK_END)
+        posts = [line for line in file.read().splitlines()[1:] if line[:1].isdigit()]
+    return published(posts[-1].split()[0].decode()) if posts else None
+
+
+def _wait(progress: Progress, goal: float, folder: Path, kills: list[float], consumer: Any) -> None:
+    """Until the server is that far, and the client that runs now has received something."""
+    diary = folder / DIARY
+    before = diary.stat().st_size if diary.exists() else 0
+    while progress.ask(len(kills)) < goal or not diary.exists() or diary.stat().st_size == before:
+        if not consumer.is_alive():
+            raise RuntimeError("the client's process has ended by itself; what it said is above")
+        time.sleep(GLANCE)

@@ -1,0 +1,86 @@
+"""The server's process: publishes, and fails as planned."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+
+from benchmarks.chaos.task import Task
+from xdk_streaming.faults import FAULTS, Fault, Peer
+from xdk_streaming.script import LIVE, Cut, Reset
+from xdk_streaming.simulator import Live, Script, Simulator
+from xdk_streaming.simulator.endpoints import ENDPOINTS
+from xdk_streaming.state import ConnectionState
+
+PATH = "/2/tweets/search/stream"
+STALL = 0.4
+"""Seconds of silence after which the client gives a connection up."""
+STANDING = (0.05, 0.6)
+"""Seconds for which a connection is left in peace, from and to."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One post: its id, and when it was published, in Unix seconds."""
+
+    id: str
+    at: float
+
+
+def plan(task: Task) -> list[Fault]:
+    """Every fault that a server can show here, in a new order each time round, as often as it takes."""
+    chance = random.Random(task.seed)
+    kinds = [
+        fault
+        for fault in FAULTS.values()
+        if fault.peer is Peer.SERVER and (fault.encoding is None or task.gzip)
+    ]
+    planned: list[Fault] = []
+    while len(planned) < task.faults:
+        planned += chance.sample(kinds, len(kinds))
+    return planned[: task.faults]
+
+
+def scripts(task: Task, played: list[str]) -> Iterator[Script]:
+    """One for each connection: a while in peace, then the fault; refusals come at once. Then peace."""
+    chance = random.Random(task.seed)
+    for fault in plan(task):
+        played.append(fault.name)
+        peace = () if fault.refuses else (Live(chance.uniform(*STANDING)),)
+        lasts = fault.state is ConnectionState.STREAMING
+        rest = (Live(chance.uniform(*STANDING), goes_on=True),) if lasts else ()
+        yield (*peace, *_at_any_byte(fault.script, chance.random()), *rest)
+    while True:
+        yield LIVE
+
+
+def _at_any_byte(script: Script, share: float) -> Script:
+    """The same, but what is broken off in the middle of a post is broken off there."""
+    return [replace(step, share=share) if isinstance(step, (Cut, Reset)) else step for step in script]
+
+
+def serve(line: Connection, task: Task) -> None:
+    """Publish and fail until told to end; then tell what was published, and when connections ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    played: list[str] = []
+    with Simulator(
+        script=scripts(task, played),
+        rate=task.rate,
+        entitled=task.entitled,
+        heartbeat=STALL / 2,
+        encoding="gzip" if task.gzip else None,
+        queue=task.queue,
+        seed=task.seed,
+        logged=1_000,
+    ) as simulator:
+        line.send(simulator.url + PATH)
+        while line.recv() == "how far":
+            line.send((simulator.timeline.published(time.time()), list(played)))
+        count = simulator.timeline.published(time.time())
+        endpoint, dated = ENDPOINTS[PATH], simulator.timeline.dated
+        line.send([Published(str(simulator.item(n, endpoint, {})[1]), dated(n)) for n in range(count)])
+        line.send([visit.ended_at for visit in simulator.visits if visit.ended_at is not None])
