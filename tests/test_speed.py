@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from benchmarks.speed import floor, report
 from benchmarks.speed.__main__ import main
+from benchmarks.speed.dedupe import ID, Unrepeated
 from benchmarks.speed.latency import BARE, READ_BY, Latency, latency
 from benchmarks.speed.lengths import MIB
-from benchmarks.speed.measure import Row, Spent, measure, spread, taking_part, turns
+from benchmarks.speed.measure import Row, Spent, Spread, measure, spread, taking_part, turns
 from benchmarks.speed.memory import memory
 from benchmarks.speed.readers import FLOOR, OUR_PORTABLE, OURS, READERS, XDK, Turns
 from benchmarks.speed.reconnects import Cost, reconnects
@@ -141,6 +142,13 @@ def test_memory_is_sampled_in_a_process_of_its_own() -> None:
     assert len(found) == 3 * Path("/proc/self/statm").exists()
 
 
+def test_the_feed_for_dedupe_never_sends_a_post_twice() -> None:
+    workload = WORKLOADS[0]
+    sent = b"".join(map(bytes, islice(Unrepeated(workload.flood()).bodies(), 3)))
+    found = [match.group(1) for match in ID.finditer(sent)]
+    assert len(found) == len(set(found)) == 3 * len(workload.lines())
+
+
 # The verdict
 
 
@@ -166,6 +174,7 @@ def good(**changed: Any) -> Results:
         "lengths": {OURS: {MIB: 2.0, 16 * MIB: 2.2}},
         "streams": {OURS: {1: 50_000.0, 50: 40_000.0}},
         "imports": {OURS: 100.0},
+        "dedupe": {"posts of 2.4 kB": Spread(0.96, 0.95, 0.97)},
     }
     return Results(FULL, **{**figures, **changed})
 
@@ -177,7 +186,7 @@ def missed(results: Results, bounds: Any = DONE) -> list[str]:
 def test_the_verdict_passes_what_is_good() -> None:
     assert missed(good()) == []
     assert missed(good(), OFF) == []
-    assert len(verdict(good(), DONE)) == 6 + 4 + (12 - 1) + 3  # the portable route is not judged on raw lines
+    assert len(verdict(good(), DONE)) == 6 + 4 + (12 - 1) + 4  # the portable route is not judged on raw lines
 
 
 @pytest.mark.parametrize(
@@ -193,6 +202,10 @@ def test_the_verdict_passes_what_is_good() -> None:
         (
             {"rows": [row("large", floor=1.0, ours=1.0, portable=2.0, requests=1.5)]},
             "posts of 10 kB, portable beside the strongest peer",
+        ),
+        (
+            {"dedupe": {"posts of 2.4 kB": Spread(0.94, 0.93, 0.96)}},
+            "throughput with dedupe, posts of 2.4 kB",
         ),
         (
             {"latency": waits(95.0)},
@@ -211,7 +224,7 @@ def test_the_verdict_objects(planted: dict[str, Any], objection: str) -> None:
 
 def test_the_portable_route_is_not_judged_beside_a_peer_that_was_given_our_parser() -> None:
     rows = [Row(WORKLOADS[0], 1_000, {OUR_PORTABLE: [Spent(1, 1)], "aiohttp+orjson": [Spent(0.5, 0.5)]})]
-    assert verdict(good(rows=rows, latency=None, memory=[], lengths={}), DONE) == []
+    assert verdict(good(rows=rows, latency=None, memory=[], lengths={}, dedupe={}), DONE) == []
 
 
 def test_a_peer_within_the_spread_is_not_ahead() -> None:
@@ -249,7 +262,7 @@ def test_the_page_shows_verdict_figures_and_circumstances() -> None:
     results.rows[0].absent["tweepy"] = "not installed"
     findings = [*verdict(results, DONE), Finding("planted", 0.5, 1.0, True)]
     page = report.page(results, findings, "python -m benchmarks.speed", ["throughput.svg"])
-    assert "## Verdict: 1 of 25 bounds missed" in page
+    assert "## Verdict: 1 of 26 bounds missed" in page
     assert "| planted " in page
     assert "MISSED" in page
     assert "![throughput](throughput.svg)" in page

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.soak import processor
 from benchmarks.speed.decoding import fastest
+from benchmarks.speed.dedupe import REMEMBERED
 from benchmarks.speed.latency import BARE, EVERY
 from benchmarks.speed.lengths import MIB
 from benchmarks.speed.measure import Row
@@ -168,6 +169,14 @@ def imported(results: Results) -> Table:
     return table
 
 
+def deduped(results: Results) -> Table:
+    """Dedupe."""
+    table = Table("Throughput with dedupe, beside that without", ("posts", "with it"))
+    for title, ratio in results.dedupe.items():
+        table.rows.append((title, str(ratio)))
+    return table
+
+
 def judged(findings: list[Finding]) -> Table:
     """The verdict."""
     table = Table("Verdict", ("what", "found", "wanted", "", "remark"))
@@ -179,7 +188,7 @@ def judged(findings: list[Finding]) -> Table:
 
 def tables(results: Results) -> list[Table]:
     """All that have rows, the most telling first."""
-    made = (overview, times, latencies, losses, by_length, by_number, held, imported)
+    made = (overview, times, latencies, losses, by_length, by_number, held, imported, deduped)
     return [table for table in (make(results) for make in made) if table.rows]
 
 
@@ -211,6 +220,8 @@ def how(results: Results) -> str:
         "(`initial_backoff=0`)."
         "\n- A line's length: one post of that length again and again, in chunks of 16 KiB. xdk is left out "
         "beyond 4 MiB: it goes through what it has of a line again at every read."
+        "\n- Dedupe: two streams in one process in turns, one with `Recovery()`; no post comes twice, and "
+        f"{REMEMBERED:,} ids are remembered before anything is counted."
         "\n- Streams: a thread each, all in one process with one GIL."
     )
 
@@ -250,6 +261,7 @@ def as_json(results: Results, findings: list[Finding], command: str) -> str:
         "line_length_cpu_ms_a_mib": results.lengths,
         "streams_items_a_cpu_second": results.streams,
         "imports_cpu_ms": results.imports,
+        "dedupe_beside_none": {title: ratio._asdict() for title, ratio in results.dedupe.items()},
     }
     return json.dumps(content, indent=1) + "\n"
 

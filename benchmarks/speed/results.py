@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from benchmarks.speed.dedupe import dedupe
 from benchmarks.speed.imports import imports
 from benchmarks.speed.latency import Latency, latency
 from benchmarks.speed.lengths import LENGTHS, MIB, Lengths, lengths
-from benchmarks.speed.measure import Row, Track, measure
+from benchmarks.speed.measure import Row, Spread, Track, measure
 from benchmarks.speed.memory import memory
 from benchmarks.speed.readers import FLOOR, OUR_PORTABLE, OURS, READERS, XDK, Reader
 from benchmarks.speed.reconnects import Cost, reconnects
@@ -31,14 +32,15 @@ class Form:
     """Rounds, and the lengths."""
     streams: tuple[int, tuple[int, ...]]
     imports: int
+    dedupe: int
     readers: tuple[Reader, ...] = READERS
     parts: tuple[str, ...] = ()
     """What is measured unless the user names something; all where it is empty."""
 
 
 SHAPE_READERS = tuple(reader for reader in READERS if reader.name in (FLOOR, OURS, OUR_PORTABLE, XDK))
-FULL = Form("full", 24, (16, 60), 20, (100_000, 10), (5, LENGTHS), (3, NUMBERS), 10)
-QUICK = Form("quick", 4, (4, 50), 4, (50_000, 5), (2, LENGTHS), (1, (1, 10, 50)), 3)
+FULL = Form("full", 24, (16, 60), 20, (100_000, 10), (5, LENGTHS), (3, NUMBERS), 10, 60)
+QUICK = Form("quick", 4, (4, 50), 4, (50_000, 5), (2, LENGTHS), (1, (1, 10, 50)), 3, 10)
 SHAPE = Form(
     "shape",
     6,
@@ -48,10 +50,11 @@ SHAPE = Form(
     (3, (MIB, 16 * MIB)),
     (0, ()),
     0,
+    0,
     SHAPE_READERS,
     ("post-chunks", "16k-chunks", "gzip", "model", "memory", "lengths"),
 )
-PARTS = ("latency", "reconnects", "memory", "lengths", "streams", "imports")
+PARTS = ("latency", "reconnects", "memory", "lengths", "streams", "imports", "dedupe")
 NAMES = (*(workload.name for workload in WORKLOADS), *PARTS)
 
 
@@ -67,6 +70,7 @@ class Results:
     lengths: Lengths = field(default_factory=dict)
     streams: Streams = field(default_factory=dict)
     imports: dict[str, float] = field(default_factory=dict)
+    dedupe: dict[str, Spread] = field(default_factory=dict)
 
     def row(self, name: str) -> Row | None:
         """One workload's row, where it was measured."""
@@ -94,4 +98,6 @@ def run(form: Form, only: Collection[str], track: Track) -> Results:
         results.streams = streams(rounds, track, numbers)
     if "imports" in wanted:
         results.imports = imports(form.imports, track)
+    if "dedupe" in wanted:
+        results.dedupe = dedupe(form.dedupe, track)
     return results

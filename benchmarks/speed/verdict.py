@@ -48,6 +48,8 @@ class Bounds:
     """MiB."""
     latency: float = 1.3
     """In the middle, beside a bare socket and the decoding of what it reads."""
+    dedupe: float = 0.95
+    """Throughput with it beside that without, on posts of the usual size."""
     peers: bool = True
     """Whether no peer may be ahead."""
 
@@ -117,7 +119,7 @@ def on_peers(row: Row) -> Iterator[Finding]:
 
 
 def on_growth(results: Results, bounds: Bounds) -> Iterator[Finding]:
-    """Latency, memory and long lines."""
+    """Latency, memory, dedupe and long lines."""
     if results.latency:
         ratio = results.latency.ratio(OURS, FLOOR)
         remark = f"quartiles {ratio.low:.2f}-{ratio.high:.2f}"
@@ -126,6 +128,10 @@ def on_growth(results: Results, bounds: Bounds) -> Iterator[Finding]:
         every, samples = results.form.memory
         title = f"MiB of memory that {every * samples:,} posts leave behind"
         yield Finding(title, growth(results.memory), bounds.memory, False)
+    if results.dedupe:
+        title, ratio = next(iter(results.dedupe.items()))
+        remark = f"quartiles {ratio.low:.2f}-{ratio.high:.2f}"
+        yield Finding(f"throughput with dedupe, {title}", ratio.median, bounds.dedupe, True, remark)
     for name in (OURS, OUR_PORTABLE):
         if results.lengths.get(name):
             longest = max(results.lengths[name]) // 2**20
