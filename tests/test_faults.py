@@ -16,7 +16,16 @@ import requests
 from fakes import ids
 from peers import Trust
 
-from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, StreamErrorType, Trigger
+from xdk_streaming import (
+    Buffer,
+    ConnectionState,
+    Recovery,
+    Stream,
+    StreamConfig,
+    StreamError,
+    StreamErrorType,
+    Trigger,
+)
 from xdk_streaming.faults import CATALOGUE, FAULTS, RANDOM_FAULTS, Fault, Peer
 from xdk_streaming.simulator import End, Refuse, Script, Serve, Simulator
 
@@ -47,7 +56,7 @@ class QuickClock:
 class Play:
     """One fault, seen through to the attempt after it."""
 
-    def __init__(self, fault: Fault, session: requests.Session, url: str) -> None:
+    def __init__(self, fault: Fault, session: requests.Session, url: str, **more: Any) -> None:
         self.told: list[str] = []
         self.errors: list[StreamError] = []
         self.invalid: list[tuple[bytes, str]] = []
@@ -60,6 +69,7 @@ class Play:
             max_retries=-1 if fault.peer is Peer.SERVER else 1,  # where nobody answers there is no last word
             **listeners,
             **fault.settings,
+            **more,
         )
         self.stream = Stream[dict[str, Any]](session, "get", url, config, clock=self.clock)
         with pytest.raises(StreamError) as raised:
@@ -135,6 +145,18 @@ def test_a_fault_has_its_documented_outcome(
     assert_outcome(fault, played)
     assert not played.stream.state.is_connected
     assert all(reason for _, reason in played.invalid)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, id=fault.name) for fault in FAULTS.values() if fault.peer is not Peer.UNTRUSTED],
+)
+def test_it_is_the_same_through_a_buffer_and_with_recovery(fault: Fault, session: requests.Session) -> None:
+    with at_the_peer(fault, session, None) as (url, simulator):
+        played = Play(fault, session, url, buffer=Buffer(), recovery=Recovery())
+        if simulator is not None:
+            assert_items(fault, played, simulator)
+    assert_outcome(fault, played)
 
 
 def assert_items(fault: Fault, played: Play, simulator: Simulator) -> None:
