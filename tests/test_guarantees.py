@@ -32,7 +32,7 @@ PATH = "/2/tweets/sample/stream"
 README = Path(__file__).parent.parent / "README.md"
 SLOW = "cut off as a slow reader"
 RATE = 1_000.0
-QUEUE = 0.3
+QUEUE = 1.0
 """Seconds after which the simulator cuts a reader off that takes nothing."""
 PEACE = 0.3
 """Seconds that a connection stands, at least, before anything happens to it and before a test is over."""
@@ -168,7 +168,7 @@ def a_pause(setting: str, folder: Path) -> Outcome:
         take()
         visit = simulator.visits[0]
         state = stream.state
-        until(lambda: visit.outcome == SLOW or state.lag_items > 3 * RATE or state.dropped_items)
+        until(lambda: visit.outcome == SLOW or state.lag_items > 4 * RATE or state.dropped_items)
         catch_up(simulator, take, connections=2 if visit.outcome == SLOW else 1)
         stream.stop()
         return seen(simulator, folder, [])
