@@ -280,7 +280,7 @@ class Driver:
         self._state.last_activity_at = now = self._clock.time()
         lines = self._splitter.feed(data)
         if idle or (self._recall.stale(now) and self._answer.idle()):
-            self._recall.up_to_date(asked_at if self._splitter.holds else now)
+            self._recall.up_to_date(asked_at if self._splitter.holds else now, lines)
         if idle:
             self._recall.received_at = asked_at
         self._recall.turn(self._clock.monotonic())

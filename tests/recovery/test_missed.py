@@ -131,6 +131,23 @@ def test_half_a_line_is_not_taken_for_received() -> None:
     assert life.gaps[0].lost_at == T0
 
 
+def test_what_was_published_after_the_last_item_is_not_taken_for_received() -> None:
+    late = (CHUNKED, Stall(8.0), Send(post(T0 + 2)), CUT)  # so much is under way, or waits at the server
+    life = Life(late, losing()).run()
+    assert life.gaps == [Gap(T0 + 8, T0 + 18, None, (T0 + 2, T0 + 18), "not asked")]
+
+
+def test_an_id_that_is_too_old_to_be_the_items_own_dates_nothing() -> None:
+    mention = b'{"data":{"entities":{"mentions":[{"id":"1460323737035677698"}]},"id":"1"}}\n'
+    life = Life((CHUNKED, Stall(8.0), Send(mention), CUT), losing()).run()
+    assert life.gaps[0].uncovered == (T0 + 8, T0 + 18)
+
+
+def test_a_heartbeat_shows_that_nothing_is_under_way() -> None:
+    life = Life((CHUNKED, Send(post(T0)), Stall(8.0), Send(b"\r\n"), CUT), losing()).run()
+    assert life.gaps[0].uncovered == (T0 + 8, T0 + 18)
+
+
 # The parameter that is refused.
 
 

@@ -7,6 +7,7 @@ when it was lost.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -17,6 +18,9 @@ from xdk_streaming.gap import Gap, Reason, Span
 MINUTE = 60.0
 BEHIND = 5.0
 """Seconds behind, at a loss, from which it was the consumer's slowness that lost what waited."""
+OLDEST = 600.0
+"""Seconds after its publication beyond which no item comes: an older id is that of something in it."""
+ID = re.compile(rb'"id": ?"(\d{15,20})"')
 SLOW = frozenset({"SlowReader", "FullBuffer"})
 """How X names a reader that it cuts off for its slowness."""
 SNOWFLAKE_EPOCH = 1_288_834_974_657
@@ -26,16 +30,20 @@ SNOWFLAKE_EPOCH = 1_288_834_974_657
 class Outages:
     """What one stream has received, in time, and what it has missed. All times are Unix seconds.
 
-    `reached` is the moment up to which everything has come. While a backfill is under way it stands
-    still, so that another loss asks for all of it again: X marks no backfill's end. That it is over
-    shows in an item that was published after the connection had opened.
+    `reached` is the moment up to which everything has come: when all was read that had come, but not
+    after the publication of the last item of it. What was sent before may still be on its way, or wait
+    at the server for a client that was slow. While a backfill is under way `reached` stands still, so
+    that another loss asks for all of it again: X marks no backfill's end. That it is over shows in an
+    item that was published after the connection had opened.
     """
 
     def __init__(self, recovery: Recovery | None, refill: Callable[[Span], Any] | None = None) -> None:
         self.reached: float | None = None
         self._most_minutes = 0 if recovery is None else recovery.most_minutes
         self._refill = refill
-        self._lost_at: float | None = None
+        self._drained_at: float | None = None
+        self._sure_to: float | None = None
+        self._sure_before: float | None = None
         self._pending: float | None = None
         self._asked: int | None = None
         self._slow = False
@@ -45,13 +53,13 @@ class Outages:
         """Whether a backfill is under way."""
         return self._pending is not None
 
-    def resume_from(self, received_at: float) -> float:
-        """From when on a restart has to ask, where what was received then is the last that was delivered."""
-        return received_at if self._pending is None or self.reached is None else self.reached
+    def resume_from(self) -> float | None:
+        """From when on a restart has to ask, where the last item that was delivered is of the last read."""
+        return self._sure_before if self._pending is None else self.reached
 
     def resume(self, received_at: float | None) -> None:
         """What an earlier process delivered last was received then; None for nothing."""
-        self.reached = self._lost_at = received_at
+        self.reached = self._drained_at = self._sure_to = self._sure_before = received_at
 
     def minutes(self, now: float, *, wanted: bool) -> int | None:
         """What to ask for at this attempt; None for nothing."""
@@ -63,13 +71,15 @@ class Outages:
 
     def behind(self, now: float) -> float:
         """Seconds since all that had come was read."""
-        return 0.0 if self._lost_at is None else now - self._lost_at
+        return 0.0 if self._drained_at is None else now - self._drained_at
 
-    def up_to_date(self, at: float) -> None:
-        """All that had come by then was read."""
-        self._lost_at = at
+    def up_to_date(self, at: float, moment: float | None = None) -> None:
+        """All that had come by then was read, an item published at `moment` last, if that is known."""
+        self._drained_at = at
+        self._sure_before = self._sure_to
+        self._sure_to = at if moment is None or moment < at - OLDEST else min(at, moment)
         if self._pending is None:
-            self.reached = at
+            self.reached = self._sure_to
 
     def delivered(self, moment: float | None, *, lasting: bool) -> None:
         """An item came while a backfill is under way, published then: one of the live part ends it.
@@ -84,21 +94,21 @@ class Outages:
         """The backfill is over, by whatever shows it."""
         if self._pending is not None:
             self._pending = None
-            self.reached = self._lost_at
+            self.reached = self._sure_to
 
     def lost(self, error: StreamError | None, last_byte_at: float | None) -> None:
         """The connection is lost, for this reason; the last byte was received then."""
-        behind = last_byte_at is not None and self._lost_at is not None and last_byte_at - self._lost_at
+        behind = 0.0 if last_byte_at is None else self.behind(last_byte_at)
         issue = error.problem.issue if error is not None and error.problem is not None else ""
-        self._slow = bool(behind and behind > BEHIND) or issue in SLOW
+        self._slow = behind > BEHIND or issue in SLOW
 
     def over(self, now: float, *, refused: bool = False) -> Gap | None:
         """A connection has opened: what was missed before it; None for the first, before which nothing was.
 
         `refused` where X has refused to backfill.
         """
-        lost_at, reached, asked = self._lost_at, self.reached, self._asked
-        self._lost_at = now
+        lost_at, reached, asked = self._drained_at, self.reached, self._asked
+        self._drained_at = self._sure_to = self._sure_before = now
         if lost_at is None or reached is None:
             self.reached = now
             return None
@@ -123,6 +133,12 @@ class Outages:
         if refused:
             return "not entitled"
         return "not asked" if asked is None else "too long"
+
+
+def dated(line: object) -> float | None:
+    """When the post of this line was published, by the first id in it; None where there is none."""
+    found = ID.search(line) if isinstance(line, bytes) else None
+    return None if found is None else published(found[1].decode())
 
 
 def published(key: Hashable) -> float | None:

@@ -5,7 +5,7 @@ Decides nothing about the connection, and does no I/O but the checkpoint's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from xdk_streaming.config import Recovery
@@ -13,7 +13,7 @@ from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Span
 from xdk_streaming.recovery.bounds import Bounds
 from xdk_streaming.recovery.checkpoint import Checkpoint
-from xdk_streaming.recovery.outages import Outages, published
+from xdk_streaming.recovery.outages import Outages, dated, published
 from xdk_streaming.recovery.seam import Seam, item_key
 
 LOOKED_AT = 1.0
@@ -39,7 +39,8 @@ class Recall:
     @property
     def resume_from(self) -> float:
         """From when on a restart has to ask, where the item at hand is the last that was delivered."""
-        return self._outages.resume_from(self.received_at)
+        moment = self._outages.resume_from()
+        return self.received_at if moment is None else moment
 
     def open(self) -> None:
         """Take up where an earlier process stopped. Raises `StreamError` where that cannot be read."""
@@ -76,9 +77,9 @@ class Recall:
             self.seam = _seam(Recovery())
         return None
 
-    def up_to_date(self, at: float) -> None:
-        """All that had come by then has been read."""
-        self._outages.up_to_date(at)
+    def up_to_date(self, at: float, lines: Sequence[Any]) -> None:
+        """All that had come by then has been read: these lines were the last of it."""
+        self._outages.up_to_date(at, dated(lines[-1]) if lines else None)
 
     def stale(self, now: float) -> bool:
         """Whether it is long since that was known."""
