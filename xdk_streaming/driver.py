@@ -77,6 +77,8 @@ class Driver:
         self._opened_at = 0.0
         self._progressed = False
         self._settled = False
+        self._up_to_date_at: float | None = None
+        self._last_line: Any = None
         self._recall = Recall(config.recovery, refill)
         self._refill = refill
         self._line: Any = b""
@@ -251,6 +253,7 @@ class Driver:
         self._ending = None
         self._opened_at = self._clock.monotonic()
         self._progressed = self._settled = False
+        self._up_to_date_at = self._last_line = None
 
     def _end_outage(self) -> None:
         refused = self.machine.withdrawn is not None
@@ -266,8 +269,8 @@ class Driver:
     def _receive(self) -> None:
         """Take the next bytes: the lines that they complete are at hand afterwards."""
         assert self._answer is not None
-        self._recall.came(lasting=self._settled)
         asked_at, idle = self._clock.time(), self._answer.idle()
+        self._note_read(asked_at if idle else None)
         try:
             data = self._answer.read()
         except StreamError as error:
@@ -279,17 +282,26 @@ class Driver:
         self._state.bytes_received += len(data)
         self._state.last_activity_at = now = self._clock.time()
         lines = self._splitter.feed(data)
-        if idle or (self._recall.stale(now) and self._answer.idle()):
-            self._recall.up_to_date(asked_at if self._splitter.holds else now, lines)
         if idle:
             self._recall.received_at = asked_at
-        self._recall.turn(self._clock.monotonic())
+            self._up_to_date_at = asked_at if self._splitter.holds else now
+        if lines:
+            self._last_line = lines[-1]
         if lines and not self._settled:
             self._mark_settled()
         self._lines = iter(lines)
         self._decode = self._decoder.quickest(lines) if self._progressed else self._looked_at
         if self._splitter.runaway is not None:
             self._end(Ending(Trigger.BROKE, self._splitter.runaway), lines)
+
+    def _note_read(self, idle_at: float | None = None) -> None:
+        """What the last read has shown, now that its items are delivered; `idle_at`: nothing waits now."""
+        self._recall.came(lasting=self._settled)
+        self._recall.turn(self._clock.monotonic())
+        at = self._up_to_date_at if idle_at is None or self._splitter.holds else idle_at
+        if at is not None:
+            self._recall.up_to_date(at, self._last_line)
+        self._up_to_date_at = None
 
     def _end(self, ending: Ending, lines: Sequence[Any] = ()) -> None:
         """No more bytes of this connection: what is at hand now is the last of it."""
@@ -305,7 +317,7 @@ class Driver:
         said, before = self._aside
         if ending.error is None and isinstance(said, Notice) and before == self._state.total_items_received:
             ending = Ending(Trigger.BROKE, problems.parting(said))  # the last that came, so it tells why
-        self._recall.came(lasting=self._settled)
+        self._note_read()
         self._recall.lost(ending.error, self._state.last_activity_at)
         self._fire(*ending)
         if not proven and self.machine.connection is ConnectionState.DISCONNECTED and not self._stopping:

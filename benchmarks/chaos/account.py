@@ -26,7 +26,7 @@ class Outcome:
 
     published: int
     received: int = 0
-    missing: list[Published] = field(default_factory=list)
+    missing: list[Published] = field(default_factory=list, repr=False)
     """The posts that never came, of those between the first and the last that did."""
     unexplained: int = 0
     """Of those, how many lie in no reported gap; with the entitlement, all of them."""

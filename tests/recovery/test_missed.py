@@ -137,6 +137,20 @@ def test_what_was_published_after_the_last_item_is_not_taken_for_received() -> N
     assert life.gaps == [Gap(T0 + 8, T0 + 18, None, (T0 + 2, T0 + 18), "not asked")]
 
 
+def test_a_piece_of_a_line_does_not_show_that_nothing_is_under_way() -> None:
+    late = (CHUNKED, Send(post(T0)), Stall(8.0), Send(post(T0 + 1)[:9]), Stall(1.0), CUT)
+    life = Life(late, losing()).run()
+    assert life.gaps[0].uncovered == (T0, T0 + 19)
+
+
+def test_a_notice_does_not_show_that_nothing_is_under_way() -> None:
+    slow = {"errors": [{"title": "x", "disconnect_type": "SlowReader", "type": "a/operational-disconnect"}]}
+    late = (CHUNKED, Send(post(T0)), Stall(8.0), Notice(slow), End())
+    life = Life(late, losing()).run()
+    assert life.gaps[0].uncovered == (T0, T0 + 18)
+    assert life.gaps[0].why == "slow reader"
+
+
 def test_an_id_that_is_too_old_to_be_the_items_own_dates_nothing() -> None:
     mention = b'{"data":{"entities":{"mentions":[{"id":"1460323737035677698"}]},"id":"1"}}\n'
     life = Life((CHUNKED, Stall(8.0), Send(mention), CUT), losing()).run()

@@ -43,7 +43,6 @@ class Outages:
         self._refill = refill
         self._drained_at: float | None = None
         self._sure_to: float | None = None
-        self._sure_before: float | None = None
         self._pending: float | None = None
         self._asked: int | None = None
         self._slow = False
@@ -54,12 +53,12 @@ class Outages:
         return self._pending is not None
 
     def resume_from(self) -> float | None:
-        """From when on a restart has to ask, where the last item that was delivered is of the last read."""
-        return self._sure_before if self._pending is None else self.reached
+        """From when on a restart has to ask, while items of the last read are being delivered."""
+        return self._sure_to if self._pending is None else self.reached
 
     def resume(self, received_at: float | None) -> None:
         """What an earlier process delivered last was received then; None for nothing."""
-        self.reached = self._drained_at = self._sure_to = self._sure_before = received_at
+        self.reached = self._drained_at = self._sure_to = received_at
 
     def minutes(self, now: float, *, wanted: bool) -> int | None:
         """What to ask for at this attempt; None for nothing."""
@@ -69,14 +68,9 @@ class Outages:
             self._asked = min(max(whole, 1), self._most_minutes)
         return self._asked
 
-    def behind(self, now: float) -> float:
-        """Seconds since all that had come was read."""
-        return 0.0 if self._drained_at is None else now - self._drained_at
-
     def up_to_date(self, at: float, moment: float | None = None) -> None:
         """All that had come by then was read, an item published at `moment` last, if that is known."""
         self._drained_at = at
-        self._sure_before = self._sure_to
         self._sure_to = at if moment is None or moment < at - OLDEST else min(at, moment)
         if self._pending is None:
             self.reached = self._sure_to
@@ -98,7 +92,8 @@ class Outages:
 
     def lost(self, error: StreamError | None, last_byte_at: float | None) -> None:
         """The connection is lost, for this reason; the last byte was received then."""
-        behind = 0.0 if last_byte_at is None else self.behind(last_byte_at)
+        drained_at = self._drained_at
+        behind = 0.0 if last_byte_at is None or drained_at is None else last_byte_at - drained_at
         issue = error.problem.issue if error is not None and error.problem is not None else ""
         self._slow = behind > BEHIND or issue in SLOW
 
@@ -108,7 +103,7 @@ class Outages:
         `refused` where X has refused to backfill.
         """
         lost_at, reached, asked = self._drained_at, self.reached, self._asked
-        self._drained_at = self._sure_to = self._sure_before = now
+        self._drained_at = self._sure_to = now
         if lost_at is None or reached is None:
             self.reached = now
             return None

@@ -5,7 +5,7 @@ Decides nothing about the connection, and does no I/O but the checkpoint's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from xdk_streaming.config import Recovery
@@ -16,8 +16,8 @@ from xdk_streaming.recovery.checkpoint import Checkpoint
 from xdk_streaming.recovery.outages import Outages, dated, published
 from xdk_streaming.recovery.seam import Seam, item_key
 
-LOOKED_AT = 1.0
-"""Seconds after which a busy connection is looked at again for whether it is up to date."""
+HEARTBEATS = (b"", b"\r", None)
+"""As lines without their LF; None where there was no line yet."""
 
 
 class Recall:
@@ -35,6 +35,7 @@ class Recall:
         self._outages = Outages(recovery, refill)
         self._checkpoint: Checkpoint | None = None
         self._newest: float | None = None
+        self._dated = False
 
     @property
     def resume_from(self) -> float:
@@ -77,13 +78,16 @@ class Recall:
             self.seam = _seam(Recovery())
         return None
 
-    def up_to_date(self, at: float, lines: Sequence[Any]) -> None:
-        """All that had come by then has been read: these lines were the last of it."""
-        self._outages.up_to_date(at, dated(lines[-1]) if lines else None)
+    def up_to_date(self, at: float, last_line: object) -> None:
+        """All that had come by then has been read; this line, if there was one, as the last.
 
-    def stale(self, now: float) -> bool:
-        """Whether it is long since that was known."""
-        return self._outages.behind(now) > LOOKED_AT
+        Among items with dates, only they and heartbeats tell how far: a notice may overtake what waits.
+        """
+        moment = dated(last_line)
+        if moment is None and self._dated and last_line not in HEARTBEATS:
+            return
+        self._dated = self._dated or moment is not None
+        self._outages.up_to_date(at, moment)
 
     def came(self, *, lasting: bool) -> None:
         """The lines at hand are delivered: whether that was the end of a backfill, and how far it went.
