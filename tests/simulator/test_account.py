@@ -77,7 +77,7 @@ class World:
         visit.outcome, visit.ended_at = outcome, self.now
 
     def account(self, received: list[str | None] | None = None) -> Account:
-        simulator: Any = namespace(log=self.log, visits=self.visits, timeline=self.timeline)
+        simulator: Any = namespace(log=self.log, unmatched=[], visits=self.visits, timeline=self.timeline)
         return account(simulator, self.received if received is None else received, self.now)
 
 

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xdk_streaming.simulator.log import Sent, Visit
+from xdk_streaming.simulator.log import KILLED, Sent, Visit
 from xdk_streaming.simulator.server import Simulator
 
 
@@ -53,9 +53,12 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
         result.objections.append("items were received in another order than they were sent in")
     heard = {log[place].visit: place for place in places}  # of each visit, the last
     newest = max(places, default=-1)
+    unmatched = set(simulator.unmatched)
     for number in sorted(set(concerned) - set(numbers)):
-        blamed = None
-        if number not in sent:
+        blamed, reason = None, None
+        if number not in sent and number in unmatched:
+            reason = "matched no rule"
+        elif number not in sent:
             reason = _unsent(simulator, visits, number)
         else:
             for place in sent[number]:
@@ -97,6 +100,8 @@ def _lost(visits: Sequence[Visit], entry: Sent, place: int, newest: int, heard: 
         return "still under way when the client left"
     if visit.outcome == "left by the client" and place > heard:
         return "still under way when the client left"
+    if visit.outcome == KILLED and place > heard:
+        return f"still under way when connection {visit.number + 1} was killed"
     return None
 
 

@@ -12,6 +12,7 @@ import struct
 import sys
 import termios
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from xdk_streaming.simulator.backfill import delivery
 from xdk_streaming.simulator.body import Body, Encoding, Framing
 from xdk_streaming.simulator.endpoints import Endpoint
 from xdk_streaming.simulator.lines import Line
-from xdk_streaming.simulator.log import OPEN, Log, Sent, Visit
+from xdk_streaming.simulator.log import KILLED, OPEN, Log, Sent, Visit
 from xdk_streaming.simulator.outlet import Outlet
 from xdk_streaming.simulator.recovery import span
 from xdk_streaming.simulator.slots import Slots
@@ -58,6 +59,7 @@ class World(Protocol):
 
     timeline: Timeline
     log: Log
+    unmatched: deque[int]
     slots: Slots
     heartbeat: float
     random_faults: float
@@ -69,8 +71,10 @@ class World(Protocol):
     slow_notice: bool
     backlog: float
 
-    def items(self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]) -> list[Line]:
-        """Items as lines without their ends, and their ids."""
+    def items(
+        self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]
+    ) -> Sequence[Line | None]:
+        """Items as lines without their ends, and their ids; None for one that matches no rule."""
 
 
 class Exchange(Protocol):
@@ -114,7 +118,8 @@ class SocketWire:
             return
         except (ClientLeft, OSError):
             silent = self._visit.outcome == SILENT
-            self._close("silent until the client left" if silent else "left by the client", abrupt=True)
+            left = "silent until the client left" if silent else "left by the client"
+            self._close(KILLED if self._visit.killed else left, abrupt=True)
 
     def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self._close(f"refused with {status}", abrupt=False)
@@ -176,13 +181,17 @@ class SocketWire:
         self._write([data])
 
     def half(self, share: float) -> None:
-        for number in self._world.timeline.take(1):
-            ((line, _),) = self._logged([number], whole=False)
+        for _ in range(BULK):  # of the next items, the first that matches the rules
+            _, lines = self._logged(self._world.timeline.take(1), whole=False)
+            if not lines:
+                continue
+            ((line, _id),) = lines
             # Short of the object's last byte: what has come can be no object.
             share = self._chance.random() if self._befallen else share
             size = min(max(1, int(share * len(line))), len(line) - 1)
             self._open_body()
             self._write([self._body.half(line + b"\r\n", size)])
+            return
 
     def silence(self, seconds: float | None, *, head: bool) -> None:
         if head:
@@ -238,8 +247,9 @@ class SocketWire:
         """Send these items, and after each there may be a fault."""
         sent, faults = 0, self._world.random_faults
         if faults:
-            for count in range(1, len(numbers) + 1):
-                if self._chance.random() < faults:
+            made = self._world.items(numbers, self._exchange.endpoint, self._exchange.params)
+            for count, line in enumerate(made, 1):
+                if line is not None and self._chance.random() < faults:
                     self._items(numbers[sent:count], live_since)
                     sent, self._befallen = count, True
                     for step in self._chance.choice(RANDOM_FAULTS).script:
@@ -254,20 +264,30 @@ class SocketWire:
             if live_since is not None:
                 self._visit.live_until = timeline.due_at(some[-1])
                 timeline.advance(some[-1] + 1)
-            lines = self._logged(some, whole=True)
+            chosen, lines = self._logged(some, whole=True)
+            if not lines:
+                continue
             self._open_body()
-            self._write(self._body.pieces([line for line, _ in lines]), some)
+            self._write(self._body.pieces([line for line, _ in lines]), chosen)
             if live_since is not None and self._is_behind(max(timeline.due_at(some[0]), live_since)):
-                self._cut_off([], 0, some)
+                self._cut_off([], 0, chosen)
 
-    def _logged(self, numbers: Sequence[int], *, whole: bool) -> list[Line]:
-        """The items as lines; logged before they are sent, so that whoever has one finds it in the log."""
+    def _logged(self, numbers: Sequence[int], *, whole: bool) -> tuple[Sequence[int], Sequence[Line]]:
+        """The items that are to be sent, as numbers and as lines.
+
+        Logged before they are sent, so that whoever has one finds it in the log.
+        """
         exchange, visit, now = self._exchange, self._visit.number, time.time()
-        lines = self._world.items(numbers, exchange.endpoint, exchange.params)
+        made = self._world.items(numbers, exchange.endpoint, exchange.params)
+        lines = [line for line in made if line is not None]
+        if len(lines) < len(made):
+            pairs = list(zip(numbers, made, strict=True))
+            self._world.unmatched.extend(number for number, line in pairs if line is None)
+            numbers = [number for number, line in pairs if line is not None]
         self._world.log.write(
             [Sent(visit, number, line[1], now, whole) for number, line in zip(numbers, lines, strict=True)]
         )
-        return lines
+        return numbers, lines
 
     def _is_behind(self, moment: float) -> bool:
         """Whether a client that makes the server wait gets only now what should have gone out then."""

@@ -10,7 +10,7 @@ Source: X's OpenAPI document, the operations it marks `x-twitter-streaming`, all
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -45,6 +45,8 @@ class Endpoint:
     """The one language of the posts, where the path promises one."""
     recovers: bool = True
     """Whether a range of time can be asked for again."""
+    name: str = ""
+    """What the connections endpoints call it."""
 
     @property
     def backfill_parameter(self) -> str:
@@ -61,25 +63,62 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
     {
         endpoint.path: endpoint
         for endpoint in (
-            Endpoint("/2/tweets/search/stream", Kind.RULED_POST),
-            Endpoint("/2/tweets/sample/stream", Kind.POST, recovers=False),
-            Endpoint("/2/tweets/sample10/stream", Kind.POST, partitions=2),
-            Endpoint("/2/tweets/firehose/stream", Kind.POST, partitions=20),
-            Endpoint("/2/tweets/firehose/stream/lang/en", Kind.POST, partitions=8, language="en"),
-            Endpoint("/2/tweets/firehose/stream/lang/ja", Kind.POST, partitions=2, language="ja"),
-            Endpoint("/2/tweets/firehose/stream/lang/ko", Kind.POST, partitions=2, language="ko"),
-            Endpoint("/2/tweets/firehose/stream/lang/pt", Kind.POST, partitions=2, language="pt"),
-            Endpoint("/2/likes/firehose/stream", Kind.LIKE, partitions=20),
-            Endpoint("/2/likes/sample10/stream", Kind.LIKE, partitions=2),
-            Endpoint("/2/tweets/compliance/stream", Kind.POST_COMPLIANCE, partitions=4),
-            Endpoint("/2/users/compliance/stream", Kind.USER_COMPLIANCE, partitions=4),
-            Endpoint("/2/likes/compliance/stream", Kind.LIKE_COMPLIANCE),
-            Endpoint("/2/tweets/label/stream", Kind.LABEL),
-            Endpoint("/2/activity/stream", Kind.ACTIVITY),
-            Endpoint("/2/powerstream", Kind.POWERSTREAM),
+            Endpoint("/2/tweets/search/stream", Kind.RULED_POST, name="filtered_stream"),
+            Endpoint("/2/tweets/sample/stream", Kind.POST, recovers=False, name="sample_stream"),
+            Endpoint("/2/tweets/sample10/stream", Kind.POST, partitions=2, name="sample10_stream"),
+            Endpoint("/2/tweets/firehose/stream", Kind.POST, partitions=20, name="firehose_stream"),
+            Endpoint(
+                "/2/tweets/firehose/stream/lang/en",
+                Kind.POST,
+                partitions=8,
+                language="en",
+                name="firehose_stream_lang_en",
+            ),
+            Endpoint(
+                "/2/tweets/firehose/stream/lang/ja",
+                Kind.POST,
+                partitions=2,
+                language="ja",
+                name="firehose_stream_lang_ja",
+            ),
+            Endpoint(
+                "/2/tweets/firehose/stream/lang/ko",
+                Kind.POST,
+                partitions=2,
+                language="ko",
+                name="firehose_stream_lang_ko",
+            ),
+            Endpoint(
+                "/2/tweets/firehose/stream/lang/pt",
+                Kind.POST,
+                partitions=2,
+                language="pt",
+                name="firehose_stream_lang_pt",
+            ),
+            Endpoint("/2/likes/firehose/stream", Kind.LIKE, partitions=20, name="likes_firehose_stream"),
+            Endpoint("/2/likes/sample10/stream", Kind.LIKE, partitions=2, name="likes_sample10_stream"),
+            Endpoint(
+                "/2/tweets/compliance/stream",
+                Kind.POST_COMPLIANCE,
+                partitions=4,
+                name="tweets_compliance_stream",
+            ),
+            Endpoint(
+                "/2/users/compliance/stream",
+                Kind.USER_COMPLIANCE,
+                partitions=4,
+                name="users_compliance_stream",
+            ),
+            Endpoint("/2/likes/compliance/stream", Kind.LIKE_COMPLIANCE, name="likes_compliance_stream"),
+            Endpoint("/2/tweets/label/stream", Kind.LABEL, name="tweet_label_stream"),
+            Endpoint("/2/activity/stream", Kind.ACTIVITY, name="activity_stream"),
+            Endpoint("/2/powerstream", Kind.POWERSTREAM, name="powerstream"),
         )
     }
 )
+
+NAMELESS = frozenset({"activity_stream", "powerstream"})
+"""Names of our own: X's connections endpoints list none for these streams, and take none."""
 
 MOST_BACKFILL = 5
 """Minutes (docs.x.com/x-api/fundamentals/recovery-and-redundancy). X's OpenAPI document allows 0, too."""
@@ -98,10 +137,13 @@ def refuse_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str
     if name in params:
         faults += _faults(name, params[name], 0, MOST_BACKFILL)
     faults += recovery_faults(endpoint.recovery_parameters, endpoint.recovers, params, time.time())
-    if not faults:
-        return None
+    return invalid_request(faults) if faults else None
+
+
+def invalid_request(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The body of X's 400: what is wrong with which parameter."""
     return {
-        "errors": faults,
+        "errors": list(faults),
         "title": "Invalid Request",
         "detail": "One or more parameters to your request was invalid.",
         "type": "https://api.x.com/2/problems/invalid-request",

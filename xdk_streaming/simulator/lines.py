@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from xdk_streaming.simulator.endpoints import Endpoint
 
 Line: TypeAlias = tuple[bytes, str | None]
 """An item as a line without its end, and its id."""
-Key: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
+Key: TypeAlias = tuple[str, frozenset[tuple[str, str]], int]
+Made = TypeVar("Made", bound="Line | None")
 
 MOST_LINES = 400_000
 MOST_BYTES = 256 * 2**20
@@ -19,6 +20,8 @@ _NOT_OF_THE_ITEM = frozenset(
 )
 """Parameters that choose items, and change nothing in them."""
 
+_UNMADE = object()
+
 
 class Lines:
     """Two generations: when the younger has half of what may be kept, the older is dropped."""
@@ -26,8 +29,8 @@ class Lines:
     def __init__(self, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> None:
         self._most_lines = most_lines // 2
         self._most_bytes = most_bytes // 2
-        self._young: dict[Key, dict[int, Line]] = {}
-        self._old: dict[Key, dict[int, Line]] = {}
+        self._young: dict[Key, dict[int, Any]] = {}
+        self._old: dict[Key, dict[int, Any]] = {}
         self._lines = 0
         self._bytes = 0
 
@@ -39,19 +42,26 @@ class Lines:
         numbers: Iterable[int],
         endpoint: Endpoint,
         params: Mapping[str, str],
-        make: Callable[[int], Line],
-    ) -> list[Line]:
-        """The lines of these items; what is not there yet is made."""
-        key = (endpoint.path, frozenset(item for item in params.items() if item[0] not in _NOT_OF_THE_ITEM))
+        make: Callable[[int], Made],
+        revision: int = 0,
+    ) -> list[Made]:
+        """The lines of these items; what is not there yet is made, as for this revision of the rules.
+
+        For an item that is not to be sent, `make` gives None.
+        """
+        of_the_item = frozenset(item for item in params.items() if item[0] not in _NOT_OF_THE_ITEM)
+        key = endpoint.path, of_the_item, revision
         young, old = self._young.setdefault(key, {}), self._old.get(key, {})
         found = []
         for number in numbers:
-            line = young.get(number)
-            if line is None:
-                line = old.get(number) or make(number)
+            line = young.get(number, _UNMADE)
+            if line is _UNMADE:
+                line = old.get(number, _UNMADE)
+                if line is _UNMADE:
+                    line = make(number)
                 young[number] = line
                 self._lines += 1
-                self._bytes += len(line[0])
+                self._bytes += 0 if line is None else len(line[0])
             found.append(line)
         # Several connections may count at once: the bound is no finer than what they add together.
         if self._lines > self._most_lines or self._bytes > self._most_bytes:

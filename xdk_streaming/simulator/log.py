@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 OPEN = "open"
+KILLED = "killed through the connections endpoint"
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Visit:
     live_since: float | None = None
     live_until: float | None = None
     """Between these two it sent every item that was published."""
+    killed: bool = False
+    """Somebody asked for its end, from another thread than its own."""
 
     def close(self, outcome: str) -> None:
         """It is over, or as good as over."""
@@ -48,12 +51,16 @@ class Log(deque[Sent]):
 
     def __init__(self, length: int) -> None:
         super().__init__(maxlen=length)
+        self.total = 0
+        """How many were ever written: the oldest may have made room."""
         self._lock = threading.Lock()
 
     def write(self, entries: Iterable[Sent]) -> None:
         """Add these, all at once."""
         with self._lock:
-            self.extend(entries)
+            written = list(entries)
+            self.total += len(written)
+            self.extend(written)
 
     def retract(self, visit: int, count: int, *, half: bool) -> None:
         """The last so many of this visit were not sent after all, but, if `half`, a part of the first."""

@@ -17,33 +17,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 
-from xdk_streaming.faults import FAULTS
 from xdk_streaming.script import LIVE, Script
 from xdk_streaming.simulator.body import Encoding, Framing
-from xdk_streaming.simulator.connection import SocketWire
-from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, forbid_parameters, refuse_parameters
+from xdk_streaming.simulator.connections import Connections
+from xdk_streaming.simulator.endpoints import Endpoint, Kind, forbid_parameters
+from xdk_streaming.simulator.handler import Handler, shut_down
 from xdk_streaming.simulator.lines import Line, Lines
 from xdk_streaming.simulator.log import Log, Visit
 from xdk_streaming.simulator.recording import Recording
+from xdk_streaming.simulator.rules.book import MOST_RULES, RuleBook
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
-from xdk_streaming.simulator.world.items import item_id, make_item
+from xdk_streaming.simulator.world.items import item_id, make_item, ruled_item
 
 HEARTBEAT = 20.0
 """Seconds of silence before a heartbeat, as X's (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
-
-UNAUTHORIZED = {"title": "Unauthorized", "detail": "Unauthorized", "type": "about:blank", "status": 401}
-NOT_FOUND = {"title": "Not Found", "detail": "Not Found", "type": "about:blank", "status": 404}
 
 
 class Simulator:
@@ -64,9 +60,15 @@ class Simulator:
     a place stays taken for `zombie` seconds. A client that takes nothing for `queue` seconds
     is cut off, with a notice where `slow_notice` and plain bodies allow it.
 
-    `visits` and `log` tell what was done: a `Visit` a request, a `Sent` an item (the last
-    `logged` of each). Runs in threads of its own from `__enter__` to `__exit__`. A bad value
-    raises `ValueError`, a port in use `OSError`.
+    `rules` are the values of the filtered stream's first rules, each with a tag if one likes; a post
+    comes there if it matches one, and says which. With `()` there are none yet, and X's 409 comes
+    until one is posted. With None every post comes and bears made-up rules, until the first is
+    posted. A recording is served whole, whatever the rules. There may be `most_rules`.
+
+    `visits` and `log` tell what was done: a `Visit` a stream that was asked for, a `Sent` an item;
+    `unmatched` has the numbers of the items that matched no rule, `calls` a `Visit` for each request
+    to the rules and connections; of each the last `logged`. Runs in threads of its own from
+    `__enter__` to `__exit__`. A bad value raises `ValueError`, a port in use `OSError`.
     """
 
     def __init__(
@@ -89,6 +91,8 @@ class Simulator:
         zombie: float = 0.0,
         queue: float | None = None,
         slow_notice: bool = True,
+        rules: Iterable[str | tuple[str, str]] | None = None,
+        most_rules: int = MOST_RULES,
         logged: int = 100_000,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -100,6 +104,7 @@ class Simulator:
         _want(connections is None or connections >= 1, "connections", connections, "a number from 1, or None")
         _want(0 <= zombie < math.inf, "zombie", zombie, "a finite number from 0")
         _want(queue is None or 0 < queue < math.inf, "queue", queue, "a finite number above 0, or None")
+        _want(most_rules >= 1, "most_rules", most_rules, "a number from 1")
         _want(logged >= 1, "logged", logged, "a number from 1")
         self.heartbeat = heartbeat
         self.random_faults = random_faults
@@ -112,15 +117,21 @@ class Simulator:
         self.queue = queue
         self.slow_notice = slow_notice
         self.slots = Slots(connections, zombie)
+        self.connections = Connections(self.slots)
+        self.book = _book(rules or (), most_rules)
+        self._ruled = rules is not None
+        self.calls: deque[Visit] = deque(maxlen=logged)
         self.visits: deque[Visit] = deque(maxlen=logged)
         self.log = Log(logged)
+        self.unmatched: deque[int] = deque(maxlen=logged)
         self._lines = Lines()
         self._numbers = count()
+        self._call_numbers = count()
         self._scripts = iter(script)
         self._then = then
         self._token = token
         self._lock = threading.Lock()
-        self._server = _Server((host, port), self)
+        self._server = Server((host, port), self)
         try:
             self._recording = None if replay is None else Recording(replay)
         except (OSError, ValueError):
@@ -159,6 +170,12 @@ class Simulator:
             self.visits.append(visit)
         return visit
 
+    def note_call(self, method: str, path: str, params: dict[str, str]) -> Visit:
+        """Note a request that asks for no stream."""
+        visit = Visit(next(self._call_numbers), f"{method} {path}", params, time.time())
+        self.calls.append(visit)
+        return visit
+
     def next_script(self) -> Script:
         """What the connection does that now gets its stream."""
         with self._lock:
@@ -182,13 +199,48 @@ class Simulator:
         item = make_item(endpoint, number, self.timeline.dated(number), self.seed, params)
         return orjson.dumps(item), item_id(item)
 
-    def items(self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]) -> list[Line]:
-        """Each as `item` makes it; what was made not long ago is not made again."""
-        return self._lines.of(numbers, endpoint, params, lambda number: self.item(number, endpoint, params))
+    def items(
+        self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]
+    ) -> Sequence[Line | None]:
+        """Each as `item` makes it, None where it matches no rule; what was made lately is not made again."""
+        if not self.is_ruled(endpoint):
+            return self._lines.of(
+                numbers, endpoint, params, lambda number: self.item(number, endpoint, params)
+            )
+        return self._lines.of(
+            numbers,
+            endpoint,
+            params,
+            lambda number: self._ruled_item(number, endpoint, params),
+            self.book.revision,
+        )
+
+    def is_ruled(self, endpoint: Endpoint) -> bool:
+        """Whether only posts that match a rule come from this endpoint."""
+        in_force = self._ruled or self.book.revision > 0
+        return in_force and endpoint.kind is Kind.RULED_POST and self._recording is None
+
+    def _ruled_item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> Line | None:
+        at = self.timeline.dated(number)
+        item = ruled_item(endpoint, number, at, self.seed, params, self.book.matching)
+        return None if item is None else (orjson.dumps(item), item_id(item))
 
     def forbids(self, endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
         """The body of the answer to an app that asks for what it is not entitled to; None where it is."""
         return None if self.entitled else forbid_parameters(endpoint, params)
+
+
+def _book(rules: Iterable[str | tuple[str, str]], most: int) -> RuleBook:
+    book = RuleBook(most)
+    wanted = [
+        {"value": rule} if isinstance(rule, str) else {"value": rule[0], "tag": rule[1]} for rule in rules
+    ]
+    if wanted:
+        _, answer = book.add(wanted)
+        for error in answer.get("errors", [answer] if "title" in answer else []):
+            reason = "; ".join(error.get("details", [error.get("detail", error["title"])]))
+            raise ValueError(f"rules has {error.get('value', 'too many')!r}: {reason}")
+    return book
 
 
 def _want(true: bool, name: str, value: float | None, allowed: str) -> None:
@@ -204,63 +256,7 @@ def _recorded_id(line: bytes) -> str | None:
     return item_id(item) if isinstance(item, dict) else None
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One request and its answer."""
-
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Stream, or refuse to."""
-        self.close_connection = True  # also where no answer says so
-        simulator = self.server.simulator
-        path, _, query = self.path.partition("?")
-        self.params = dict(parse_qsl(query, keep_blank_values=True))
-        self.visit = simulator.note(path, self.params)
-        endpoint = ENDPOINTS.get(path)
-        if not simulator.accepts(self.headers.get("Authorization", "")):
-            self._refuse(401, UNAUTHORIZED)
-        elif endpoint is None:
-            self._refuse(404, NOT_FOUND)
-        elif problem := refuse_parameters(endpoint, self.params):
-            self._refuse(400, problem)
-        elif problem := simulator.forbids(endpoint, self.params):
-            self._refuse(403, problem)
-        else:
-            self.endpoint = endpoint
-            self._stream(SocketWire(simulator, self))
-
-    def _stream(self, wire: SocketWire) -> None:
-        """Play what comes next, if there is a place for one connection more."""
-        simulator, number = self.server.simulator, self.visit.number
-        if not simulator.slots.enter(number):
-            wire.play(FAULTS["too-many-connections"].script)
-            return
-        try:
-            wire.play(simulator.next_script())
-        finally:
-            simulator.slots.leave(number, abrupt=True)
-
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Send the head, and what of the body is known."""
-        self.send_response(status)
-        self.send_header("Connection", "close")  # one request each: what a script does to it ends there
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _refuse(self, status: int, problem: Mapping[str, Any]) -> None:
-        body = orjson.dumps(dict(problem))
-        self.visit.close(f"refused with {status}")
-        headers = {"Content-Type": "application/problem+json", "Content-Length": str(len(body))}
-        self.answer(status, headers, body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the terminal for the user."""
-
-
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     """Accepts, and keeps hold of what it accepted, so that closing it leaves no connection behind."""
 
     daemon_threads = False  # so that server_close() waits for them
@@ -312,15 +308,9 @@ class _Server(ThreadingHTTPServer):
         """Shut all connections down, those included that are only just being taken on."""
         self._closing = True
         for connection in list(self._connections):
-            _shut_down(connection)
+            shut_down(connection)
 
     def _hold(self, connection: socket.socket) -> None:
         self._connections.add(connection)
         if self._closing:
-            _shut_down(connection)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    """By socket's own method: that of an SSLSocket is not meant for other threads."""
-    with suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            shut_down(connection)

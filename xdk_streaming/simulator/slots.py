@@ -36,3 +36,14 @@ class Slots:
                 del self._until[visit]
                 if abrupt and self._zombie:
                     self._until[visit] = time.monotonic() + self._zombie
+
+    def holders(self) -> set[int]:
+        """The visits that hold a place: those that go on, and those of which the loss is not noticed yet."""
+        now = time.monotonic()
+        with self._lock:
+            return {visit for visit, until in self._until.items() if until > now}
+
+    def free(self, visit: int) -> bool:
+        """Take a place away from who holds it. Was it held?"""
+        with self._lock:
+            return self._until.pop(visit, 0.0) > time.monotonic()

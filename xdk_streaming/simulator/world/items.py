@@ -7,7 +7,7 @@ belongs to which kind of endpoint. Refuses to know clocks, connections and seria
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -59,6 +59,20 @@ def make_item(
     others are the server's business. The item is the caller's to change.
     """
     return _MAKERS[endpoint.kind](Post(seed, number, at, endpoint.language), params)
+
+
+def ruled_item(
+    endpoint: Endpoint,
+    number: int,
+    at: float,
+    seed: int,
+    params: Mapping[str, str],
+    matching: Callable[[str], Sequence[Mapping[str, str]]],
+) -> dict[str, Any] | None:
+    """A post as `make_item` makes it, with the rules that it matches; None where it matches none."""
+    post = Post(seed, number, at, endpoint.language)
+    matched = matching(post.composition.text)
+    return {**post_item(post, params), "matching_rules": list(matched)} if matched else None
 
 
 def item_id(item: Mapping[str, Any]) -> str | None:

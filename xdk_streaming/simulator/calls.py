@@ -1,0 +1,213 @@
+"""The requests that are no streams: rules and connections. From a request to the body of its answer.
+
+Knows paths, parameters and bodies, and which of them X turns down. What is done is done by the rule
+book and the connections.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+
+from xdk_streaming.simulator.connections import Connections
+from xdk_streaming.simulator.endpoints import ENDPOINTS, NAMELESS, invalid_request
+from xdk_streaming.simulator.rules.book import Answer, RuleBook, listing
+
+RULES = "/2/tweets/search/stream/rules"
+COUNTS = RULES + "/counts"
+CONNECTIONS = "/2/connections"
+NAMES = frozenset(endpoint.name for endpoint in ENDPOINTS.values()) - NAMELESS
+"""What the connections endpoints take for a stream."""
+FIELDS = ("id", "endpoint_name", "connected_at", "client_ip", "disconnected_at", "disconnect_reason")
+MOST_RULES_SHOWN = 1_000
+MOST_CONNECTIONS_SHOWN = 100
+MOST_KILLED = 100
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that is no stream."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    body: bytes = b""
+
+
+class Refused(Exception):
+    """A request that X turns down with 400."""
+
+    def __init__(self, name: str, value: str, message: str) -> None:
+        super().__init__(message)
+        self.fault = {"parameters": {name: [value] if value else []}, "message": message}
+
+
+def is_call(call: Call) -> bool:
+    """Whether there is an endpoint for it."""
+    return _deed(call) is not None
+
+
+def answer(call: Call, book: RuleBook, connections: Connections) -> Answer | None:
+    """What X answers; None where there is no such endpoint."""
+    deed = _deed(call)
+    if deed is None:
+        return None
+    try:
+        return deed(call, book, connections)
+    except Refused as refusal:
+        return 400, invalid_request([refusal.fault])
+
+
+def _deed(call: Call) -> Deed | None:
+    if call.method == "DELETE" and call.path.startswith(CONNECTIONS + "/"):
+        return _kill_by_name
+    return DEEDS.get((call.method, call.path))
+
+
+def _list_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
+    asked = set(filter(None, call.params.get("ids", "").split(",")))
+    rules = [rule for rule in book.rules if not asked or rule.id in asked]
+    page, next_token = _page(rules, call.params, MOST_RULES_SHOWN, MOST_RULES_SHOWN)
+    return 200, listing(page, next_token)
+
+
+def _change_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
+    dry_run = _flag(call.params, "dry_run")
+    wanted = _json(call.body)
+    if _flag(call.params, "delete_all"):
+        if wanted.get("add") or wanted.get("delete"):
+            raise Refused("delete_all", "true", "delete_all goes with neither add nor delete")
+        return book.delete_all(dry_run=dry_run)
+    if ("add" in wanted) == ("delete" in wanted):
+        raise Refused("add", "", "Exactly one of add and delete is needed, or delete_all=true")
+    if "add" in wanted:
+        return book.add(_new_rules(wanted["add"]), dry_run=dry_run)
+    doomed = wanted["delete"]
+    if not isinstance(doomed, dict) or not ("ids" in doomed or "values" in doomed):
+        raise Refused("delete", "", "delete is an object with ids, or with values")
+    named = [_strings(doomed, name, MOST_RULES_SHOWN) if name in doomed else [] for name in ("ids", "values")]
+    return book.delete(*named, dry_run=dry_run)
+
+
+def _new_rules(given: Any) -> Sequence[Mapping[str, str]]:
+    if not isinstance(given, list) or not given:
+        raise Refused("add", "", "add is a list of rules, and not empty")
+    for rule in given:
+        texts = isinstance(rule, dict) and all(isinstance(text, str) for text in rule.values())
+        if not texts or "value" not in rule or set(rule) - {"value", "tag"}:
+            raise Refused("add", "", "A rule is an object with value, and with tag where it has one")
+    return given
+
+
+def _count_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
+    count, most = len(book.rules), str(book.most)
+    app = {"client_app_id": "1", "rule_count": count}
+    caps = {"cap_per_client_app": most, "cap_per_project": most}
+    return 200, {"data": {"client_app_rules_count": app, "project_rules_count": str(count), **caps}}
+
+
+def _list_connections(call: Call, book: RuleBook, connections: Connections) -> Answer:
+    params = call.params
+    status = _choice(params, "status", ("active", "inactive", "all"))
+    names = _choices(params, "endpoints", NAMES)
+    fields = _choices(params, "connection.fields", FIELDS) or FIELDS
+    page, next_token = _page(connections.listed(status, names), params, 10, MOST_CONNECTIONS_SHOWN)
+    shown = [{name: entry[name] for name in FIELDS if name in fields and name in entry} for entry in page]
+    meta = {"result_count": len(shown), **({} if next_token is None else {"next_token": next_token})}
+    return 200, ({"data": shown} if shown else {}) | {"meta": meta}
+
+
+def _kill_by_id(call: Call, book: RuleBook, connections: Connections) -> Answer:
+    return 200, {"data": connections.kill(_strings(_json(call.body), "uuids", MOST_KILLED))}
+
+
+def _kill_by_name(call: Call, book: RuleBook, connections: Connections) -> Answer:
+    name = call.path.removeprefix(CONNECTIONS + "/")
+    if name == "all":
+        return 200, {"data": connections.kill_all()}
+    if name not in NAMES:
+        raise Refused("endpoint_id", name, f"[{name}] is not one of {', '.join(sorted(NAMES))}")
+    return 200, {"data": connections.kill_all(name)}
+
+
+Deed = Callable[[Call, RuleBook, Connections], Answer]
+
+DEEDS: Mapping[tuple[str, str], Deed] = {
+    ("GET", RULES): _list_rules,
+    ("POST", RULES): _change_rules,
+    ("GET", COUNTS): _count_rules,
+    ("GET", CONNECTIONS): _list_connections,
+    ("DELETE", CONNECTIONS): _kill_by_id,
+}
+
+
+def _page(
+    entries: Sequence[T], params: Mapping[str, str], usual: int, most: int
+) -> tuple[Sequence[T], str | None]:
+    """The entries that were asked for, and the token of the next page, if there is one."""
+    size = _number(params, "max_results", usual, most)
+    token = params.get("pagination_token", "0")
+    if not re.fullmatch("[0-9]{1,9}", token):
+        raise Refused("pagination_token", token, "The `pagination_token` is none that was given out")
+    first = int(token)
+    return entries[first : first + size], str(first + size) if first + size < len(entries) else None
+
+
+def _number(params: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    value = params.get(name, str(usual))
+    if value not in map(str, range(1, most + 1)):
+        raise Refused(
+            name, value, f"The `{name}` query parameter value [{value}] is not between 1 and {most}"
+        )
+    return int(value)
+
+
+def _flag(params: Mapping[str, str], name: str) -> bool:
+    return _choice(params, name, ("false", "true")) == "true"
+
+
+def _choice(params: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
+    """One of these, whatever its case; the first of them where none is asked for."""
+    value = params.get(name, allowed[0])
+    if value.lower() not in allowed:
+        raise Refused(
+            name, value, f"The `{name}` query parameter value [{value}] is not one of {', '.join(allowed)}"
+        )
+    return value.lower()
+
+
+def _choices(params: Mapping[str, str], name: str, allowed: Sequence[str] | frozenset[str]) -> list[str]:
+    values = params[name].split(",") if name in params else []
+    for value in values:
+        if value not in allowed:
+            raise Refused(
+                name,
+                value,
+                f"The `{name}` query parameter value [{value}] is not one of {', '.join(sorted(allowed))}",
+            )
+    return values
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        raise Refused("body", "", "The body of the request is no JSON object")
+    return content
+
+
+def _strings(content: Mapping[str, Any], name: str, most: int) -> list[str]:
+    values = content.get(name)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise Refused(name, "", f"{name} is a list of strings")
+    if not 1 <= len(values) <= most:
+        raise Refused(name, "", f"{name} has {len(values)} entries, and must have from 1 to {most}")
+    return values

@@ -1,0 +1,123 @@
+"""The connections endpoints: which streams an app has and had, and how it ends them.
+
+Source: X's OpenAPI document, the operations under `/2/connections`; docs.x.com/x-api/connections. X says
+neither what a stream sees that is ended so, nor how the reasons of an end are called: here the
+connection is closed in mid-stream, and the reasons are sentences.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdk_streaming.simulator.log import KILLED, OPEN, Visit
+from xdk_streaming.simulator.slots import Slots
+from xdk_streaming.simulator.world.snowflakes import moment
+
+KEPT = 1_000
+"""Connections that are remembered, and more only where more are active."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A stream that was let in."""
+
+    visit: Visit
+    endpoint_name: str
+    client_ip: str
+    hang_up: Callable[[], None]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Connections:
+    """The streams of an app. One is active as long as it holds its place, whoever is still at its end."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._known: list[Connection] = []
+        self._lock = threading.Lock()
+
+    def enter(self, connection: Connection) -> bool:
+        """Let it in, if there is a place."""
+        if not self._slots.enter(connection.visit.number):
+            return False
+        with self._lock:
+            self._known.append(connection)
+            if len(self._known) > KEPT:
+                self._forget_one()
+        return True
+
+    def listed(self, status: str, endpoint_names: Collection[str]) -> list[dict[str, Any]]:
+        """Those that are `active`, `inactive`, or `all`, the newest first; no names ask for any."""
+        active = self._slots.holders()
+        return [
+            _shown(connection, active=connection.visit.number in active)
+            for connection in reversed(self._all())
+            if status in {"all", "active" if connection.visit.number in active else "inactive"}
+            and (not endpoint_names or connection.endpoint_name in endpoint_names)
+        ]
+
+    def kill(self, ids: Iterable[str]) -> dict[str, Any]:
+        """End these."""
+        known = {connection.id: connection for connection in self._all()}
+        return _told([(asked, asked in known and self._end(known[asked])) for asked in ids])
+
+    def kill_all(self, endpoint_name: str | None = None) -> dict[str, Any]:
+        """End every active one, or those of one endpoint."""
+        active = self._slots.holders()
+        return _told(
+            [
+                (connection.id, self._end(connection))
+                for connection in self._all()
+                if connection.visit.number in active and endpoint_name in (None, connection.endpoint_name)
+            ]
+        )
+
+    def _forget_one(self) -> None:
+        """The oldest of those that are over."""
+        active = self._slots.holders()
+        over = (place for place, known in enumerate(self._known) if known.visit.number not in active)
+        place = next(over, None)
+        if place is not None:
+            del self._known[place]
+
+    def _all(self) -> list[Connection]:
+        with self._lock:
+            return list(self._known)
+
+    def _end(self, connection: Connection) -> bool:
+        """Give its place to others at once, and close what is still open. Was it active?"""
+        if not self._slots.free(connection.visit.number):
+            return False
+        if connection.visit.ended_at is None:
+            connection.visit.killed = True
+            connection.visit.close(KILLED)
+            connection.hang_up()
+        return True
+
+
+def _shown(connection: Connection, *, active: bool) -> dict[str, Any]:
+    visit = connection.visit
+    shown = {
+        "id": connection.id,
+        "endpoint_name": connection.endpoint_name,
+        "connected_at": moment(visit.opened_at),
+        "client_ip": connection.client_ip,
+    }
+    if not active and visit.ended_at is not None and visit.outcome != OPEN:
+        shown |= {"disconnected_at": moment(visit.ended_at), "disconnect_reason": visit.outcome}
+    return shown
+
+
+def _told(results: Iterable[tuple[str, bool]]) -> dict[str, Any]:
+    entries: list[Mapping[str, Any]] = [
+        {"uuid": asked, "success": True}
+        if done
+        else {"uuid": asked, "success": False, "error_message": "There is no active connection with this id"}
+        for asked, done in results
+    ]
+    done = sum(entry["success"] for entry in entries)
+    return {"successful_kills": done, "failed_kills": len(entries) - done, "results": entries}

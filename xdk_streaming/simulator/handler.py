@@ -1,0 +1,137 @@
+"""One request to the simulator: which endpoint it is for, and whether it may have what it asks for."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from xdk_streaming.faults import FAULTS
+from xdk_streaming.simulator.calls import Call, answer, is_call
+from xdk_streaming.simulator.connection import SocketWire
+from xdk_streaming.simulator.connections import Connection
+from xdk_streaming.simulator.endpoints import ENDPOINTS, refuse_parameters
+from xdk_streaming.simulator.rules.book import Answer
+
+if TYPE_CHECKING:
+    from xdk_streaming.simulator.server import Server
+
+UNAUTHORIZED = {"title": "Unauthorized", "detail": "Unauthorized", "type": "about:blank", "status": 401}
+NOT_FOUND = {"title": "Not Found", "detail": "Not Found", "type": "about:blank", "status": 404}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request and its answer."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        """Stream, or refuse to."""
+        path, params = self._asked()
+        simulator = self.server.simulator
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is None and self._call(path, params):
+            return
+        self.params = params
+        self.visit = simulator.note(path, params)
+        if not simulator.accepts(self.headers.get("Authorization", "")):
+            self._refuse(401, UNAUTHORIZED)
+        elif endpoint is None:
+            self._refuse(404, NOT_FOUND)
+        elif problem := refuse_parameters(endpoint, self.params):
+            self._refuse(400, problem)
+        elif problem := simulator.forbids(endpoint, self.params):
+            self._refuse(403, problem)
+        else:
+            self.endpoint = endpoint
+            self._stream(SocketWire(simulator, self))
+
+    def do_POST(self) -> None:
+        """Change the rules."""
+        self._call_or_refuse()
+
+    def do_DELETE(self) -> None:
+        """End connections."""
+        self._call_or_refuse()
+
+    def _asked(self) -> tuple[str, dict[str, str]]:
+        self.close_connection = True  # also where no answer says so
+        path, _, query = self.path.partition("?")
+        return path, dict(parse_qsl(query, keep_blank_values=True))
+
+    def _stream(self, wire: SocketWire) -> None:
+        """Play what comes next, if there is something to stream and a place for one connection more."""
+        simulator = self.server.simulator
+        connection = Connection(
+            self.visit, self.endpoint.name, self.client_address[0], lambda: shut_down(self.connection)
+        )
+        if simulator.is_ruled(self.endpoint) and not simulator.book.rules:
+            wire.play(FAULTS["no-rules"].script)
+        elif not simulator.connections.enter(connection):
+            wire.play(FAULTS["too-many-connections"].script)
+        else:
+            try:
+                wire.play(simulator.next_script())
+            finally:
+                simulator.slots.leave(self.visit.number, abrupt=True)
+
+    def _call_or_refuse(self) -> None:
+        path, params = self._asked()
+        if not self._call(path, params):
+            self.visit = self.server.simulator.note_call(self.command, path, params)
+            self._refuse(404, NOT_FOUND)
+
+    def _call(self, path: str, params: dict[str, str]) -> bool:
+        """Answer a request to the rules or the connections. Was it one?"""
+        simulator = self.server.simulator
+        call = Call(self.command, path, params, self._body())
+        if not simulator.accepts(self.headers.get("Authorization", "")):
+            answered: Answer | None = (401, UNAUTHORIZED) if is_call(call) else None
+        else:
+            answered = answer(call, simulator.book, simulator.connections)
+        if answered is None:
+            return False
+        status, content = answered
+        self.visit = simulator.note_call(self.command, path, params)
+        body = orjson.dumps(content)
+        self.visit.close(f"answered with {status}")
+        headers = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
+        self.answer(status, headers, body)
+        return True
+
+    def _body(self) -> bytes:
+        """What came with the request; nothing where its length is not told or out of all reason."""
+        length = self.headers.get("Content-Length", "0")
+        size = int(length) if re.fullmatch("[0-9]{1,7}", length) else 0
+        return self.rfile.read(size)
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send the head, and what of the body is known."""
+        self.send_response(status)
+        self.send_header("Connection", "close")  # one request each: what a script does to it ends there
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _refuse(self, status: int, problem: Mapping[str, Any]) -> None:
+        body = orjson.dumps(dict(problem))
+        self.visit.close(f"refused with {status}")
+        headers = {"Content-Type": "application/problem+json", "Content-Length": str(len(body))}
+        self.answer(status, headers, body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the terminal for the user."""
+
+
+def shut_down(connection: socket.socket) -> None:
+    """By socket's own method: that of an SSLSocket is not meant for other threads."""
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,0 +1,1 @@
+"""The rules of the filtered stream: what they mean, and the book in which an app's are kept."""

@@ -1,0 +1,171 @@
+"""The rules that an app has on the filtered stream, and what X answers to those who change them.
+
+Source: docs.x.com/x-api/stream/update-stream-rules; the bodies of what is not taken are those of field
+reports (xdevplatform and its clients' issues). X documents neither the status beside each of them nor
+what becomes of the good rules in a list with a bad one: here they are taken.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xdk_streaming.simulator.rules.syntax import RuleError, read
+from xdk_streaming.simulator.rules.terms import Term, Text
+from xdk_streaming.simulator.world.snowflakes import exact_moment, snowflake
+
+MOST_RULES = 1_000
+LONGEST_RULE = 1_024
+"""Characters. Both as X gives them to self-serve apps; Enterprise has more of each."""
+PROBLEMS = "https://api.x.com/2/problems/"
+TOO_MANY_RULES = {
+    "title": "RulesCapExceeded",
+    "detail": "Your app would have more rules than it may have.",
+    "type": PROBLEMS + "rule-cap",
+}
+NOT_THERE = {
+    "errors": [{"parameters": {}, "message": "Rule does not exist"}],
+    "title": "Invalid Request",
+    "detail": "One or more parameters to your request was invalid.",
+    "type": PROBLEMS + "invalid-request",
+}
+
+Answer = tuple[int, dict[str, Any]]
+"""A status and a body."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of an app, read."""
+
+    id: str
+    value: str
+    tag: str | None
+    term: Term
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """As the rules endpoints show it."""
+        return {"id": self.id, "value": self.value, **self.label}
+
+    @property
+    def label(self) -> dict[str, str]:
+        """Its tag, where it has one."""
+        return {} if self.tag is None else {"tag": self.tag}
+
+
+class RuleBook:
+    """An app's rules. They are in force at once; X takes some 20 seconds."""
+
+    def __init__(self, most: int = MOST_RULES) -> None:
+        self.most = most
+        self.revision = 0
+        """Counts the changes."""
+        self._rules: tuple[Rule, ...] = ()
+        self._made = 0
+        self._lock = threading.Lock()
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Those there are, the oldest first."""
+        return self._rules
+
+    def matching(self, text: str) -> list[dict[str, str]]:
+        """Id and tag of each rule that a post with this text matches."""
+        read = Text(text)
+        return [{"id": rule.id, **rule.label} for rule in self._rules if rule.term.matches(read)]
+
+    def add(self, wanted: Iterable[Mapping[str, str]], *, dry_run: bool = False) -> Answer:
+        """Take these rules in: each a value, and a tag if one likes. `dry_run`: only say what would be."""
+        with self._lock:
+            added, errors = self._read(wanted)
+            if len(self._rules) + len(added) > self.most:
+                return 422, TOO_MANY_RULES
+            if added and not dry_run:
+                self._replace((*self._rules, *added))
+        counts = {"created": len(added), "not_created": len(errors)}
+        counts |= {"valid": len(added), "invalid": len(errors)}
+        body: dict[str, Any] = {"data": [rule.shown for rule in added]} if added else {}
+        body |= {"meta": _meta(summary=counts)} | ({"errors": errors} if errors else {})
+        refused = not added and any(error["title"] != "DuplicateRule" for error in errors)
+        return 400 if refused else 201, body
+
+    def delete(self, ids: Iterable[str], values: Iterable[str], *, dry_run: bool = False) -> Answer:
+        """Delete the rules with these ids, and those with these values."""
+        wanted = [*ids], [*values]
+        with self._lock:
+            known = [{rule.id for rule in self._rules}, {rule.value for rule in self._rules}]
+            missing = sum(
+                name not in there for names, there in zip(wanted, known, strict=True) for name in names
+            )
+            return self._delete(
+                lambda rule: rule.id in wanted[0] or rule.value in wanted[1], missing, dry_run
+            )
+
+    def delete_all(self, *, dry_run: bool = False) -> Answer:
+        """Delete every rule."""
+        with self._lock:
+            return self._delete(lambda rule: True, 0, dry_run)
+
+    def _delete(self, chosen: Callable[[Rule], bool], missing: int, dry_run: bool) -> Answer:
+        left = tuple(rule for rule in self._rules if not chosen(rule))
+        deleted = len(self._rules) - len(left)
+        if deleted and not dry_run:
+            self._replace(left)
+        body: dict[str, Any] = {"meta": _meta(summary={"deleted": deleted, "not_deleted": missing})}
+        if missing:
+            body["errors"] = [NOT_THERE] * missing
+        return 400 if missing and not deleted else 200, body
+
+    def _read(self, wanted: Iterable[Mapping[str, str]]) -> tuple[list[Rule], list[dict[str, Any]]]:
+        """The rules that can be taken, and what is wrong with the others."""
+        known = {rule.value: rule.id for rule in self._rules}
+        added: list[Rule] = []
+        errors: list[dict[str, Any]] = []
+        for entry in wanted:
+            value = entry["value"].strip()
+            if value in known:
+                errors.append(_duplicate(value, known[value]))
+                continue
+            try:
+                term = _term(value)
+            except RuleError as refusal:
+                errors.append(_invalid(entry["value"], refusal.details))
+                continue
+            self._made += 1
+            known[value] = snowflake(time.time(), self._made)
+            added.append(Rule(known[value], value, entry.get("tag"), term))
+        return added, errors
+
+    def _replace(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+        self.revision += 1
+
+
+def listing(rules: Iterable[Rule], next_token: str | None) -> dict[str, Any]:
+    """The body of X's answer to who asks for rules: one page."""
+    shown = [rule.shown for rule in rules]
+    more = {} if next_token is None else {"next_token": next_token}
+    return ({"data": shown} if shown else {}) | {"meta": _meta(result_count=len(shown), **more)}
+
+
+def _meta(**more: Any) -> dict[str, Any]:
+    return {"sent": exact_moment(time.time()), **more}
+
+
+def _term(value: str) -> Term:
+    if len(value) > LONGEST_RULE:
+        raise RuleError(f"Rules must not be longer than {LONGEST_RULE} characters; this one has {len(value)}")
+    return read(value)
+
+
+def _duplicate(value: str, known: str) -> dict[str, Any]:
+    return {"value": value, "id": known, "title": "DuplicateRule", "type": PROBLEMS + "duplicate-rules"}
+
+
+def _invalid(value: str, details: Sequence[str]) -> dict[str, Any]:
+    type_ = PROBLEMS + "invalid-rules"
+    return {"value": value, "details": [*details], "title": "UnprocessableEntity", "type": type_}
