@@ -2,7 +2,7 @@
 
 import sys
 
-EXTRA = {"typer", "rich", "click"}
+EXTRA = {"typer", "rich", "click", "zstandard"}
 
 
 def main() -> None:

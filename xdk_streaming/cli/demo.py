@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xdk_streaming import Change, ConnectionState, StreamConfig, StreamState, Trigger, stream_with_retry
+from xdk_streaming import Change, StreamConfig, StreamState, Trigger, stream_with_retry
+from xdk_streaming.cli.chart import COLOURS
 from xdk_streaming.simulator import UNAVAILABLE, End, Live, Reset, Script, Simulator, Stall
 from xdk_streaming.simulator.account import Account, account
 
@@ -30,14 +31,6 @@ PLAN: Mapping[str, Script] = {
     "silent until the client left": (Live(1.5), Stall()),
 }
 """What the first connections suffer, by the words in which the simulator logs it."""
-
-COLOURS = {
-    ConnectionState.DISCONNECTED: "blue",
-    ConnectionState.CONNECTING: "cyan",
-    ConnectionState.STREAMING: "green",
-    ConnectionState.BACKOFF: "yellow",
-    ConnectionState.FAILED: "red",
-}
 
 
 def demo() -> None:

@@ -1,0 +1,416 @@
+"""The verbs that stream, as programs: what they ask for, what they write, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terminal import ENVIRONMENT, GUARD, finished, started
+from typer.testing import CliRunner
+
+from xdk_streaming import StreamError, StreamErrorType
+from xdk_streaming.cli import endpoints
+from xdk_streaming.cli.app import app
+from xdk_streaming.cli.exits import ExitCode, exit_code
+from xdk_streaming.cli.fields import ALL, USUAL
+from xdk_streaming.cli.replay import recorded
+from xdk_streaming.cli.sinks import part_of
+from xdk_streaming.errors import RetriesExhausted
+from xdk_streaming.simulator import Refuse, Reset, Serve, Simulator, Stall
+from xdk_streaming.simulator.endpoints import ENDPOINTS
+
+UNAVAILABLE = (Refuse(503),)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(rate=200, heartbeat=0.2) as simulator:
+        yield simulator
+
+
+def run(*arguments: object, **environment: str) -> Any:
+    """In this process."""
+    return CliRunner().invoke(
+        app,
+        [*map(str, arguments)],
+        prog_name="xdk-streaming",
+        env={"X_BEARER_TOKEN": "a-token", "COLUMNS": "160", **environment},
+    )
+
+
+def sent(simulator: Simulator) -> list[str]:
+    return [entry.id for entry in simulator.log if entry.id]
+
+
+def ids(lines: bytes) -> list[str]:
+    return [json.loads(line)["data"]["id"] for line in lines.splitlines()]
+
+
+# What is asked for.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "params"),
+    [
+        (["stream"], "/2/tweets/search/stream", {}),
+        (["stream", "/2/tweets/label/stream"], "/2/tweets/label/stream", {}),
+        (["sample"], "/2/tweets/sample/stream", {}),
+        (["sample10", "--partition", "2"], "/2/tweets/sample10/stream", {"partition": "2"}),
+        (["firehose", "--partition", "20"], "/2/tweets/firehose/stream", {"partition": "20"}),
+        (
+            ["firehose", "--lang", "ko", "--partition", "1"],
+            "/2/tweets/firehose/stream/lang/ko",
+            {"partition": "1"},
+        ),
+        (["likes", "--partition", "3"], "/2/likes/firehose/stream", {"partition": "3"}),
+        (["likes", "--sample10", "--partition", "1"], "/2/likes/sample10/stream", {"partition": "1"}),
+        (["compliance", "users", "--partition", "4"], "/2/users/compliance/stream", {"partition": "4"}),
+        (["compliance", "labels"], "/2/tweets/label/stream", {}),
+        (["activity"], "/2/activity/stream", {}),
+        (["stream", "/2/powerstream"], "/2/powerstream", {}),
+    ],
+)
+def test_each_verb_streams_from_its_path(
+    simulator: Simulator, arguments: list[str], path: str, params: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "items"
+    shown = run(*arguments, "--base-url", simulator.url, "-n", 2, "-o", output)
+    assert shown.exit_code == 0, shown.output
+    assert simulator.visits[0].path == path
+    asked = dict(simulator.visits[0].params)
+    assert {name: asked.pop(name) for name in params} == params
+    assert set(asked) <= set(USUAL["posts"]) | set(USUAL["likes"])
+    assert len(output.read_bytes().splitlines()) == 2
+
+
+def test_every_path_of_x_has_a_verb_or_is_an_address() -> None:
+    named = {
+        *(endpoints.FILTERED, endpoints.SAMPLE, endpoints.SAMPLE10, endpoints.FIREHOSE, endpoints.LIKES),
+        *(endpoints.LIKES10, endpoints.ACTIVITY),
+        *endpoints.BY_LANGUAGE.values(),
+        *endpoints.COMPLIANCE.values(),
+    }
+    assert {endpoint.path for endpoint in ENDPOINTS.values()} - {found.path for found in named} == {
+        "/2/powerstream"
+    }
+
+
+def test_a_whole_url_is_streamed_from(simulator: Simulator, tmp_path: Path) -> None:
+    url = f"{simulator.url}/2/tweets/sample/stream"
+    assert run("stream", url, "-n", 1, "-o", tmp_path / "items").exit_code == 0
+    assert simulator.visits[0].path == "/2/tweets/sample/stream"
+
+
+def test_fields_are_the_usual_ones_those_that_are_named_or_all(simulator: Simulator, tmp_path: Path) -> None:
+    asks = [[], ["--tweet-fields", "lang", "--param", "x=1", "--expansions", ""], ["--all-fields"]]
+    for ask in asks:
+        run("sample", *ask, "--base-url", simulator.url, "-n", 1, "-o", tmp_path / "items")
+    usual, named, everything = (dict(visit.params) for visit in simulator.visits)
+    assert usual == USUAL["posts"]
+    assert named == {"tweet.fields": "lang", "x": "1", "user.fields": USUAL["posts"]["user.fields"]}
+    assert everything == ALL["posts"]
+    assert "non_public_metrics" not in everything["tweet.fields"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sample10"], "1 to 2"),
+        (["sample10", "--partition", "3"], "3 is not between 1 and 2"),
+        (["compliance", "likes", "--partition", "1"], "this stream has none"),
+        (["firehose", "--lang", "de", "--partition", "1"], "de"),
+        (["stream", "search"], "neither a URL nor a path"),
+        (["sample", "--base-url", "api.x.com"], "no URL"),
+        (["sample", "--param", "x"], "NAME=VALUE"),
+        (["sample", "--rotate", "1h"], "--output"),
+        (["sample", "--rotate", "often", "-o", "x"], "neither a length of time nor a size"),
+        (["sample", "--for", "10"], "no length of time"),
+        (["sample", "--buffer", "0MB"], "no size"),
+        (["sample", "--limit", "0"], "limit"),
+        (["sample", "--stall-timeout", "inf"], "stall_timeout"),
+    ],
+)
+def test_a_wrong_command_line_is_said_to_be_wrong_before_anything_happens(
+    arguments: list[str], said: str
+) -> None:
+    shown = run(*arguments)
+    assert shown.exit_code == ExitCode.USAGE
+    assert said in " ".join(shown.stderr.split())
+
+
+def test_every_option_comes_from_the_environment_too(simulator: Simulator, tmp_path: Path) -> None:
+    output = tmp_path / "items"
+    shown = run(
+        "sample",
+        XDK_STREAMING_BASE_URL=simulator.url,
+        XDK_STREAMING_LIMIT="3",
+        XDK_STREAMING_OUTPUT=str(output),
+        XDK_STREAMING_TWEET_FIELDS="lang",
+        XDK_STREAMING_PARAM="a=1 b=2",
+        XDK_STREAMING_FOR="1h",
+    )
+    assert shown.exit_code == 0, shown.output
+    assert ids(output.read_bytes()) == sent(simulator)[:3]
+    asked = simulator.visits[0].params
+    assert (asked["tweet.fields"], asked["a"], asked["b"]) == ("lang", "1", "2")
+
+
+# The token.
+
+
+@pytest.mark.parametrize("name", ["X_BEARER_TOKEN", "BEARER_TOKEN", "TWITTER_BEARER_TOKEN"])
+def test_the_token_comes_from_the_environment(name: str, tmp_path: Path) -> None:
+    environment = {"X_BEARER_TOKEN": "", name: "secret-one"}
+    with Simulator(rate=100, token="secret-one") as simulator:
+        shown = run("sample", "--base-url", simulator.url, "-n", 1, "-o", tmp_path / "items", **environment)
+    assert shown.exit_code == 0, shown.output
+
+
+def test_a_file_with_the_token_outweighs_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("secret-one\n", encoding="utf-8")
+    with Simulator(rate=100, token="secret-one") as simulator:
+        arguments = ("--bearer-token-file", file, "--base-url", simulator.url)
+        assert run("sample", *arguments, "-n", 1, "-o", tmp_path / "items").exit_code == 0
+
+
+def test_no_token_is_a_sentence_and_its_exit_code() -> None:
+    nothing = {"X_BEARER_TOKEN": "", "BEARER_TOKEN": "", "TWITTER_BEARER_TOKEN": ""}
+    shown = run("sample", **nothing)
+    assert shown.exit_code == ExitCode.AUTHENTICATION
+    assert "Set X_BEARER_TOKEN" in shown.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"Bearer secret-one", b"\xff\xfe", None])
+def test_a_file_without_a_token_is_refused_and_not_quoted(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    shown = run("sample", "--bearer-token-file", file)
+    assert shown.exit_code == ExitCode.AUTHENTICATION
+    assert str(file) in shown.stderr
+    assert "secret" not in shown.stderr
+
+
+# How it ends.
+
+
+def test_a_token_that_x_does_not_take_has_its_exit_code() -> None:
+    with Simulator(token="another") as simulator:
+        code, out, err = finished("sample", "--base-url", simulator.url)
+    assert (code, out) == (ExitCode.AUTHENTICATION, b"")
+    assert err.splitlines()[-1].startswith("AUTHENTICATION_ERROR: ")
+    assert "a-token" not in err
+
+
+def test_retries_that_are_spent_have_their_exit_code() -> None:
+    with Simulator(script=[UNAVAILABLE], then=UNAVAILABLE) as simulator:
+        code, _, err = finished("sample", "--base-url", simulator.url, "--max-retries", 0)
+    assert code == ExitCode.RETRIES_SPENT
+    assert "Traceback" not in err
+
+
+def test_a_refusal_for_good_has_its_exit_code(simulator: Simulator) -> None:
+    code, _, err = finished("stream", "/2/nothing", "--base-url", simulator.url)
+    assert code == ExitCode.REFUSED
+    assert "Not Found" in err
+
+
+@pytest.mark.parametrize("kind", StreamErrorType)
+def test_each_error_has_an_exit_code_by_its_type(kind: StreamErrorType) -> None:
+    expected = 3 if kind is StreamErrorType.AUTHENTICATION_ERROR else 5
+    assert exit_code(StreamError("", kind)) == expected
+    assert exit_code(RetriesExhausted("", kind)) == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+)
+def test_a_signal_ends_it_in_good_order(simulator: Simulator, number: int, code: int, tmp_path: Path) -> None:
+    output = tmp_path / "posts.ndjson.zst"
+    with started("sample", "--base-url", simulator.url, "-o", output) as program:
+        wait_for_items(output, 20)
+        program.send_signal(number)
+        _, err = program.communicate(timeout=GUARD)
+    assert program.returncode == code
+    written = [json.loads(line)["data"]["id"] for line in recorded(output)]
+    assert written == sent(simulator)[: len(written)]
+    assert not part_of(output).exists()
+    assert "summary" in err.decode().splitlines()[-1]
+
+
+def test_a_second_interrupt_ends_at_once_where_the_first_has_to_wait(simulator: Simulator) -> None:
+    with started("sample", "--base-url", simulator.url) as program:  # whose pipe nobody reads
+        assert program.stdout is not None
+        program.stdout.read(1)
+        time.sleep(1)  # until the pipe is full: nothing tells
+        program.send_signal(signal.SIGINT)
+        with pytest.raises(Exception, match="timed out"):
+            program.wait(0.5)
+        program.send_signal(signal.SIGINT)
+        assert program.wait(GUARD) == -signal.SIGINT
+
+
+def wait_for_items(path: Path, number: int) -> None:
+    end = time.monotonic() + GUARD
+    while not path.exists() or len([*recorded(path)]) < number:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_the_limit_and_the_time_end_it_with_0(simulator: Simulator) -> None:
+    code, out, _ = finished("sample", "--base-url", simulator.url, "-n", 5)
+    assert (code, ids(out)) == (0, sent(simulator)[:5])
+    code, _, err = finished("sample", "--base-url", simulator.url, "--for", "0.6s", "-o", "/dev/null")
+    assert code == 0
+    assert "items in 0." in err
+
+
+def test_a_pipe_whose_reader_goes_ends_it_in_a_sentence(simulator: Simulator) -> None:
+    with started("sample", "--base-url", simulator.url) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith(b'{"data"')
+        program.stdout.close()
+        assert program.stderr is not None
+        err = program.stderr.read().decode()
+        assert program.wait(GUARD) == 0
+    assert err.splitlines()[-1] == "The reader of standard output has gone."
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_is_noticed_though_nothing_comes() -> None:
+    with (
+        Simulator(rate=0, then=(Serve(1), Stall())) as simulator,
+        started("sample", "--base-url", simulator.url) as program,
+    ):
+        assert program.stdout is not None
+        program.stdout.readline()
+        program.stdout.close()
+        assert program.wait(GUARD) == 0
+
+
+@pytest.mark.parametrize(
+    ("output", "said"), [("/dev/full", "No space left"), ("/missing/file", "No such file or directory")]
+)
+def test_a_file_that_cannot_be_written_is_a_sentence(simulator: Simulator, output: str, said: str) -> None:
+    code, _, err = finished("sample", "--base-url", simulator.url, "-o", output)
+    assert code == ExitCode.FAILED
+    assert "could not be written" in err
+    assert said in err.splitlines()[-1]
+
+
+def test_standard_output_on_a_full_disk_is_a_sentence(simulator: Simulator) -> None:
+    with Path("/dev/full").open("wb") as full:
+        code, _, err = finished("sample", "--base-url", simulator.url, stdout=full)
+    assert code == ExitCode.FAILED
+    assert "standard output could not be written: No space left" in err
+
+
+# What is told.
+
+
+def test_each_change_is_a_line_of_json() -> None:
+    with Simulator(script=[(Serve(2), Reset())], rate=100) as simulator:
+        _, _, err = finished("sample", "--base-url", simulator.url, "-n", 5, "--log-format", "json")
+    told = [json.loads(line) for line in err.splitlines()]
+    changes = [
+        (event["source"], event["dest"], event["trigger"]) for event in told if event["event"] == "change"
+    ]
+    assert changes == [
+        ("DISCONNECTED", "CONNECTING", "start"),
+        ("CONNECTING", "STREAMING", "opened"),
+        ("STREAMING", "BACKOFF", "broke"),
+        ("BACKOFF", "BACKOFF", "retry"),
+        ("BACKOFF", "CONNECTING", "waited"),
+        ("CONNECTING", "STREAMING", "opened"),
+        ("STREAMING", "DISCONNECTED", "stop"),
+    ]
+    assert {"gap", "summary"} <= {event["event"] for event in told}
+    assert (told[-1]["event"], told[-1]["items"], told[-1]["reconnects"]) == ("summary", 5, 1)
+
+
+def test_quiet_is_quiet(simulator: Simulator) -> None:
+    code, out, err = finished("sample", "--base-url", simulator.url, "-n", 2, "--quiet")
+    assert (code, len(out.splitlines()), err) == (0, 2, "")
+
+
+def test_text_is_a_line_for_each_post_and_commands_no_terminal(simulator: Simulator) -> None:
+    _, out, _ = finished("sample", "--base-url", simulator.url, "-n", 30, "--format", "text")
+    lines = out.decode().splitlines()
+    assert len(lines) == 30
+    assert all(number in line and "@" in line for number, line in zip(sent(simulator), lines, strict=False))
+    assert all(line.isprintable() for line in lines)
+
+
+# What was recorded.
+
+
+@pytest.mark.parametrize("name", ["posts.ndjson", "posts.ndjson.gz", "posts.ndjson.zst"])
+def test_a_recording_replayed_is_the_same_byte_for_byte(name: str, tmp_path: Path) -> None:
+    with Simulator(rate=500) as simulator:
+        finished("sample", "--base-url", simulator.url, "-n", 50, "-o", tmp_path / name, "--all-fields")
+        first = sent(simulator)[:50]
+    code, out, _ = finished("replay", tmp_path / name)
+    assert (code, ids(out)) == (0, first)
+    (tmp_path / "again.ndjson").write_bytes(out)
+    with Simulator(replay=tmp_path / "again.ndjson", rate=500) as simulator:
+        _, again, _ = finished("sample", "--base-url", simulator.url, "-n", 50)
+    assert again == out
+
+
+def test_a_kill_loses_nothing_that_the_checkpoint_counts_as_written(tmp_path: Path) -> None:
+    output, checkpoint = tmp_path / "posts.ndjson.zst", tmp_path / "seen"
+    with Simulator(rate=300, backlog=60) as simulator:
+        arguments = ("--base-url", simulator.url, "-o", output, "--checkpoint", checkpoint, "--backfill")
+        for _ in range(3):
+            before = len([*recorded(output)]) if output.exists() else 0
+            with started("sample", *arguments) as program:
+                wait_for_items(output, before + 250)
+                program.kill()
+                program.communicate()
+        code, _, err = finished("sample", *arguments, "-n", 300)
+        assert code == 0, err
+        log = sent(simulator)
+    written = [json.loads(line)["data"]["id"] for line in recorded(output)]
+    assert written
+    start = log.index(written[0])
+    assert set(log[start : log.index(written[-1]) + 1]) <= set(written)
+
+
+def test_replay_warns_of_a_recording_that_was_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "posts.ndjson"
+    path.write_bytes(b'{"data":{"id":"1","text":"one"}}\r\n\r\n{"data":{"id":"2"')
+    code, out, err = finished("replay", path)
+    assert (code, out) == (0, b'{"data":{"id":"1","text":"one"}}\n')
+    assert "cut short" in err
+    assert finished("replay", "-f", "text", path)[1] == b"1  one\n"
+
+
+def test_replay_of_what_is_no_recording_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "posts.ndjson.zst"
+    path.write_bytes(b"not compressed at all\n")
+    code, _, err = finished("replay", path)
+    assert code == ExitCode.FAILED
+    assert "could not be replayed" in err
+    assert "Traceback" not in err
+
+
+def test_replay_keeps_the_pace_that_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "posts.ndjson"
+    lines = [b'{"data":{"created_at":"2026-11-23T13:00:0%d.000Z"}}\n' % second for second in range(4)]
+    path.write_bytes(b"".join(lines))
+    before = time.monotonic()
+    assert finished("replay", path, "--speed", 6, "--limit", 4)[1] == b"".join(lines)
+    assert time.monotonic() - before >= 0.5
+
+
+def test_the_programs_environment_holds_the_token_and_its_command_line_does_not(simulator: Simulator) -> None:
+    with started("sample", "--base-url", simulator.url, "-o", os.devnull) as program:
+        shown = Path(f"/proc/{program.pid}/cmdline").read_bytes()
+    assert ENVIRONMENT["X_BEARER_TOKEN"].encode() not in shown

@@ -1,0 +1,129 @@
+"""The command line as a program of its own: on pipes, and on a pseudo-terminal whose screen can be read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pyte
+
+import xdk_streaming
+
+GUARD = 30.0
+"""Seconds after which a program that should have ended counts as hanging."""
+PAUSE = 0.05
+"""Seconds of silence between two pictures, which come four times a second."""
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("XDK_STREAMING_")},
+    "PYTHONPATH": os.pathsep.join(
+        [str(Path(xdk_streaming.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    ),
+    "PYTHONWARNINGS": "default",
+    "COLUMNS": "160",
+    "X_BEARER_TOKEN": "a-token",
+    "PYTHONUNBUFFERED": "1",
+}
+INTERRUPTIBLE = (
+    "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "sys.argv[0] = 'xdk-streaming'; runpy.run_module('xdk_streaming', run_name='__main__')"
+)
+"""SIGINT is ignored in the children of some shells."""
+COMMAND = [sys.executable, "-c", INTERRUPTIBLE]
+
+
+@contextmanager
+def started(*arguments: object, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The program, while it runs; killed afterwards."""
+    more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, **more}
+    with subprocess.Popen([*COMMAND, *map(str, arguments)], **more) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
+def finished(*arguments: object, **more: Any) -> tuple[int, bytes, str]:
+    """Its exit code, and what it wrote to stdout and stderr."""
+    with started(*arguments, **more) as program:
+        out, err = program.communicate(timeout=GUARD)
+        return program.returncode, out or b"", (err or b"").decode()
+
+
+class Terminal:
+    """A program on a pseudo-terminal of so many columns and rows."""
+
+    def __init__(self, columns: int, rows: int, *arguments: object) -> None:
+        environment = {**ENVIRONMENT, "TERM": "xterm-256color", "COLORTERM": "truecolor", "TZ": "UTC"}
+        del environment["COLUMNS"]
+        self._program = pexpect.spawn(
+            COMMAND[0],
+            [*COMMAND[1:], *map(str, arguments)],
+            dimensions=(rows, columns),
+            env=environment,
+            timeout=GUARD,
+        )
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+
+    def until(self, condition: Callable[[list[str]], object]) -> list[str]:
+        """The screen's lines, as soon as they are as wanted."""
+        while not condition(self.lines):
+            try:
+                self._read(GUARD)
+                while True:  # the rest of this picture
+                    self._read(PAUSE)
+            except pexpect.EOF:
+                raise AssertionError("\n".join(self.lines)) from None
+            except pexpect.TIMEOUT:
+                continue
+        return self.lines
+
+    def _read(self, seconds: float) -> None:
+        data: Any = self._program.read_nonblocking(65536, seconds)
+        self.raw += data
+        self._stream.feed(data)
+
+    @property
+    def lines(self) -> list[str]:
+        """What can be read."""
+        return [line.rstrip() for line in self.screen.display]
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the program alone."""
+        self._program.kill(number)
+
+    def press_ctrl_c(self) -> None:
+        """As a person does."""
+        self._program.sendintr()
+
+    def ended(self) -> int:
+        """Its exit code, or the signal it died of as a negative number; the screen is the last one."""
+        with suppress(pexpect.EOF):
+            while True:
+                self._read(GUARD)
+        self._program.close()
+        if self._program.signalstatus is not None:
+            return -int(self._program.signalstatus)
+        return int(self._program.exitstatus or 0)
+
+    def close(self) -> None:
+        """Kill what is left of it."""
+        self._program.close(force=True)
+
+
+@contextmanager
+def terminal(columns: int, rows: int, *arguments: object) -> Iterator[Terminal]:
+    """A program on a pseudo-terminal, while it is looked at."""
+    shown = Terminal(columns, rows, *arguments)
+    try:
+        yield shown
+    finally:
+        shown.close()

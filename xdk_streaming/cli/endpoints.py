@@ -1,0 +1,102 @@
+"""X's streams by the names of their verbs. The paths are those of the simulator's table, and no second list.
+
+A path that the table lacks fails at import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+from urllib.parse import urlsplit
+
+import typer
+
+from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, Kind
+
+FILTERED = ENDPOINTS["/2/tweets/search/stream"]
+SAMPLE = ENDPOINTS["/2/tweets/sample/stream"]
+SAMPLE10 = ENDPOINTS["/2/tweets/sample10/stream"]
+FIREHOSE = ENDPOINTS["/2/tweets/firehose/stream"]
+LIKES = ENDPOINTS["/2/likes/firehose/stream"]
+LIKES10 = ENDPOINTS["/2/likes/sample10/stream"]
+ACTIVITY = ENDPOINTS["/2/activity/stream"]
+
+
+class Language(str, Enum):
+    """The languages that have a firehose of their own."""
+
+    EN = "en"
+    JA = "ja"
+    KO = "ko"
+    PT = "pt"
+
+
+class Compliance(str, Enum):
+    """What the compliance streams tell of."""
+
+    POSTS = "posts"
+    USERS = "users"
+    LIKES = "likes"
+    LABELS = "labels"
+
+
+BY_LANGUAGE: Mapping[Language, Endpoint] = {
+    language: next(endpoint for endpoint in ENDPOINTS.values() if endpoint.language == language.value)
+    for language in Language
+}
+COMPLIANCE: Mapping[Compliance, Endpoint] = {
+    Compliance.POSTS: ENDPOINTS["/2/tweets/compliance/stream"],
+    Compliance.USERS: ENDPOINTS["/2/users/compliance/stream"],
+    Compliance.LIKES: ENDPOINTS["/2/likes/compliance/stream"],
+    Compliance.LABELS: ENDPOINTS["/2/tweets/label/stream"],
+}
+
+Items = Literal["posts", "likes", "other"]
+ITEMS: Mapping[Kind, Items] = {Kind.POST: "posts", Kind.RULED_POST: "posts", Kind.LIKE: "likes"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is streamed: a path below the base URL, or a whole URL."""
+
+    path: str
+    items: Items = "other"
+    """Which fields can be asked for; those of an unknown address by their options alone."""
+    backfill_parameter: str = "backfill_minutes"
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, base: str) -> str:
+        """Where it is, on that server."""
+        return self.path if "://" in self.path else base.rstrip("/") + self.path
+
+
+def target(endpoint: Endpoint, partition: int | None = None) -> Target:
+    """This endpoint, and the slice of it. The partition is checked here: X's own answer says less."""
+    most = endpoint.partitions
+    if most and partition is None:
+        raise _bad_partition(f"needed: {endpoint.path} comes in slices, 1 to {most}")
+    if partition is not None and not 1 <= partition <= most:
+        said = f"is not between 1 and {most}" if most else "is given, and this stream has none"
+        raise _bad_partition(f"{partition} {said}")
+    params = {} if partition is None else {"partition": str(partition)}
+    kind = ITEMS.get(endpoint.kind, "other")
+    return Target(endpoint.path, kind, endpoint.backfill_parameter, params)
+
+
+def any_target(address: str) -> Target:
+    """A path or a URL, as typed. What X is known to have there counts."""
+    if not address.startswith(("/", "http://", "https://")):
+        raise typer.BadParameter(
+            f"{address!r} is neither a URL nor a path; expected one like /2/tweets/sample/stream",
+            param_hint="ADDRESS",
+        )
+    known = ENDPOINTS.get(urlsplit(address).path)
+    if known is None:
+        return Target(address)
+    return Target(address, ITEMS.get(known.kind, "other"), known.backfill_parameter)
+
+
+def _bad_partition(sentence: str) -> typer.BadParameter:
+    return typer.BadParameter(sentence, param_hint="--partition")

@@ -1,0 +1,46 @@
+"""An item as a line to read: who wrote what, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+
+def readable(line: bytes) -> bytes:
+    """A line for people: of a post its author and text, of anything else what it holds."""
+    item = _decoded(line)
+    data = item.get("data") if isinstance(item, dict) else None
+    if not (isinstance(data, dict) and isinstance(data.get("text"), str)):
+        return printable(line)
+    words = (data.get("created_at"), data.get("id"), _author(item, data), " ".join(data["text"].split()))
+    return printable("  ".join(str(word) for word in words if word).encode("utf-8", "replace"))
+
+
+def printable(line: bytes) -> bytes:
+    """A line without what would command the terminal: an item's words are a stranger's."""
+    text = line.decode("utf-8", "replace").rstrip("\r\n")
+    kept = text if text.isprintable() else "".join(mark if mark.isprintable() else " " for mark in text)
+    return kept.encode("utf-8", "replace") + b"\n"
+
+
+def as_it_came(line: bytes) -> bytes:
+    """The line itself. X ends its lines with CR and LF, of which neither is the item's."""
+    return line.rstrip(b"\r") + b"\n"
+
+
+def _author(item: dict[str, Any], data: dict[str, Any]) -> str | None:
+    author = data.get("author_id")
+    includes = item.get("includes")
+    users = includes.get("users") if isinstance(includes, dict) else None
+    for user in users if isinstance(users, list) else ():
+        if isinstance(user, dict) and user.get("id") == author and user.get("username"):
+            return f"@{user['username']}"
+    return None if author is None else str(author)
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:  # what begins as an item is handed on unread
+        return None

@@ -1,0 +1,56 @@
+"""What a stream has done lately, read off its `StreamState` a few times a second."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+
+from xdk_streaming.state import StreamState
+
+MINUTES = 5
+RATE_SECONDS = 2.0
+"""What the rate is taken over."""
+
+
+class Meter:
+    """Items in each of the last seconds, and when the last heartbeat was seen. Times are Unix seconds."""
+
+    def __init__(self, state: StreamState, now: float) -> None:
+        self.began_at = now
+        self.written = 0
+        """Items that the sink has; a buffer may hold others that were received."""
+        self.heartbeat_at: float | None = None
+        self.seconds: deque[int] = deque(maxlen=60 * MINUTES)
+        """Items of each whole second, oldest first."""
+        self._state = state
+        self._heartbeats = 0
+        self._recent: deque[tuple[float, int]] = deque([(now, 0)])
+        self._second = now
+        self._total = 0
+
+    def tick(self, now: float) -> None:
+        """Take a reading."""
+        total = self._state.total_items_received
+        if self._state.heartbeats != self._heartbeats:
+            self._heartbeats = self._state.heartbeats
+            self.heartbeat_at = now
+        self._recent.append((now, total))
+        while len(self._recent) > 2 and now - self._recent[1][0] >= RATE_SECONDS:
+            self._recent.popleft()
+        whole = min(int(now - self._second), self.seconds.maxlen or 0)
+        if whole > 0:
+            share, rest = divmod(total - self._total, whole)
+            self.seconds.extend([share] * (whole - 1) + [share + rest])
+            self._second, self._total = now, total
+
+    def rate(self) -> float:
+        """Items a second, just now."""
+        (since, before), (now, total) = self._recent[0], self._recent[-1]
+        return (total - before) / (now - since) if now > since else 0.0
+
+    def bars(self, width: int) -> list[float]:
+        """The last minutes as so many averages, oldest first; fewer where it has not run as long."""
+        each = -(-(self.seconds.maxlen or 0) // width)
+        backwards = list(islice(reversed(self.seconds), width * each))
+        groups = [backwards[start : start + each] for start in range(0, len(backwards), each)]
+        return [sum(group) / len(group) for group in reversed(groups)]

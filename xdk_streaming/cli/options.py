@@ -1,0 +1,173 @@
+"""Options that several verbs share: each group a dataclass, whose fields go into the verbs' signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+
+import typer
+
+from xdk_streaming.cli.quantities import Rotation, duration, rotation, size
+from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, X
+
+T = TypeVar("T")
+
+ENVIRONMENT = "XDK_STREAMING"
+"""Every option of most verbs is also read from the variable of this prefix and its name."""
+FROM_ENVIRONMENT = {"auto_envvar_prefix": ENVIRONMENT}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be in an item."""
+
+    tweet_fields: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Fields of posts, with commas between them.")
+    ] = None
+    expansions: Annotated[str | None, typer.Option(metavar="NAMES", help="Objects to come along.")] = None
+    user_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of users.")] = None
+    media_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of media.")] = None
+    poll_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of polls.")] = None
+    place_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of places.")] = None
+    all_fields: Annotated[
+        bool, typer.Option("--all-fields", help="All fields and expansions that an app's token may ask for.")
+    ] = False
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any other parameter; may be given again.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which items are shown, and how."""
+
+    format: Annotated[
+        Literal["json", "text"],
+        typer.Option("--format", "-f", help="Each item as its line, as it came; or a line to read."),
+    ] = "json"
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="End after so many items.")] = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the items go."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="The file to append to, compressed where it ends in .zst or .gz; else standard output.",
+        ),
+    ] = None
+    rotate: Annotated[
+        Rotation | None,
+        typer.Option(
+            parser=rotation,
+            metavar="TIME|SIZE",
+            help="Begin another file after so long (1h), or so much (500MB). Its time is put into its name.",
+        ),
+    ] = None
+    for_: Annotated[
+        float | None,
+        typer.Option(
+            "--for",
+            envvar=f"{ENVIRONMENT}_FOR",
+            parser=duration,
+            metavar="TIME",
+            help="End after so long: 10m, 1h30m.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How X is reached."""
+
+    bearer_token_file: TokenFile = None
+    base_url: BaseUrl = X
+    proxy: Proxy = None
+    ca_file: CaFile = None
+    client_cert: ClientCert = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What becomes of faults, and of what they would lose."""
+
+    max_retries: Annotated[
+        int, typer.Option(help="Attempts in a row that may bring nothing; a negative number for no end.")
+    ] = -1
+    stall_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds of silence that make a fault; X sends a heartbeat at 20.")
+    ] = 21.0
+    backfill: Annotated[
+        bool,
+        typer.Option(
+            "--backfill", help="Have X send again what was missed, where the app is entitled to it."
+        ),
+    ] = False
+    most_minutes: Annotated[int, typer.Option(min=1, max=5, help="Minutes of backfill, at most.")] = 5
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="A file that remembers across restarts what was written."),
+    ] = None
+    buffer: Annotated[
+        int | None,
+        typer.Option(parser=size, metavar="SIZE", help="Read ahead of a slow output, so much: 64MiB."),
+    ] = None
+    when_full: Annotated[
+        Literal["block", "drop_oldest", "fail"], typer.Option(help="What becomes of a full buffer.")
+    ] = "block"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told on standard error."""
+
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(
+            help="A line for each change and a summary a minute, instead of the live view on a terminal.",
+            show_default="live view on a terminal, else text",
+        ),
+    ] = None
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but what ended it.")] = False
+
+
+def command(own: Callable[..., T], then: Callable[..., None], *groups: type[Any]) -> Callable[..., None]:
+    """The verb `own` with the options of these groups: `then` gets what it returns, and the groups."""
+    parameters = [*signature(own, eval_str=True).parameters.values()]
+    named = {parameter.name for parameter in parameters}
+
+    def run(**given: Any) -> None:
+        chosen = own(**{name: value for name, value in given.items() if name in named})
+        then(chosen, *(_filled(group, given) for group in groups))
+
+    parameters += [parameter for group in groups for parameter in _parameters(group)]
+    by_name = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
+    run.__signature__ = Signature(by_name)  # type: ignore[attr-defined]  # inspect.signature() asks for it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in by_name}
+    run.__name__, run.__doc__ = own.__name__, own.__doc__
+    return run
+
+
+def add(app: typer.Typer, verb: Callable[..., None]) -> None:
+    """Put a verb into the program, with its options from the environment, too."""
+    app.command(context_settings=FROM_ENVIRONMENT)(verb)
+
+
+def _parameters(group: type[Any]) -> list[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        Parameter(entry.name, Parameter.KEYWORD_ONLY, default=entry.default, annotation=hints[entry.name])
+        for entry in fields(group)
+    ]
+
+
+def _filled(group: type[T], given: dict[str, Any]) -> T:
+    return group(**{entry.name: given[entry.name] for entry in fields(group)})  # type: ignore[arg-type]
