@@ -25,7 +25,8 @@ from xdk_streaming.simulator import Serve, Simulator, Stall
 ROOT = Path(__file__).resolve().parents[1]
 NAME = f"xdk_streaming-{xdk_streaming.__version__}"
 RUNTIME = {"requests", "urllib3", "transitions", "pydantic", "orjson"}
-COMMAND_LINE = {"typer", "rich"}
+COMMAND_LINE = {"typer", "rich", "zstandard"}
+TLS = {"trustme"}
 FAST = {"zlib-ng"}
 
 STREAM_ONCE = """
@@ -199,7 +200,7 @@ def test_the_wheel_asks_for_the_runtime_and_for_the_command_line_only_on_demand(
     extra = {project_name(requirement) for requirement in asked if "extra == " in requirement}
     always = {project_name(requirement) for requirement in asked if "extra ==" not in requirement}
     assert always == RUNTIME
-    assert extra == COMMAND_LINE | FAST
+    assert extra == COMMAND_LINE | TLS | FAST
     assert len(asked) == len(always) + len(extra)
 
 
@@ -209,7 +210,7 @@ def test_the_package_imports_exactly_what_it_asks_for(built: Built) -> None:
     library = {name: text for name, text in sources.items() if name not in command_line}
     # The entry point imports the command line, and with it the extra, only where it is called.
     assert imported_from_outside(library) == RUNTIME
-    assert COMMAND_LINE <= imported_from_outside(command_line) <= COMMAND_LINE | RUNTIME
+    assert COMMAND_LINE <= imported_from_outside(command_line) <= COMMAND_LINE | TLS | RUNTIME
 
 
 def test_the_sdist_holds_what_building_and_testing_need(built: Built) -> None:

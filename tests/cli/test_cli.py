@@ -499,7 +499,7 @@ def test_a_program_streams_from_the_simulator_until_ctrl_c_ends_it_without_a_tra
             assert sorted(set(ids), key=int) == ids
             code, said = interrupt(program)  # with a client still connected
     assert code == 0
-    assert said[-1] == "Stopped after 1 connections."
+    assert re.fullmatch(r"Stopped after 1 connection, \d+ items sent, 0 other requests\.", said[-1])
     assert all(re.fullmatch(rf"\d\d:\d\d:\d\d  connection 1  {SAMPLE}  \w.*", line) for line in said[:-1])
 
 

@@ -7,10 +7,15 @@ from typing import Annotated
 import typer
 
 from xdk_streaming import __version__
+from xdk_streaming.cli.connections import connections
 from xdk_streaming.cli.demo import demo
 from xdk_streaming.cli.diagram import diagram
 from xdk_streaming.cli.faults import faults
+from xdk_streaming.cli.options import Shown, add, command
+from xdk_streaming.cli.replay import replay, show_again
+from xdk_streaming.cli.rules import rules
 from xdk_streaming.cli.simulate import simulate
+from xdk_streaming.cli.stream import GROUPS, VERBS, record
 
 app = typer.Typer(
     help="X's streams as an explicit state machine.",
@@ -18,10 +23,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+for verb in VERBS:
+    add(app, command(verb, record, *GROUPS))
+add(app, command(replay, show_again, Shown))
 app.command()(demo)
 app.command()(diagram)
 app.command()(faults)
-app.command()(simulate)
+add(app, simulate)
+app.add_typer(rules, name="rules")
+app.add_typer(connections, name="connections")
 
 
 def _show_version(asked: bool) -> None:
