@@ -53,6 +53,7 @@ mutants: $(VENV)/mutants  ## change the code in a thousand small ways, and list 
 
 docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
 	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md
+	$(RUN)/python docs/made.py
 
 side-by-side: $(VENV)/side-by-side  ## play the faults to this package and three other clients, in ten minutes
 	$(RUN)/python -m benchmarks.side_by_side --workers 7
