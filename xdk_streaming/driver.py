@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from xdk_streaming.clock import Clock
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.gap import Gap, Span
+from xdk_streaming.lines import Lines
 from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.quarantine import Quarantine
 from xdk_streaming.recovery.recall import Recall
@@ -33,6 +35,8 @@ HEARTBEAT_OF_X = 20.0
 """Seconds between X's heartbeats, at most (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
 
 
+BULK = 4
+"""Lines that come together from which on they may be handed over unread."""
 NO_PROGRESS = (Heartbeat, Notice, Truncated)
 """Events that show no data to have come: the retry budget is not restored by them."""
 
@@ -72,6 +76,7 @@ class Driver:
         self._splitter = LineSplitter(config.max_item_bytes)
         self._lines: Iterator[Any] = iter(())
         self._decode: Callable[[Any], Any] = self._looked_at
+        self._bulk = False
         self._aside: tuple[NotAnItem | None, int] = None, 0
         self._ending: Ending | None = None
         self._opened_at = 0.0
@@ -84,6 +89,10 @@ class Driver:
         self._line: Any = b""
         self.before_wait: Callable[[], object] = _nothing
         """Called when no line is left at hand, before anything is done that may take its time."""
+        self.hands_over_lines = False
+        """Whether `run` may yield `Lines`. Decoded items that wait in numbers cost as much again as decoding:
+        in garbage collections, and in memory that is no longer near."""
+        self._refused: deque[NotAnItem] = deque()
         self.acknowledges = True
         """Whether asking for the next item tells that the last was delivered; else `delivered` does."""
 
@@ -124,6 +133,25 @@ class Driver:
         """The consumer is done with the item in hand, and will ask for no other."""
         self.delivered(self.mark())
 
+    def read(self, lines: Iterator[Any]) -> Iterator[Any]:
+        """The items of `Lines`. On the consumer's thread; what is none is kept for `tell_of_refused`."""
+        decode = self._decoder.quickest(())
+        for line in lines:
+            try:
+                event = decode(line)
+            except (ValueError, TypeError):
+                event = self._decoder.decode(line)
+            if type(event) is dict or not isinstance(event, NotAnItem):
+                yield event
+            else:
+                self._refused.append(event)
+
+    def tell_of_refused(self) -> None:
+        """See to what `read` found to be no item."""
+        while self._refused:
+            self._state.total_items_received -= 1
+            self._is_last(self._refused.popleft())
+
     def dropped(self, count: int, since: float, until: float) -> None:
         """A buffer has dropped so many items, which were received between these times."""
         gap = Gap(since, until, None, (since, until), "dropped", count, self._refill)
@@ -131,7 +159,13 @@ class Driver:
 
     def settle_up(self) -> None:
         """Have everything that was delivered on disk. For the reader to call where `acknowledges` is off."""
+        self.tell_of_refused()
         self._recall.close()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle_up` has anything to do."""
+        return bool(self._refused) or self._recall.note is not None
 
     def run(self) -> Generator[Any, None, None]:
         """The items, over as many connections as it takes. Raises `StreamError` where it FAILED.
@@ -147,6 +181,10 @@ class Driver:
             note = self._recall.note if self.acknowledges else None
             while self._step():
                 decode, seam = self._decode, self._recall.seam
+                if self._bulk and seam is None:
+                    lines, self._lines, self._bulk = list(self._lines), iter(()), False
+                    state.total_items_received += len(lines)
+                    yield Lines(lines, sum(map(len, lines)))
                 for line in self._lines:
                     try:
                         event = decode(line)
@@ -186,6 +224,8 @@ class Driver:
 
     def _move(self) -> None:
         self.before_wait()
+        if self._refused:
+            self.tell_of_refused()
         if self.machine.connection is ConnectionState.CONNECTING:
             self._dial()
         elif self.machine.connection is ConnectionState.BACKOFF:
@@ -291,6 +331,9 @@ class Driver:
             self._mark_settled()
         self._lines = iter(lines)
         self._decode = self._decoder.quickest(lines) if self._progressed else self._looked_at
+        self._bulk = (
+            self.hands_over_lines and len(lines) >= BULK and self._decode is self._decoder.quickest(())
+        )
         if self._splitter.runaway is not None:
             self._end(Ending(Trigger.BROKE, self._splitter.runaway), lines)
 
@@ -305,6 +348,7 @@ class Driver:
 
     def _end(self, ending: Ending, lines: Sequence[Any] = ()) -> None:
         """No more bytes of this connection: what is at hand now is the last of it."""
+        self._bulk = False
         tail = self._splitter.tail()
         self._lines = iter([*lines, Unended(tail)] if tail else lines)
         self._decode = self._looked_at

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Generator, Iterator
 from inspect import GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import TypeAdapter
 
-from xdk_streaming.clock import Clock, SystemClock
-from xdk_streaming.config import StreamConfig, as_config
-from xdk_streaming.driver import Driver
-from xdk_streaming.gap import Span
-from xdk_streaming.recovery.bounds import between
-from xdk_streaming.state import Change, ConnectionState, StreamState
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.face import Face, Fields, Json
+from xdk_streaming.state import StreamState
 from xdk_streaming.threaded import Threaded
-from xdk_streaming.wire.decoder import Decoder, LineDecoder
-from xdk_streaming.wire.transport import Request
 
 if TYPE_CHECKING:
     import requests
@@ -28,11 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 S = TypeVar("S", bound="Stream[Any]")
 
-Json = dict[str, Any]
-Fields = Mapping[str, Any]
 
-
-class Stream(Generic[T]):
+class Stream(Face[T]):
     """One stream, over as many connections as it takes.
 
         with Stream(session, "get", url) as stream:
@@ -55,81 +44,21 @@ class Stream(Generic[T]):
     where the retries are spent. Bad arguments raise `ValueError` here.
     """
 
-    def __init__(
-        self,
-        session: requests.Session,
-        method: str,
-        url: str,
-        config: StreamConfig | None = None,
-        params: Fields | Callable[[], Fields] | None = None,
-        headers: Fields | Callable[[], Fields] | None = None,
-        json_data: Any = None,
-        response_model: type[T] | TypeAdapter[T] | None = None,
-        *,
-        state: StreamState | None = None,
-        clock: Clock | None = None,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
-        config = StreamConfig() if config is None else as_config(config)
-        self.state = state or StreamState()
-        self._clock = clock or SystemClock()
-        self._request = Request(session, method, url, params, headers, json_data)
+    @staticmethod
+    def _another(*arguments: Any) -> Stream[Any]:
+        return Stream(*arguments)
 
-        def refill(span: Span) -> Stream[T]:
-            bounded = partial(between, span, params, camel="/powerstream" in url)
-            alone = replace(config, recovery=None, buffer=None)
-            return Stream(session, method, url, alone, bounded, headers, json_data, response_model)
-
-        self._driver = Driver(
-            self._request,
-            config,
-            LineDecoder() if response_model is bytes else Decoder(response_model, config.on_model_error),
-            self.state,
-            clock=self._clock,
-            chance=chance,
-            refill=refill,
-        )
-        self._threaded = None if config.buffer is None else self._buffered(config)
+    def _prepare(self, config: StreamConfig) -> None:
+        self._threaded = None if config.buffer is None else self._buffered(config, config.buffer)
         self._items: Generator[T, None, None] = (
             self._driver.run() if self._threaded is None else self._handed_over(self._threaded)
         )
-
-    def _buffered(self, config: StreamConfig) -> Threaded:
-        assert config.buffer is not None
-        driver = self._driver
-        driver.acknowledges = False
-        keeps = config.recovery is not None and config.recovery.checkpoint is not None
-        threaded = Threaded(
-            driver,
-            config.buffer,
-            self.state,
-            self._clock,
-            size=driver.line_bytes,
-            received_at=driver.received_at,
-            at_hand=lambda: True,  # the driver tells when nothing is
-            notify=driver.machine.callbacks.call,
-            dropped=driver.dropped,
-            mark=driver.mark,
-            delivered=driver.delivered if keeps else None,
-        )
-        driver.before_wait = threaded.flush
-        return threaded
 
     def _handed_over(self, threaded: Threaded) -> Generator[T, None, None]:
         try:
             yield from threaded.items()
         finally:
             self._driver.settle_up()
-
-    @property
-    def connection(self) -> ConnectionState:
-        """Where the connection's machine stands."""
-        return self._driver.machine.connection
-
-    @property
-    def history(self) -> tuple[Change, ...]:
-        """The last transitions, oldest first: `StreamConfig.history` of them."""
-        return tuple(self._driver.machine.history)
 
     def __iter__(self) -> Iterator[T]:
         """The items. There is one iterator: a second `iter()` goes on where the first stands."""
@@ -159,10 +88,6 @@ class Stream(Generic[T]):
         if kind is None and getgeneratorstate(self._items) == GEN_SUSPENDED:
             (self._threaded or self._driver).deliver_last()
         self.close()
-
-    def __repr__(self) -> str:
-        # The query may hold a secret of the user's.
-        return f"<Stream {self._request.method} {self._request.url.partition('?')[0]} {self.connection.name}>"
 
 
 @overload

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import Buffer
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.lines import Lines
 from xdk_streaming.state import Lag, StreamState
 
 BATCH_ITEMS = 256
@@ -41,6 +42,8 @@ class Batch:
     """When the first was received."""
     until: float = 0.0
     """When the last was."""
+    read: Callable[[Iterator[Any]], Iterator[Any]] | None = None
+    """What makes items of them, where they are still lines."""
 
 
 END: Final = Batch()
@@ -84,6 +87,7 @@ class Threaded:
         mark: Callable[[], Any] = lambda: None,
         delivered: Callable[[Any], object] | None = None,
         on_ready: Callable[[], object] = lambda: None,
+        read: Callable[[Iterator[Any]], Iterator[Any]] | None = None,
     ) -> None:
         self._driver = driver
         self._buffer = buffer
@@ -91,7 +95,7 @@ class Threaded:
         self._clock = clock
         self._size, self._received_at, self._at_hand = size, received_at, at_hand
         self._notify, self._dropped, self._on_ready = notify, dropped, on_ready
-        self._mark, self._delivered = mark, delivered
+        self._mark, self._delivered, self._read = mark, delivered, read
         self._thread = threading.Thread(target=self._run, name="xdk_streaming", daemon=True)
         self._queue: deque[Batch] = deque()
         self._ready, self._room = _held(), _held()
@@ -162,7 +166,7 @@ class Threaded:
         """The items of a batch, up to `stop()`."""
         rest = iter(batch.items)
         try:
-            for item in rest:
+            for item in rest if batch.read is None else batch.read(rest):
                 try:
                     yield item
                 except GeneratorExit:
@@ -256,6 +260,9 @@ class Threaded:
         room, marked, most = self._buffer.max_bytes, self._delivered is not None, self._most
         with closing(self._driver.run()) as items:
             for item in items:
+                if type(item) is Lines:
+                    self._hand_over(item)
+                    continue
                 more = size()
                 if self._bytes_in - self._bytes_out + self._open.bytes + more > room:
                     self.flush()
@@ -274,6 +281,14 @@ class Threaded:
                     self.flush()
                 if self._stopping:
                     return
+
+    def _hand_over(self, lines: Lines) -> None:
+        """A batch of its own, from a driver that may give such: only where a full buffer blocks."""
+        self.flush()
+        self._made_room(lines.bytes)
+        now = self._received_at()
+        self._open = Batch(lines.lines, [], lines.bytes, now, now, self._read)
+        self.flush()
 
     def _made_room(self, more: int) -> bool:
         """Do what is to be done for an item of this size to fit. False where it may not."""
@@ -325,6 +340,16 @@ class Threaded:
             self._dropped(*gap)
 
     # Both sides
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was stopped."""
+        return self._stopping
+
+    @property
+    def running(self) -> bool:
+        """Whether the driver's thread has more to do than to end."""
+        return self._thread.ident is not None and not self._ended
 
     @property
     def _queued(self) -> int:

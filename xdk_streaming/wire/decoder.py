@@ -198,6 +198,8 @@ class LineDecoder(Decoder):
 
 def _all_begin_with_data(lines: Sequence[Any]) -> bool:
     """What the least and the greatest begin with, all between them do. An `Oversized` compares with none."""
+    if not lines:
+        return True
     try:
         return min(lines).startswith(DATA_FIRST) and max(lines).startswith(DATA_FIRST)  # type: ignore[no-any-return]
     except (TypeError, ValueError):
