@@ -15,16 +15,17 @@ import xdk_streaming
 ROOT = Path(xdk_streaming.__file__).parent
 
 FLOORS = [
-    {"errors", "backoff", "clock", "gap", "state", "config", "callbacks"},
+    {"errors", "backoff", "clock", "gap", "state", "config", "callbacks", "lines"},
     {"machine", "wire", "recovery"},
     {"quarantine", "driver", "threaded"},
-    {"stream"},
+    {"face", "bridge"},
+    {"stream", "aio"},
     {"script", "faults"},
     {"compat", "simulator", "cli", "__main__", "__init__"},
 ]
 """From the ground up: a room may import those below it, and on its own floor within the same room."""
 
-VOCABULARY = ["errors", "backoff", "gap", "state", "config", "clock", "callbacks"]
+VOCABULARY = ["errors", "backoff", "gap", "state", "config", "clock", "callbacks", "lines"]
 """In this order, each may import those before it."""
 
 
@@ -140,6 +141,7 @@ def test_broad_excepts_stand_only_around_foreign_code() -> None:
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
     }
     assert broad == {
+        "bridge.py",  # hands on what a callback raised, whatever it is
         "callbacks.py",  # callbacks
         "errors.py",  # the constructors and reducers of foreign exceptions
         "recovery/seam.py",  # key functions

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 import pytest
 import requests
+from faces import FACES, Face, take_all
 from fakes import ids
 from peers import Trust
 
@@ -56,7 +57,7 @@ class QuickClock:
 class Play:
     """One fault, seen through to the attempt after it."""
 
-    def __init__(self, fault: Fault, session: requests.Session, url: str, **more: Any) -> None:
+    def __init__(self, face: Face, fault: Fault, session: requests.Session, url: str, **more: Any) -> None:
         self.told: list[str] = []
         self.errors: list[StreamError] = []
         self.invalid: list[tuple[bytes, str]] = []
@@ -71,9 +72,9 @@ class Play:
             **fault.settings,
             **more,
         )
-        self.stream = Stream[dict[str, Any]](session, "get", url, config, clock=self.clock)
+        self.stream = face(session, "get", url, config, clock=self.clock)
         with pytest.raises(StreamError) as raised:
-            self.items.extend(self.stream)
+            take_all(self.stream, self.items)
         self.end = raised.value
 
     def _listener(self, name: str) -> Callable[..., None]:
@@ -134,12 +135,13 @@ CASES = [
 
 
 @pytest.mark.usefixtures("route")
+@pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize(("fault", "secure"), CASES)
 def test_a_fault_has_its_documented_outcome(
-    fault: Fault, secure: bool, session: requests.Session, trust: Trust
+    face: Face, fault: Fault, secure: bool, session: requests.Session, trust: Trust
 ) -> None:
     with at_the_peer(fault, session, trust if secure else None) as (url, simulator):
-        played = Play(fault, session, url)
+        played = Play(face, fault, session, url)
         if simulator is not None:
             assert_items(fault, played, simulator)
     assert_outcome(fault, played)
@@ -153,7 +155,7 @@ def test_a_fault_has_its_documented_outcome(
 )
 def test_it_is_the_same_through_a_buffer_and_with_recovery(fault: Fault, session: requests.Session) -> None:
     with at_the_peer(fault, session, None) as (url, simulator):
-        played = Play(fault, session, url, buffer=Buffer(), recovery=Recovery())
+        played = Play(Stream, fault, session, url, buffer=Buffer(), recovery=Recovery())
         if simulator is not None:
             assert_items(fault, played, simulator)
     assert_outcome(fault, played)

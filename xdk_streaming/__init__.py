@@ -1,5 +1,6 @@
 """X's streams as an explicit state machine: a drop-in for `xdk.streaming`."""
 
+from xdk_streaming.aio import AsyncStream, astream_with_retry
 from xdk_streaming.backoff import Backoff, Ladders
 from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
@@ -11,6 +12,7 @@ from xdk_streaming.stream import Stream, stream_with_retry
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncStream",
     "Backoff",
     "Buffer",
     "Change",
@@ -28,6 +30,7 @@ __all__ = [
     "StreamErrorType",
     "StreamState",
     "Trigger",
+    "astream_with_retry",
     "patch_xdk",
     "stream_with_retry",
 ]

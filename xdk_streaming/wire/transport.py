@@ -9,11 +9,12 @@ import http.client
 import re
 import select
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import Any
 from urllib.request import getproxies
 
@@ -64,6 +65,7 @@ class Request:
         self._identity: dict[str, Any] | None = None
         self.params: dict[str, Any] = {}
         """What the last attempt asked with."""
+        self._sender = 0
 
     def send(
         self,
@@ -77,6 +79,7 @@ class Request:
 
         `more` are params of this attempt alone; they go before the others.
         """
+        self._sender = threading.get_ident()
         try:
             return self._answered(self._sent(connect_timeout, read_timeout, more), chunk_size)
         except StreamError:
@@ -88,6 +91,24 @@ class Request:
         except BaseException as interrupt:
             _close_abandoned(interrupt, (Answer, requests.Response, socket.socket))
             raise
+
+    def wake(self) -> None:
+        """Break off a `send` in progress, from any thread: the sockets that it is at are shut down.
+
+        It may stand before its first socket or between two, so call this until it has returned. A name
+        lookup cannot be broken off.
+        """
+        frame = sys._current_frames().get(self._sender)
+        held: list[socket.socket] = []
+        while frame is not None and not self._is_sent_in(frame):
+            held += _sockets_in(frame)
+            frame = frame.f_back
+        if frame is not None:  # else that thread does something else, and these are not ours
+            for handle in held:
+                _shut_down(handle)
+
+    def _is_sent_in(self, frame: FrameType) -> bool:
+        return frame.f_code is Request.send.__code__ and frame.f_locals.get("self") is self
 
     def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: Fields) -> Any:
         send = getattr(self._session, self._verb)
@@ -143,6 +164,19 @@ def _close_abandoned(exception: BaseException, kinds: tuple[type[Any], ...]) -> 
         for held in frame.f_locals.values():
             if isinstance(held, kinds):
                 held.close()
+
+
+def _sockets_in(frame: FrameType) -> list[socket.socket]:
+    """Those that a connection is being made with, or an answer waited for on."""
+    held = list(frame.f_locals.values())
+    connections = (each.sock for each in held if isinstance(each, http.client.HTTPConnection))
+    return [each for each in (*held, *connections) if isinstance(each, socket.socket)]
+
+
+def _shut_down(handle: socket.socket) -> None:
+    # Not by SSLSocket's own shutdown(), which would drop the encryption.
+    with suppress(OSError):  # closed already, by either side
+        socket.socket.shutdown(handle, socket.SHUT_RDWR)
 
 
 def _quotes_a_header(exception: Exception) -> bool:

@@ -1,0 +1,24 @@
+"""Both faces of a stream, to be played the same."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from xdk_streaming import AsyncStream, Stream
+
+Face = type[Stream[Any]] | type[AsyncStream[Any]]
+FACES: list[Face] = [Stream, AsyncStream]
+
+
+def take_all(stream: Stream[Any] | AsyncStream[Any], items: list[Any]) -> None:
+    """Iterate to the end; what came before an error is among the items."""
+    if isinstance(stream, Stream):
+        items.extend(stream)
+    else:
+        asyncio.run(_take_all(stream, items))
+
+
+async def _take_all(stream: AsyncStream[Any], items: list[Any]) -> None:
+    async for item in stream:
+        items.append(item)
