@@ -12,9 +12,8 @@ import typer
 
 from xdk_streaming.cli.columns import show
 from xdk_streaming.cli.exits import ExitCode
-from xdk_streaming.cli.options import FROM_ENVIRONMENT
+from xdk_streaming.cli.options import FROM_ENVIRONMENT, Reached, grouped
 from xdk_streaming.cli.resource import Format, Resource
-from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, X, open_session
 from xdk_streaming.simulator.calls import CONNECTIONS, FIELDS, MOST_CONNECTIONS_SHOWN, MOST_KILLED, NAMES
 
 connections = typer.Typer(
@@ -25,6 +24,7 @@ connections = typer.Typer(
 
 
 @connections.command("list", context_settings=FROM_ENVIRONMENT)
+@grouped
 def list_connections(
     status: Annotated[
         Literal["active", "inactive", "all"],
@@ -35,11 +35,8 @@ def list_connections(
         typer.Option(help=f"Only those of this stream; may be given again. {', '.join(sorted(NAMES))}."),
     ] = None,
     format: Format = "text",
-    bearer_token_file: TokenFile = None,
-    base_url: BaseUrl = X,
-    proxy: Proxy = None,
-    ca_file: CaFile = None,
-    client_cert: ClientCert = None,
+    *,
+    reached: Reached,
 ) -> None:
     """Show connections: id, stream, since when and from where; of those that are over, when and why."""
     _want_names(endpoint or [], "--endpoint")
@@ -49,15 +46,15 @@ def list_connections(
         "max_results": str(MOST_CONNECTIONS_SHOWN),
         **({"endpoints": ",".join(endpoint)} if endpoint else {}),
     }
-    session = open_session(bearer_token_file, proxy=proxy, ca_file=ca_file, client_cert=client_cert)
-    with session:
-        found = list(Resource(session, base_url, CONNECTIONS).pages(params))
+    with reached.session() as session:
+        found = list(Resource(session, reached.base_url, CONNECTIONS).pages(params))
     show(found, FIELDS, format)
     if not found:
         typer.echo("There are no such connections.", err=True)
 
 
 @connections.command(context_settings=FROM_ENVIRONMENT)
+@grouped
 def kill(
     targets: Annotated[
         list[str] | None,
@@ -70,18 +67,14 @@ def kill(
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All that are active.")] = False,
     format: Format = "text",
-    bearer_token_file: TokenFile = None,
-    base_url: BaseUrl = X,
-    proxy: Proxy = None,
-    ca_file: CaFile = None,
-    client_cert: ClientCert = None,
+    *,
+    reached: Reached,
 ) -> None:
     """End connections, so that others find a place. Exits with 5 where one could not be ended."""
     if bool(targets) == all:
         raise typer.BadParameter("give ids or streams, or --all, and not both", param_hint="ID")
-    session = open_session(bearer_token_file, proxy=proxy, ca_file=ca_file, client_cert=client_cert)
-    with session:
-        resource = Resource(session, base_url, CONNECTIONS)
+    with reached.session() as session:
+        resource = Resource(session, reached.base_url, CONNECTIONS)
         answers = [resource.ask("DELETE", below="/all")] if all else list(_kill(resource, targets or []))
     results = [result for answer in answers for result in answer.get("data", {}).get("results", [])]
     show([result for result in results if result.get("success")], ["uuid"], format)

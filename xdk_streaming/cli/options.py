@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
+from requests import Session
 
 from xdk_streaming.cli.quantities import Rotation, duration, rotation, size
-from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, X
+from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, X, open_session
 
 T = TypeVar("T")
 
@@ -94,6 +95,12 @@ class Reached:
     ca_file: CaFile = None
     client_cert: ClientCert = None
 
+    def session(self) -> Session:
+        """One with the token. Ends the program with a sentence where there is none."""
+        return open_session(
+            self.bearer_token_file, proxy=self.proxy, ca_file=self.ca_file, client_cert=self.client_cert
+        )
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -149,10 +156,36 @@ def command(own: Callable[..., T], then: Callable[..., None], *groups: type[Any]
         then(chosen, *(_filled(group, given) for group in groups))
 
     parameters += [parameter for group in groups for parameter in _parameters(group)]
+    return _looking_like(own, run, parameters)
+
+
+def grouped(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb, with the options of each group that it takes in the group's place."""
+    parameters = signature(verb, eval_str=True).parameters
+    annotations = {name: each.annotation for name, each in parameters.items()}
+    groups = {
+        name: kind for name, kind in annotations.items() if isinstance(kind, type) and is_dataclass(kind)
+    }
+
+    def run(**given: Any) -> None:
+        filled = {name: _filled(group, given) for name, group in groups.items()}
+        verb(**filled, **{name: given[name] for name in parameters if name not in groups})
+
+    flat = [
+        option
+        for name, each in parameters.items()
+        for option in (_parameters(groups[name]) if name in groups else [each])
+    ]
+    return _looking_like(verb, run, flat)
+
+
+def _looking_like(
+    verb: Callable[..., Any], run: Callable[..., None], parameters: Sequence[Parameter]
+) -> Callable[..., None]:
     by_name = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
     run.__signature__ = Signature(by_name)  # type: ignore[attr-defined]  # inspect.signature() asks for it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in by_name}
-    run.__name__, run.__doc__ = own.__name__, own.__doc__
+    run.__name__, run.__doc__ = verb.__name__, verb.__doc__
     return run
 
 

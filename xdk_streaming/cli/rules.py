@@ -12,9 +12,8 @@ import typer
 
 from xdk_streaming.cli.columns import show
 from xdk_streaming.cli.exits import ExitCode
-from xdk_streaming.cli.options import FROM_ENVIRONMENT
+from xdk_streaming.cli.options import FROM_ENVIRONMENT, Reached, grouped
 from xdk_streaming.cli.resource import Format, Resource
-from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, X, open_session
 
 PATH = "/2/tweets/search/stream/rules"
 COLUMNS = ("id", "value", "tag")
@@ -34,24 +33,22 @@ rules = typer.Typer(
 
 
 @rules.command("list", context_settings=FROM_ENVIRONMENT)
+@grouped
 def list_rules(
     format: Format = "text",
-    bearer_token_file: TokenFile = None,
-    base_url: BaseUrl = X,
-    proxy: Proxy = None,
-    ca_file: CaFile = None,
-    client_cert: ClientCert = None,
+    *,
+    reached: Reached,
 ) -> None:
     """Show all rules: id, value and tag."""
-    session = open_session(bearer_token_file, proxy=proxy, ca_file=ca_file, client_cert=client_cert)
-    with session:
-        found = list(Resource(session, base_url, PATH).pages({"max_results": PAGE}))
+    with reached.session() as session:
+        found = list(Resource(session, reached.base_url, PATH).pages({"max_results": PAGE}))
     show(found, COLUMNS, format)
     if not found:
         typer.echo("There are no rules: the filtered stream cannot be opened until one is added.", err=True)
 
 
 @rules.command(context_settings=FROM_ENVIRONMENT)
+@grouped
 def add(
     values: Annotated[
         list[str] | None,
@@ -69,11 +66,8 @@ def add(
     ] = None,
     dry_run: DryRun = False,
     format: Format = "text",
-    bearer_token_file: TokenFile = None,
-    base_url: BaseUrl = X,
-    proxy: Proxy = None,
-    ca_file: CaFile = None,
-    client_cert: ClientCert = None,
+    *,
+    reached: Reached,
 ) -> None:
     """Add rules. Shows those that X took, and what it says against each of the others.
 
@@ -87,14 +81,16 @@ def add(
     wanted += [] if file is None else _read(file)
     if not wanted:
         raise typer.BadParameter("there is no rule to add; give a VALUE, or --file", param_hint="VALUE")
-    session = open_session(bearer_token_file, proxy=proxy, ca_file=ca_file, client_cert=client_cert)
-    with session:
-        answer = Resource(session, base_url, PATH).ask("POST", params=_params(dry_run), body={"add": wanted})
+    with reached.session() as session:
+        answer = Resource(session, reached.base_url, PATH).ask(
+            "POST", params=_params(dry_run), body={"add": wanted}
+        )
     show(answer.get("data", []), COLUMNS, format)
     _conclude(answer, "created", "added", dry_run)
 
 
 @rules.command(context_settings=FROM_ENVIRONMENT)
+@grouped
 def delete(
     ids: Annotated[
         list[str] | None,
@@ -104,20 +100,16 @@ def delete(
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All that there are.")] = False,
     dry_run: DryRun = False,
-    bearer_token_file: TokenFile = None,
-    base_url: BaseUrl = X,
-    proxy: Proxy = None,
-    ca_file: CaFile = None,
-    client_cert: ClientCert = None,
+    *,
+    reached: Reached,
 ) -> None:
     """Delete rules. Exits with 5 where one of them is not there."""
     if bool(ids) == all:
         raise typer.BadParameter("give the ids of rules, or --all, and not both", param_hint="ID")
     params = _params(dry_run) | ({"delete_all": "true"} if all else {})
     body: dict[str, Any] = {} if all else {"delete": {"ids": ids}}
-    session = open_session(bearer_token_file, proxy=proxy, ca_file=ca_file, client_cert=client_cert)
-    with session:
-        answer = Resource(session, base_url, PATH).ask("POST", params=params, body=body)
+    with reached.session() as session:
+        answer = Resource(session, reached.base_url, PATH).ask("POST", params=params, body=body)
     _conclude(answer, "deleted", "deleted", dry_run)
 
 

@@ -36,7 +36,7 @@ from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.options import Asked, Kept, Reached, Shown, Told, Written
 from xdk_streaming.cli.rotating import Rotating
 from xdk_streaming.cli.run import Run, unwritable
-from xdk_streaming.cli.session import is_loopback, open_session
+from xdk_streaming.cli.session import is_loopback
 from xdk_streaming.cli.sinks import Pipe, Sink, open_file
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.stream import Stream
@@ -109,12 +109,7 @@ def record(
     url = _url(chosen, reached.base_url)
     params = query(chosen, asked)
     config = _checked_config(kept, chosen)
-    session = open_session(
-        reached.bearer_token_file,
-        proxy=reached.proxy,
-        ca_file=reached.ca_file,
-        client_cert=reached.client_cert,
-    )
+    session = reached.session()
     console = _console(told)
     sink = _sink(written, console)
     with session:
