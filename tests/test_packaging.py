@@ -291,4 +291,5 @@ def test_importing_the_package_loads_neither_the_command_lines_libraries_nor_xdk
     assert run.returncode == 0, run.stderr
     loaded = set(run.stdout.split())
     assert loaded >= RUNTIME
-    assert not loaded & {*COMMAND_LINE, "click", "xdk"}
+    by_urllib3 = {"zstandard"}  # by older ones, where it is installed
+    assert not loaded & ({*COMMAND_LINE, "click", "xdk"} - by_urllib3)
