@@ -525,7 +525,7 @@ def test_a_client_that_reads_too_slowly_falls_behind_until_it_is_cut_off() -> No
 
 
 def test_a_client_that_reads_is_not_cut_off_and_after_the_cut_the_place_is_free() -> None:
-    with aged(60, 500, queue=0.3, connections=1, zombie=GUARD, script=[(Live(),)]) as simulator:
+    with aged(60, 500, queue=1.5, connections=1, zombie=GUARD, script=[(Live(),)]) as simulator:
         with not_reading(simulator, SAMPLE + "?backfill_minutes=1"):
             assert outcomes(simulator) == [SLOW]
         with streaming(simulator, backfill_minutes="1") as (answer, received):
