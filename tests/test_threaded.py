@@ -650,3 +650,13 @@ def test_while_the_oldest_are_dropped_the_rest_stay_in_order_and_all_are_account
     assert received == sorted(set(received))
     assert len(received) + stage.state.dropped_items == 50_000
     assert sum(count for count, _, _ in stage.gaps) == stage.state.dropped_items
+
+
+def test_it_tells_whether_it_runs_and_whether_it_was_stopped() -> None:
+    stage = Stage(b"first", b"second")
+    assert (stage.threaded.running, stage.threaded.stopping) == (False, False)
+    assert next(stage.items) == b"first"
+    stage.threaded.stop()
+    assert stage.threaded.stopping
+    stage.items.close()
+    assert not stage.threaded.running
