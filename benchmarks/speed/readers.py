@@ -162,9 +162,11 @@ def read_aiohttp(decode: Decode | None, _: Workload, source: Source, stack: Exit
         return item
 
     async def close() -> None:
+        if response.connection is not None:  # under TLS a close waits for an answer behind the flood
+            response.connection.transport.abort()
         response.close()
         await client.close()
-        await asyncio.sleep(0)  # the transport is closed by the loop's next turn
+        await asyncio.sleep(0.05)  # a transport is closed by later turns of the loop
 
     client, response = loop.run_until_complete(connect())
     stack.callback(lambda: loop.run_until_complete(close()))
