@@ -14,7 +14,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from xdk_streaming import Change, ConnectionState, StreamError, StreamErrorType, StreamState, Trigger
+from xdk_streaming import ConnectionState, StreamError, StreamErrorType, StreamState, Transition, Trigger
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import MEANINGS
 from xdk_streaming.cli.journal import change_event
@@ -38,7 +38,7 @@ standard error: on a terminal a live view, else a line for each change and a sum
 
 The bearer token comes from `--bearer-token-file`, else from `X_BEARER_TOKEN`, `BEARER_TOKEN` or
 `TWITTER_BEARER_TOKEN`. Every option, but those of `demo`, `diagram` and `faults`, can also come from
-the environment: `--when-full` from `{ENVIRONMENT}_WHEN_FULL`, and so on, the same for all verbs; one that
+the environment: `--overflow` from `{ENVIRONMENT}_WHEN_FULL`, and so on, the same for all verbs; one that
 may be given again takes values with blanks between them. The command line outweighs the environment.
 
 Ctrl-C and SIGTERM finish the item in hand, close the connection, complete the file and print the
@@ -137,16 +137,16 @@ def _facts() -> Facts:
     )
 
 
-def _changes(error: StreamError) -> list[Change]:
+def _changes(error: StreamError) -> list[Transition]:
     connecting, streaming, backoff = (
         ConnectionState.CONNECTING,
         ConnectionState.STREAMING,
         ConnectionState.BACKOFF,
     )
     return [
-        Change(connecting, streaming, Trigger.OPENED, "the server answered with a stream", NOW - 2_712),
-        Change(streaming, backoff, Trigger.BROKE, "the stream broke", NOW - 1, error=error),
-        Change(backoff, backoff, Trigger.RETRY, "the next attempt is announced", NOW - 1, 1, 4.2),
+        Transition(connecting, streaming, Trigger.OPENED, "the server answered with a stream", NOW - 2_712),
+        Transition(streaming, backoff, Trigger.BROKE, "the stream broke", NOW - 1, error=error),
+        Transition(backoff, backoff, Trigger.RETRY, "the next attempt is announced", NOW - 1, 1, 4.2),
     ]
 
 

@@ -129,7 +129,7 @@ def consumed(stream: Iterable[Any]) -> tuple[list[Any], StreamError | None]:
 
 def where(stream: Stream[Any]) -> ConnectionState:
     """Asked through a function, for type checkers take a property to stay what it was."""
-    return stream.connection
+    return stream.connection_state
 
 
 def triggers(stream: Stream[Any]) -> list[Trigger]:

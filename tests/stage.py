@@ -82,7 +82,7 @@ class Stage:
     def __init__(
         self,
         *,
-        chance: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
         make: Callable[..., StreamConfig] = StreamConfig,
         **settings: Any,
     ) -> None:
@@ -92,13 +92,13 @@ class Stage:
         listeners: dict[str, Any] = {name: self._listener(name) for name in CALLBACKS}
         self.config = make(**{"jitter": False, **listeners, **settings})
         self.state = StreamState()
-        self.machine = ConnectionMachine(self.config, self.state, chance=chance)
+        self.machine = ConnectionMachine(self.config, self.state, rng=rng)
         self.at = AT
 
     def _listener(self, name: str) -> Callable[..., None]:
         def listen(*arguments: Any) -> None:
             self.told.append((name, arguments))
-            self.seen.append(self.machine.connection)
+            self.seen.append(self.machine.connection_state)
             if name in self.raises:
                 raise self.raises[name]
 
@@ -191,7 +191,7 @@ EVENTS: dict[str, Event] = {
 
 
 class Shown(NamedTuple):
-    """What one event does: the new state, the action, the log level, and who is told (no one: no Change)."""
+    """What one event does: the new state, the action, the log level, and who is told (no one: no change)."""
 
     dest: ConnectionState
     action: str | None
@@ -266,7 +266,7 @@ def reach(situation: str) -> Stage:
     settings, events, state = SITUATIONS[situation]
     stage = Stage(**settings)
     stage.fire(*events)
-    assert stage.machine.connection is state
+    assert stage.machine.connection_state is state
     stage.forget()
     return stage
 

@@ -375,7 +375,7 @@ def test_a_wait_between_attempts_is_broken_off(run: Run, session: requests.Sessi
         config = StreamConfig(initial_backoff=LONG, max_backoff=LONG, jitter=False)
         async with AsyncStream[Any](session, "get", simulator.url + PATH, config) as stream:
             task = asyncio.ensure_future(first(aiter_of(stream)))
-            await settled(lambda: stream.connection is ConnectionState.BACKOFF)
+            await settled(lambda: stream.connection_state is ConnectionState.BACKOFF)
             stream.stop()
             with pytest.raises(StopAsyncIteration):
                 await task

@@ -95,7 +95,7 @@ def test_one_that_is_cancelled_has_ended_and_the_stream_goes_on(session: request
 
     config = StreamConfig(initial_backoff=0.0, on_connect=plain, on_error=coroutine)
     stream = played(session, config, *BROKEN)
-    assert stream.connection is ConnectionState.FAILED
+    assert stream.connection_state is ConnectionState.FAILED
     assert stream.state.callback_errors == 0
 
 
@@ -122,7 +122,7 @@ def test_an_exit_leaves_the_loop_as_asyncio_has_it(kind: str, session: requests.
         stream = AsyncStream[Any](session, "get", simulator.url + PATH, config)
         with pytest.raises(SystemExit):
             asyncio.run(all_of(stream))
-        assert stream.connection is ConnectionState.DISCONNECTED
+        assert stream.connection_state is ConnectionState.DISCONNECTED
 
 
 def test_a_coroutine_that_runs_when_the_stream_is_closed_is_cancelled(session: requests.Session) -> None:

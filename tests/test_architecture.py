@@ -114,7 +114,9 @@ def test_only_the_machine_assigns_the_state() -> None:
         str(path.relative_to(ROOT))
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr == "_connection" and isinstance(node.ctx, ast.Store)
+        if isinstance(node, ast.Attribute)
+        and node.attr == "_connection_state"
+        and isinstance(node.ctx, ast.Store)
     }
     assert writers == {"machine/machine.py"}
 
@@ -128,7 +130,7 @@ def test_the_driver_decides_nothing_by_an_errors_type_status_or_attempt() -> Non
         for attribute in ast.walk(test)
         if isinstance(attribute, ast.Attribute)
     }
-    assert "connection" in asked  # the walk does see what is asked
+    assert "connection_state" in asked  # the walk does see what is asked
     assert not asked & {"error_type", "is_retryable", "status_code", "retry_count", "max_retries"}
 
 

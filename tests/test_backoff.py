@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from xdk_streaming.backoff import X_LADDERS, Backoff, Ladders
+from xdk_streaming.backoff import X_LADDERS, Backoff, BackoffPolicy
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 
 seconds = st.floats(min_value=0, max_value=1e6)
@@ -287,13 +287,13 @@ def loss(error_type: str, status: int | None = None, **problem: Any) -> StreamEr
     ],
 )
 def test_a_loss_belongs_to_the_ladder_of_its_class(lost: StreamError | None, name: str) -> None:
-    one_of_each = Ladders(Backoff(1), Backoff(2), Backoff(3), Backoff(4))
+    one_of_each = BackoffPolicy(Backoff(1), Backoff(2), Backoff(3), Backoff(4))
     assert one_of_each.name_for(lost) == name
     assert isinstance(getattr(one_of_each, name), Backoff)
 
 
 def test_ladders_are_a_value_that_compares_and_does_not_change() -> None:
-    same = Ladders(X_LADDERS.network, X_LADDERS.server, X_LADDERS.rate_limit, X_LADDERS.connections)
+    same = BackoffPolicy(X_LADDERS.network, X_LADDERS.server, X_LADDERS.rate_limit, X_LADDERS.connections)
     assert same == X_LADDERS
     with pytest.raises(dataclasses.FrozenInstanceError):
         same.network = Backoff(1)  # type: ignore[misc]  # that is what is tried

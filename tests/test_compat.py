@@ -17,7 +17,7 @@ import xdk.stream.client  # type: ignore[import-untyped]
 import xdk.streaming  # type: ignore[import-untyped]
 
 import xdk_streaming
-from xdk_streaming import Change, StreamErrorType, Trigger, patch_xdk
+from xdk_streaming import StreamErrorType, Transition, Trigger, patch_xdk
 from xdk_streaming.simulator import End, Reset, Script, Serve, Simulator, Stall
 from xdk_streaming.simulator.endpoints import ENDPOINTS
 
@@ -394,7 +394,7 @@ def test_each_streaming_method_of_xdk_runs_through_this_package_over_an_end_and_
     name: str, patch: Callable[[], Callable[[], None]], client: Callable[..., Any]
 ) -> None:
     patch()
-    changes: list[Change] = []
+    changes: list[Transition] = []
     losses: list[Exception | None] = []
     config = xdk.StreamConfig(
         initial_backoff=0.0, on_state_change=changes.append, on_disconnect=losses.append
@@ -478,7 +478,7 @@ def test_a_stream_that_runs_when_the_patch_is_undone_goes_on_with_ours(
     patch: Callable[[], Callable[[], None]], client: Callable[..., Any]
 ) -> None:
     undo = patch()
-    changes: list[Change] = []
+    changes: list[Transition] = []
     config = xdk.StreamConfig(initial_backoff=0.0, on_state_change=changes.append)
     with Simulator(rate=0, script=[(Serve(1), End())], then=(Serve(1), Stall())) as simulator:
         stream = client(simulator).stream.posts(stream_config=config)

@@ -12,7 +12,7 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
-from xdk_streaming.backoff import X_LADDERS, Backoff, Ladders
+from xdk_streaming.backoff import X_LADDERS, Backoff, BackoffPolicy
 from xdk_streaming.config import StreamConfig, as_config
 
 SEED: list[tuple[str, object]] = [
@@ -44,7 +44,7 @@ OURS: dict[str, object] = {
     "history": 100,
 }
 
-LADDERS = Ladders(Backoff(0.1), Backoff(1.0), Backoff(30.0), Backoff(60.0))
+LADDERS = BackoffPolicy(Backoff(0.1), Backoff(1.0), Backoff(30.0), Backoff(60.0))
 
 CALLBACKS = [name for name in [*dict(SEED), *OURS] if name.startswith("on_") and name != "on_model_error"]
 
@@ -81,9 +81,9 @@ BAD: list[tuple[str, object, str]] = [
     ("stall_timeout", math.nan, "finite"),
     ("max_item_bytes", 0, "greater than or equal to 1"),
     ("max_item_bytes", None, "integer"),
-    ("backoff", "x", "instance of Ladders"),
-    ("backoff", 60.0, "instance of Ladders"),
-    ("backoff", 60, "instance of Ladders"),
+    ("backoff", "x", "instance of BackoffPolicy"),
+    ("backoff", 60.0, "instance of BackoffPolicy"),
+    ("backoff", 60, "instance of BackoffPolicy"),
     ("on_model_error", "ignore", "'report', 'yield' or 'raise'"),
     ("history", -1, "greater than or equal to 0"),
     ("history", None, "integer"),
@@ -150,7 +150,7 @@ WAYS = [by_keyword, by_position, by_assignment, by_replacement]
 
 
 def _shown(value: object) -> str:
-    return type(value).__name__ if isinstance(value, (Backoff, Ladders)) else str(value)
+    return type(value).__name__ if isinstance(value, (Backoff, BackoffPolicy)) else str(value)
 
 
 def ways_in(cases: list[tuple[Any, ...]]) -> list[Any]:
@@ -344,7 +344,7 @@ def test_a_number_that_would_have_no_effect_in_for_x_is_refused_with_what_to_do(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{name} has no effect in for_x") as raised:
         StreamConfig.for_x(**{name: 2.0}, **more)
-    assert "give backoff=Ladders(...)" in str(raised.value)
+    assert "give backoff=BackoffPolicy(...)" in str(raised.value)
     assert f"StreamConfig({name}=...)" in str(raised.value)
 
 

@@ -390,4 +390,4 @@ def test_model_mismatch_that_is_raised_closes_the_connection(
             list(stream)
         sees_the_client_leave(simulator)
     audience.saw_the_end_of(stream, held.value)
-    assert stream.connection is ConnectionState.FAILED
+    assert stream.connection_state is ConnectionState.FAILED

@@ -141,8 +141,8 @@ def test_the_package_offers_what_was_promised_and_what_goes_with_it() -> None:
     assert set(xdk_streaming.__all__) == {
         *("stream_with_retry", "StreamConfig", "StreamState", "StreamError", "StreamErrorType"),
         *("Stream", "patch_xdk", "AsyncStream", "astream_with_retry"),
-        *("Change", "ConnectionState", "Trigger", "Problem", "RateLimit", "RetriesExhausted"),
-        *("Backoff", "Ladders", "Recovery", "Gap", "Buffer", "Lag"),
+        *("Transition", "ConnectionState", "Trigger", "Problem", "RateLimit", "RetriesExhausted"),
+        *("Backoff", "BackoffPolicy", "Recovery", "Gap", "Buffer", "Lag"),
     }
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.state import Change, ConnectionState, RateLimit, StreamState, Trigger
+from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Transition, Trigger
 
 FIRST_FIVE = [
     ("retry_count", 0),
@@ -16,15 +16,15 @@ FIRST_FIVE = [
 ]
 
 
-def lost(**more: object) -> Change:
+def lost(**more: object) -> Transition:
     known: dict[str, object] = {
         "source": ConnectionState.STREAMING,
         "dest": ConnectionState.BACKOFF,
         "trigger": Trigger.BROKE,
-        "why": "the stream broke",
+        "reason": "the stream broke",
         "at": 1_700_000_000.0,
     }
-    return Change(**{**known, **more})  # type: ignore[arg-type]  # each test gives what the field takes
+    return Transition(**{**known, **more})  # type: ignore[arg-type]  # each test gives what the field takes
 
 
 def test_the_first_five_fields_are_those_of_the_original() -> None:
@@ -88,7 +88,11 @@ def test_a_change_prints_from_where_to_where_and_why() -> None:
 
 def test_a_change_prints_the_attempt_it_announces_and_its_delay() -> None:
     change = lost(
-        source=ConnectionState.BACKOFF, trigger=Trigger.RETRY, why="it is announced", attempt=3, delay=0.126
+        source=ConnectionState.BACKOFF,
+        trigger=Trigger.RETRY,
+        reason="it is announced",
+        attempt=3,
+        delay=0.126,
     )
     assert str(change) == "BACKOFF -> BACKOFF (retry: it is announced); attempt 3 in 0.13 s"
 

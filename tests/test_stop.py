@@ -57,7 +57,7 @@ def test_stop_wakes_a_blocked_read(session: requests.Session, tls: Trust | None,
         until(lambda: len(consumer.items) == 2 and reads(consumer))
         stream.stop()
         assert ids(consumer.result()) == [entry.id for entry in simulator.log]
-        assert stream.connection is ConnectionState.DISCONNECTED
+        assert stream.connection_state is ConnectionState.DISCONNECTED
         assert triggers(stream)[-1] is Trigger.STOP
         assert stream.state.last_error is None
     assert simulator.visits[0].outcome == "silent until the client left"
@@ -70,7 +70,7 @@ def test_stop_wakes_a_backoff_wait(session: requests.Session) -> None:
         until(lambda: waits(consumer))
         stream.stop()
         assert consumer.result() == []
-    assert stream.connection is ConnectionState.DISCONNECTED
+    assert stream.connection_state is ConnectionState.DISCONNECTED
     assert len(simulator.visits) == 1
 
 
@@ -165,7 +165,7 @@ def test_stop_from_on_error_wins_over_a_retry_but_not_over_failure(clock: FakeCl
                 list(stream)
         else:
             assert list(stream) == []
-        assert stream.connection is (ConnectionState.FAILED if raises else ConnectionState.DISCONNECTED)
+        assert stream.connection_state is (ConnectionState.FAILED if raises else ConnectionState.DISCONNECTED)
 
 
 @pytest.mark.parametrize("callback", ["on_invalid", "on_notice"])
@@ -224,7 +224,7 @@ def test_ctrl_c_in_a_callback_closes_and_goes_on_its_way(callback: str, clock: F
     stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         list(stream)
-    assert stream.connection is ConnectionState.DISCONNECTED
+    assert stream.connection_state is ConnectionState.DISCONNECTED
     assert all(response.closed for response in session.responses)
 
 
@@ -234,7 +234,7 @@ def test_ctrl_c_in_a_wait_ends_the_stream(clock: FakeClock) -> None:
     stream = Stream[Post](session, "get", "http://nowhere", clock=clock)  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         list(stream)
-    assert stream.connection is ConnectionState.DISCONNECTED
+    assert stream.connection_state is ConnectionState.DISCONNECTED
 
 
 def test_ctrl_c_in_a_blocked_read_closes_the_socket(session: requests.Session, tls: Trust | None) -> None:
@@ -246,7 +246,7 @@ def test_ctrl_c_in_a_blocked_read_closes_the_socket(session: requests.Session, t
             ctrl_c(lambda: stream.state.heartbeats and reads(main)),
         ):
             list(stream)
-    assert stream.connection is ConnectionState.DISCONNECTED
+    assert stream.connection_state is ConnectionState.DISCONNECTED
     assert simulator.visits[0].outcome == "silent until the client left"
 
 

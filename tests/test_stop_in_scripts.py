@@ -52,7 +52,7 @@ HANDLED = """
         for post in stream:
             say("item", post["data"]["id"])
     except KeyboardInterrupt:
-        say("interrupted", stream.connection.name)
+        say("interrupted", stream.connection_state.name)
         sys.stdin.read()
 """
 
@@ -60,7 +60,7 @@ TERMINATED = """
     signal.signal(signal.SIGTERM, lambda *_: stream.stop())
     for post in stream:
         say("item", post["data"]["id"])
-    say("after", stream.connection.name)
+    say("after", stream.connection_state.name)
     sys.stdin.read()
 """
 

@@ -79,7 +79,7 @@ class TestIteration:
         stream = opened((Serve(1),))
         iter(stream)
         assert stream.session.calls == []  # type: ignore[attr-defined]
-        assert stream.connection is ConnectionState.DISCONNECTED
+        assert stream.connection_state is ConnectionState.DISCONNECTED
 
     def test_a_second_iter_goes_on_where_the_first_stands(self, opened: Open) -> None:
         stream = opened((Serve(3), End()), LAST)
@@ -92,7 +92,7 @@ class TestIteration:
             with Stream[Post](session, "get", simulator.url + PATH) as stream:
                 items = iter(stream)
                 next(items)
-            assert stream.connection is ConnectionState.DISCONNECTED
+            assert stream.connection_state is ConnectionState.DISCONNECTED
             assert next(items, None) is None
         assert simulator.visits[0].outcome == "silent until the client left"
 
@@ -101,7 +101,7 @@ class TestIteration:
         with pytest.raises(ZeroDivisionError), stream:
             for _ in stream:
                 raise ZeroDivisionError
-        assert stream.connection is ConnectionState.DISCONNECTED
+        assert stream.connection_state is ConnectionState.DISCONNECTED
         assert stream.history[-1].trigger is Trigger.STOP
         assert stream.state.undelivered_items == 0
 
@@ -114,14 +114,14 @@ class TestIteration:
         next(iter(started))
         started.close()
         started.close()
-        assert started.connection is ConnectionState.DISCONNECTED
+        assert started.connection_state is ConnectionState.DISCONNECTED
 
     def test_close_within_the_iteration_ends_it(self, opened: Open) -> None:
         config = StreamConfig()
         stream = opened((Serve(2), End()), config=config)
         config.on_connect = stream.close  # runs while the generator does
         assert list(stream) == []
-        assert stream.connection is ConnectionState.DISCONNECTED
+        assert stream.connection_state is ConnectionState.DISCONNECTED
 
     def test_an_exception_thrown_in_comes_out_again(self, opened: Open) -> None:
         items = iter(opened((Serve(2), End())))
@@ -335,7 +335,7 @@ class TestModels:
         assert raised.value.error_type is StreamErrorType.FATAL_ERROR
         assert isinstance(raised.value.original_exception, ValueError)
         assert raised.value.__cause__ is raised.value.original_exception
-        assert stream.connection is ConnectionState.FAILED
+        assert stream.connection_state is ConnectionState.FAILED
         assert stream.state.undelivered_items == 1
 
 

@@ -228,9 +228,9 @@ def endless() -> Iterator[bytes]:
     return itertools.repeat(ITEM)
 
 
-@pytest.mark.parametrize("when_full", ["block", "drop_oldest", "fail"])
-def test_leaving_while_items_flood_in_ends_it_all(when_full: str) -> None:
-    stage = Stage(endless(), max_bytes=1000, when_full=when_full)
+@pytest.mark.parametrize("overflow", ["block", "drop_oldest", "fail"])
+def test_leaving_while_items_flood_in_ends_it_all(overflow: str) -> None:
+    stage = Stage(endless(), max_bytes=1000, overflow=overflow)
     assert next(stage.items) == ITEM
     stage.items.close()
     assert stage.tap.closed
@@ -472,7 +472,7 @@ def test_an_item_longer_than_the_buffer_is_let_in_alone() -> None:
 
 
 def test_drop_oldest_keeps_the_newest_counts_and_tells_once() -> None:
-    stage = Stage(max_bytes=35, when_full="drop_oldest")
+    stage = Stage(max_bytes=35, overflow="drop_oldest")
     go = threading.Event()
 
     def later() -> None:
@@ -494,7 +494,7 @@ def test_drop_oldest_keeps_the_newest_counts_and_tells_once() -> None:
 
 
 def test_a_gap_is_told_when_the_queue_has_emptied_while_the_stream_goes_on() -> None:
-    stage = Stage(max_bytes=35, when_full="drop_oldest")
+    stage = Stage(max_bytes=35, overflow="drop_oldest")
     go, full, empty = threading.Event(), threading.Event(), threading.Event()
     stage.tap._steps = itertools.chain(
         [ITEM, lambda: go.wait(GUARD)],
@@ -515,7 +515,7 @@ def test_a_gap_is_told_when_the_queue_has_emptied_while_the_stream_goes_on() -> 
 
 
 def test_fail_delivers_what_is_queued_and_then_raises() -> None:
-    stage = Stage(max_bytes=35, when_full="fail")
+    stage = Stage(max_bytes=35, overflow="fail")
     go = threading.Event()
     stage.tap._steps = itertools.chain([b"first", lambda: go.wait(GUARD)], numbered(10))
     items = [next(stage.items)]
@@ -534,7 +534,7 @@ def test_fail_delivers_what_is_queued_and_then_raises() -> None:
 
 
 def test_each_mark_is_told_once_when_it_is_passed() -> None:
-    stage = Stage(max_bytes=100, high=0.5, low=0.2)
+    stage = Stage(max_bytes=100, high_watermark=0.5, low_watermark=0.2)
     gates = [threading.Event() for _ in range(4)]
     stage.tap._steps = itertools.chain(
         [ITEM, lambda: gates[0].wait(GUARD)],
@@ -584,8 +584,8 @@ def test_the_lag_in_seconds_is_the_age_of_the_oldest_item_not_yet_seen() -> None
 
 
 def test_a_buffer_whose_marks_are_upside_down_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"low is 0\.9"):
-        Buffer(low=0.9, high=0.5)
+    with pytest.raises(ValueError, match=r"low_watermark is 0\.9"):
+        Buffer(low_watermark=0.9, high_watermark=0.5)
 
 
 # Other faces
@@ -641,7 +641,7 @@ def test_a_fast_driver_and_a_consumer_of_moods_agree(max_bytes: int) -> None:
 
 def test_while_the_oldest_are_dropped_the_rest_stay_in_order_and_all_are_accounted_for() -> None:
     chance, pause = random.Random(7), threading.Event()
-    stage = Stage(numbered(50_000), at_hand=True, max_bytes=5_000, when_full="drop_oldest")
+    stage = Stage(numbered(50_000), at_hand=True, max_bytes=5_000, overflow="drop_oldest")
     received = []
     for item in stage.items:
         received.append(item)

@@ -1,12 +1,12 @@
 """X's streams as an explicit state machine: a drop-in for `xdk.streaming`."""
 
 from xdk_streaming.aio import AsyncStream, astream_with_retry
-from xdk_streaming.backoff import Backoff, Ladders
+from xdk_streaming.backoff import Backoff, BackoffPolicy
 from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.gap import Gap
-from xdk_streaming.state import Change, ConnectionState, Lag, RateLimit, StreamState, Trigger
+from xdk_streaming.state import ConnectionState, Lag, RateLimit, StreamState, Transition, Trigger
 from xdk_streaming.stream import Stream, stream_with_retry
 
 __version__ = "0.1.0"
@@ -14,11 +14,10 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncStream",
     "Backoff",
+    "BackoffPolicy",
     "Buffer",
-    "Change",
     "ConnectionState",
     "Gap",
-    "Ladders",
     "Lag",
     "Problem",
     "RateLimit",
@@ -29,6 +28,7 @@ __all__ = [
     "StreamError",
     "StreamErrorType",
     "StreamState",
+    "Transition",
     "Trigger",
     "astream_with_retry",
     "patch_xdk",

@@ -40,7 +40,7 @@ class AsyncStream(Face[T]):
             async for post in stream:
                 ...
 
-    The arguments, `state`, `connection` and `history` are those of `Stream`, and so is what iterating
+    The arguments, `state`, `connection_state` and `history` are those of `Stream`, and so is what iterating
     raises. The session is one of `requests`: a thread reads, and the loop never waits for the network.
     `params` and `headers`, where they are callables, are called on that thread. Iterate it in one
     task at a time.

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: values, no clock and no chance of their own."""
+"""How long to wait before the next attempt: values, no clock and no randomness of their own."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Backoff:
             if not least <= value <= math.inf or (value == math.inf and field.name != "cap"):
                 raise ValueError(f"{field.name} is {value}, must be a finite number from {least}")
 
-    def delay(self, step: int, chance: Callable[[], float] | None = None) -> float:
+    def delay(self, step: int, rng: Callable[[], float] | None = None) -> float:
         """Seconds to wait at `step` (0-based).
 
-        Where there is `chance` (0 <= x < 1), the delay is spread evenly over its upper
+        Where there is `rng` (0 <= x < 1), the delay is spread evenly over its upper
         half, at the cap as well: the lower half is left out so that a ladder still climbs,
         and nothing is added on top, so that a cap is a cap.
         """
         whole = min(self._uncapped(step), self.cap)
-        if chance is None:
+        if rng is None:
             return whole
-        return max(whole * (0.5 + 0.5 * chance()), min(self.floor, whole))
+        return max(whole * (0.5 + 0.5 * rng()), min(self.floor, whole))
 
     def capped(self, cap: float) -> Backoff:
         """The same ladder, no higher than `cap`."""
@@ -56,7 +56,7 @@ class Backoff:
 
 
 @dataclass(frozen=True)
-class Ladders:
+class BackoffPolicy:
     """A ladder for each class of loss; each is climbed by the losses of its own class."""
 
     network: Backoff
@@ -82,7 +82,7 @@ class Ladders:
 
 
 AFTER_429 = Backoff(first=60.0, factor=2.0, cap=320.0, floor=60.0)
-X_LADDERS = Ladders(
+X_LADDERS = BackoffPolicy(
     network=Backoff(first=0.25, increment=0.25, cap=16.0),
     server=Backoff(first=5.0, factor=2.0, cap=320.0),
     rate_limit=AFTER_429,

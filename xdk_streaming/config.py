@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from xdk_streaming.backoff import X_LADDERS, Ladders
+from xdk_streaming.backoff import X_LADDERS, BackoffPolicy
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap
-from xdk_streaming.state import Change, Lag
+from xdk_streaming.state import Lag, Transition
 
 C = TypeVar("C")
 
@@ -60,12 +60,12 @@ class Recovery:
 
     parameter: str | None = "backfill_minutes"
     """What X calls it: `backfillMinutes` on Powerstream. None: nothing is asked for."""
-    most_minutes: Annotated[int, Field(ge=1)] = 5
+    max_minutes: Annotated[int, Field(ge=1)] = 5
     key: Callable[[Any], Hashable] | None = None
     """What tells an item from all others. None: its id or `event_uuid`, else the whole of it."""
     window: PositiveSeconds = 600.0
-    """Seconds for which an item's key is remembered, at least; fewer where there are more than `most_ids`."""
-    most_ids: Annotated[int, Field(ge=1)] = 2_150_000
+    """Seconds for which an item's key is remembered, at least; fewer where there are more than `max_ids`."""
+    max_ids: Annotated[int, Field(ge=1)] = 2_150_000
     """Keys remembered at least: five minutes of a firehose partition at its peak of 7,160 a second."""
     checkpoint: Path | None = None
     """A file in which to remember, across restarts, what was delivered. One stream each."""
@@ -80,16 +80,18 @@ class Buffer:
     """
 
     max_bytes: Bytes = 64 * 2**20
-    when_full: Literal["block", "drop_oldest", "fail"] = "block"
+    overflow: Literal["block", "drop_oldest", "fail"] = "block"
     """Stop reading; drop the oldest items, count them and report a `Gap`; or fail."""
-    high: Annotated[float, Field(gt=0, le=1)] = 0.8
+    high_watermark: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Share of `max_bytes` from which `on_lag` is told that the consumer lags."""
-    low: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    low_watermark: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of `max_bytes` below which it is told that it no longer does."""
 
     def __post_init__(self) -> None:
-        if self.low >= self.high:
-            raise ValueError(f"low is {self.low}, must be below high, which is {self.high}")
+        if self.low_watermark >= self.high_watermark:
+            raise ValueError(
+                f"low_watermark is {self.low_watermark}, must be below high_watermark, {self.high_watermark}"
+            )
 
 
 @_named_arguments
@@ -129,10 +131,10 @@ class StreamConfig:
     at least every 20 s (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
     max_item_bytes: Bytes = Field(default=32 * 2**20, kw_only=True)
     """The longest line that is kept."""
-    backoff: Ladders | None = Field(default=None, kw_only=True)
+    backoff: BackoffPolicy | None = Field(default=None, kw_only=True)
     """A ladder for each class of loss, in place of `initial_backoff` and `backoff_multiplier`; None for those
     two. `max_backoff` caps them all."""
-    on_state_change: Callable[[Change], Any] | None = Field(default=None, kw_only=True)
+    on_state_change: Callable[[Transition], Any] | None = Field(default=None, kw_only=True)
     on_invalid: Callable[[bytes, str], Any] | None = Field(default=None, kw_only=True)
     """A line that is no item, and the reason."""
     on_model_error: Literal["report", "yield", "raise"] = Field(default="report", kw_only=True)
@@ -163,7 +165,7 @@ class StreamConfig:
             if name in overrides:
                 raise ValueError(
                     f"{name} has no effect in for_x, which waits by X's own ladders; "
-                    f"give backoff=Ladders(...) for others, or StreamConfig({name}=...) for a single one"
+                    f"give backoff=BackoffPolicy(...) for others, or StreamConfig({name}=...) for one"
                 )
         return cls(
             **{

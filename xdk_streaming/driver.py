@@ -59,10 +59,10 @@ class Driver:
         state: StreamState,
         *,
         clock: Clock,
-        chance: Callable[[], float],
+        rng: Callable[[], float],
         refill: Callable[[Span], Any] | None = None,
     ) -> None:
-        self.machine = ConnectionMachine(config, state, chance=chance)
+        self.machine = ConnectionMachine(config, state, rng=rng)
         self._request = request
         self._config = config
         self._decoder = decoder
@@ -220,15 +220,15 @@ class Driver:
         if self._stopping:
             self._hang_up()
             self._fire(Trigger.STOP)
-        return self.machine.connection is not ConnectionState.DISCONNECTED
+        return self.machine.connection_state is not ConnectionState.DISCONNECTED
 
     def _move(self) -> None:
         self.before_wait()
         if self._refused:
             self.tell_of_refused()
-        if self.machine.connection is ConnectionState.CONNECTING:
+        if self.machine.connection_state is ConnectionState.CONNECTING:
             self._dial()
-        elif self.machine.connection is ConnectionState.BACKOFF:
+        elif self.machine.connection_state is ConnectionState.BACKOFF:
             self._back_off()
         elif self._ending is None:
             self._receive()
@@ -364,7 +364,11 @@ class Driver:
         self._note_read()
         self._recall.lost(ending.error, self._state.last_activity_at)
         self._fire(*ending)
-        if not proven and self.machine.connection is ConnectionState.DISCONNECTED and not self._stopping:
+        if (
+            not proven
+            and self.machine.connection_state is ConnectionState.DISCONNECTED
+            and not self._stopping
+        ):
             self._doubt()
 
     def _doubt(self) -> None:
@@ -421,7 +425,7 @@ class Driver:
 
     def _back_off(self) -> None:
         self._fire(Trigger.RETRY)
-        if self.machine.connection is ConnectionState.BACKOFF:
+        if self.machine.connection_state is ConnectionState.BACKOFF:
             self._clock.wait(self._state.current_backoff, self._wake)
             self._fire(Trigger.WAITED)
 

@@ -16,7 +16,7 @@ from xdk_streaming.config import Buffer, StreamConfig, as_config
 from xdk_streaming.driver import Driver
 from xdk_streaming.gap import Span
 from xdk_streaming.recovery.bounds import between
-from xdk_streaming.state import Change, ConnectionState, StreamState
+from xdk_streaming.state import ConnectionState, StreamState, Transition
 from xdk_streaming.threaded import Threaded
 from xdk_streaming.wire.decoder import Decoder, LineDecoder
 from xdk_streaming.wire.transport import Request
@@ -50,7 +50,7 @@ class Face(ABC, Generic[T]):
         *,
         state: StreamState | None = None,
         clock: Clock | None = None,
-        chance: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         config = StreamConfig() if config is None else as_config(config)
         self.state = state or StreamState()
@@ -70,7 +70,7 @@ class Face(ABC, Generic[T]):
             LineDecoder() if response_model is bytes else Decoder(response_model, config.on_model_error),
             self.state,
             clock=self._clock,
-            chance=chance,
+            rng=rng,
             refill=refill,
         )
         self._prepare(config)
@@ -90,7 +90,7 @@ class Face(ABC, Generic[T]):
         driver = self._driver
         driver.acknowledges = False
         driver.hands_over_lines = (
-            buffer.when_full == "block" and config.recovery is None and config.on_model_error != "raise"
+            buffer.overflow == "block" and config.recovery is None and config.on_model_error != "raise"
         )
         keeps = config.recovery is not None and config.recovery.checkpoint is not None
         threaded = Threaded(
@@ -112,16 +112,16 @@ class Face(ABC, Generic[T]):
         return threaded
 
     @property
-    def connection(self) -> ConnectionState:
+    def connection_state(self) -> ConnectionState:
         """Where the connection's machine stands."""
-        return self._driver.machine.connection
+        return self._driver.machine.connection_state
 
     @property
-    def history(self) -> tuple[Change, ...]:
+    def history(self) -> tuple[Transition, ...]:
         """The last transitions, oldest first: `StreamConfig.history` of them."""
         return tuple(self._driver.machine.history)
 
     def __repr__(self) -> str:
         # The query may hold a secret of the user's.
         url = self._request.url.partition("?")[0]
-        return f"<{type(self).__name__} {self._request.method} {url} {self.connection.name}>"
+        return f"<{type(self).__name__} {self._request.method} {url} {self.connection_state.name}>"

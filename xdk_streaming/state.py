@@ -110,13 +110,13 @@ class StreamState:
 
 
 @dataclass(frozen=True)
-class Change:
+class Transition:
     """One transition, as `on_state_change` and `Stream.history` show it."""
 
     source: ConnectionState
     dest: ConnectionState
     trigger: Trigger
-    why: str
+    reason: str
     """The reason the transition table gives for this arrow."""
     at: float
     """Unix seconds."""
@@ -128,7 +128,7 @@ class Change:
     """What was lost or refused, where it was an error."""
 
     def __str__(self) -> str:
-        parts = [f"{self.source.name} -> {self.dest.name} ({self.trigger.value}: {self.why})"]
+        parts = [f"{self.source.name} -> {self.dest.name} ({self.trigger.value}: {self.reason})"]
         if self.attempt is not None:
             parts.append(f"attempt {self.attempt} in {self.delay:.2f} s")
         if self.error is not None:

@@ -29,7 +29,7 @@ class Stream(Face[T]):
                 ...
 
     Iterate it on one thread; callbacks run there, but with a `StreamConfig.buffer` on the
-    one that reads. `stop()`, `state`, `connection` and `history` are for any thread.
+    one that reads. `stop()`, `state`, `connection_state` and `history` are for any thread.
     Nothing connects before the first item is asked for. Only `with` promises that the
     connection is closed when the consumer raises and keeps the iterator; left in good
     order, it counts the item in hand as delivered.
@@ -37,7 +37,7 @@ class Stream(Face[T]):
     `params` and `headers` may be callables that give them anew at every attempt, for
     tokens that expire. `response_model` is a pydantic model class or a `TypeAdapter`;
     without one the items are dicts, and with `bytes` they are the lines as they came.
-    `state` is a `StreamState` of your own to be kept up to date; `clock` and `chance`
+    `state` is a `StreamState` of your own to be kept up to date; `clock` and `rng`
     replace time and jitter in tests.
 
     Iterating raises `StreamError` where an error cannot be retried, `RetriesExhausted`

@@ -293,9 +293,9 @@ class Threaded:
     def _made_room(self, more: int) -> bool:
         """Do what is to be done for an item of this size to fit. False where it may not."""
         most = self._buffer.max_bytes
-        if self._buffer.when_full == "fail":
+        if self._buffer.overflow == "fail":
             return self._queued == 0 or self._queued + more <= most or self._stopping
-        if self._buffer.when_full == "block":
+        if self._buffer.overflow == "block":
             more = max(more, self._most)  # or it would go on in batches as small as the room that is made
             while not self._stopping and most - more < self._queued != 0:
                 self._room.acquire()
@@ -317,7 +317,7 @@ class Threaded:
         """Have the driver raise at the next step, and count the item that had no room."""
         message = (
             f"The consumer is {self._queued + more} bytes behind, more than the buffer's max_bytes; take "
-            'items faster, raise max_bytes, or set when_full to "block" or "drop_oldest"'
+            'items faster, raise max_bytes, or set overflow to "block" or "drop_oldest"'
         )
         self._state.undelivered_items += 1
         self._driver.fail(StreamError(message, StreamErrorType.FATAL_ERROR))
@@ -325,8 +325,8 @@ class Threaded:
     def _tell(self) -> None:
         """Call back where a mark was passed."""
         queued, buffer = self._queued, self._buffer
-        low = queued <= buffer.low * buffer.max_bytes
-        if low if self._behind else queued > buffer.high * buffer.max_bytes:
+        low = queued <= buffer.low_watermark * buffer.max_bytes
+        if low if self._behind else queued > buffer.high_watermark * buffer.max_bytes:
             self._behind = not self._behind
             state = self._state
             lag = Lag(self._behind, state.lag_items, state.lag_bytes, state.lag_seconds)

@@ -204,7 +204,7 @@ def test_each_flag_reaches_the_simulator(monkeypatch: pytest.MonkeyPatch) -> Non
         "--backlog": "2m",
         "--zombie": "30",
         "--connections": "2",
-        "--most-rules": "3",
+        "--max-rules": "3",
     }
     words = [word for option in given.items() for word in option]
     flags = ["--no-slow-notice", "--no-entitled", "--rule", "cat", "--rule", "dog bird"]
@@ -273,7 +273,7 @@ def test_a_fault_comes_after_a_time_with_a_unit(fault: str, monkeypatch: pytest.
         ("--zombie", "for ever"),
         ("--backlog", "nan"),
         ("--connections", "0"),
-        ("--most-rules", "0"),
+        ("--max-rules", "0"),
         ("--tls-cert", "no-such-file"),
         ("--tls-key", "no-such-file"),
         ("--fault", "reset@10x"),
@@ -292,7 +292,7 @@ def test_a_value_that_cannot_work_is_refused_with_its_options_name(
     ("arguments", "said"),
     [
         (("--rule", "(cat"), "rules has '(cat': A parenthesis is not closed (at position 1)"),
-        (("--rule", "cat", "--rule", "dog", "--most-rules", "1"), "more rules than it may have"),
+        (("--rule", "cat", "--rule", "dog", "--max-rules", "1"), "more rules than it may have"),
         (("--host", "256.0.0.1"), "could not start"),
     ],
 )

@@ -73,11 +73,11 @@ def test_first_the_action_then_the_state_then_one_log_line_then_on_state_change_
     listen: Callable[[Callable[[str], None]], None],
 ) -> None:
     stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection
+    before = stage.machine.connection_state
     steps: list[tuple[str, ConnectionState]] = []
 
     def note(name: str) -> None:
-        steps.append((name, stage.machine.connection))
+        steps.append((name, stage.machine.connection_state))
 
     def noted(name: str, step: Callable[..., None]) -> Callable[..., None]:
         def act(*arguments: Any) -> None:
@@ -120,7 +120,7 @@ def test_each_transition_writes_one_log_line_at_its_level(
     situation: str, event: str, log: Callable[[], list[tuple[int, str]]]
 ) -> None:
     stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection
+    before = stage.machine.connection_state
     logged = len(log())
     stage.fire(EVENTS[event])
 
@@ -158,7 +158,7 @@ def test_a_retry_is_a_change_with_attempt_and_delay() -> None:
 def test_no_other_change_has_an_attempt_or_a_delay() -> None:
     stage = Stage(max_retries=1)
     stage.fire(START, OPENED, ENDED, RETRY, WAITED, OPENED, (BROKE, fault()), RETRY)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
     others = [change for change in stage.machine.history if change.dest is not change.source]
     assert [(change.attempt, change.delay) for change in others] == [(None, None)] * len(others)
     assert others[-1].trigger is RETRY
@@ -201,7 +201,7 @@ def test_exceptions_of_callbacks_are_counted_and_change_nothing(situation: str, 
     calm.fire(EVENTS[event])
     troubled.fire(EVENTS[event])
 
-    assert troubled.machine.connection is calm.machine.connection
+    assert troubled.machine.connection_state is calm.machine.connection_state
     assert troubled.names() == calm.names()
     assert troubled.state.callback_errors == len(calm.told) > 0
     for name in ("retry_count", "current_backoff", "is_connected", "reconnects"):
@@ -231,7 +231,7 @@ def test_an_interrupt_comes_out_after_the_other_callbacks_with_the_new_state_in_
         stage.fire(EVENTS[event])
 
     assert raised.value is interrupt
-    assert stage.machine.connection is shown.dest
+    assert stage.machine.connection_state is shown.dest
     assert stage.names() == list(shown.told)
     assert stage.seen == [shown.dest] * len(shown.told)
     assert stage.state.is_connected is (shown.dest is STREAMING)
@@ -253,7 +253,7 @@ def test_after_an_interrupt_the_machine_goes_on_from_the_new_state() -> None:
     with pytest.raises(KeyboardInterrupt):
         stage.fire(ENDED)
     stage.fire(RETRY, WAITED, OPENED)
-    assert stage.machine.connection is STREAMING
+    assert stage.machine.connection_state is STREAMING
 
 
 # What the callbacks are given.

@@ -110,7 +110,7 @@ def markdown_says_the_table() -> bool:
             row.guard or "",
             row.action or "",
             ", ".join(row.notify),
-            row.why,
+            row.reason,
         ]
         for row in TABLE
     ]
@@ -194,7 +194,7 @@ def test_callbacks_in_another_order_are_noticed(
 
 
 def test_another_reason_is_noticed_in_the_table_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagram, "TABLE", change(Trigger.ENDED, why="it rained"))
+    monkeypatch.setattr(diagram, "TABLE", change(Trigger.ENDED, reason="it rained"))
     assert not markdown_says_the_table()
     assert not committed_texts_are_fresh()
 

@@ -106,7 +106,7 @@ def test_current_backoff_is_the_first_delay_until_one_was_announced_and_that_one
 
 
 def test_current_backoff_is_the_delay_as_it_was_announced_jitter_and_the_servers_wish_included() -> None:
-    stage = Stage(jitter=True, chance=lambda: 0.0)
+    stage = Stage(jitter=True, rng=lambda: 0.0)
     stage.fire(START, (REFUSED, fault()))
     assert stage.delay() == stage.state.current_backoff == 0.5
     stage.fire(WAITED, (REFUSED, fault(retry_after=90.0)))
@@ -130,7 +130,7 @@ def test_the_counters_of_what_came_through_are_not_the_machines_business() -> No
     stage.state.heartbeats = 3
     stage.state.invalid_items = 2
     stage.fire(START, OPENED, PROGRESSED, SETTLED, ENDED, RETRY, WAITED, OPENED, (BROKE, fault()), RETRY)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
     kept = (stage.state.total_items_received, stage.state.bytes_received)
     assert kept == (5, 500)
     assert (stage.state.heartbeats, stage.state.invalid_items) == (3, 2)
@@ -191,7 +191,7 @@ def test_giving_up_keeps_the_rate_limit() -> None:
     stage.fire(START)
     stage.answer(REFUSED, LIMIT, fault())
     stage.fire(RETRY)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
     assert stage.state.rate_limit == LIMIT
 
 

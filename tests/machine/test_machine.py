@@ -40,11 +40,11 @@ def test_every_state_and_every_trigger_is_among_the_situations_and_events() -> N
 @pytest.mark.parametrize(("situation", "event"), LEGAL_CASES)
 def test_a_legal_event_leads_where_it_should_and_tells_whom_it_should(situation: str, event: str) -> None:
     stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection
+    before = stage.machine.connection_state
     changes = len(stage.machine.history)
     stage.fire(EVENTS[event])
 
-    assert stage.machine.connection is shown.dest
+    assert stage.machine.connection_state is shown.dest
     assert stage.names() == list(shown.told)
     if not shown.told:
         assert len(stage.machine.history) == changes
@@ -53,7 +53,7 @@ def test_a_legal_event_leads_where_it_should_and_tells_whom_it_should(situation:
     change = stage.machine.history[-1]
     assert (change.source, change.dest) == (before, shown.dest)
     assert (change.trigger.value, change.at) == (event.split()[0], stage.at)
-    assert change.why
+    assert change.reason
     assert stage.heard("on_state_change") == [change]
 
 
@@ -70,7 +70,7 @@ def test_an_illegal_event_raises_and_leaves_no_trace(
     assert stage.told == []
     assert log() == logged
     assert event.split()[0].upper() in str(raised.value)
-    assert stage.machine.connection.name in str(raised.value)
+    assert stage.machine.connection_state.name in str(raised.value)
 
 
 def test_the_snapshot_sees_each_fact_that_could_change() -> None:
@@ -79,7 +79,7 @@ def test_the_snapshot_sees_each_fact_that_could_change() -> None:
     before = stage.snapshot()
     stage.fire((BROKE, dismissal()), RETRY)
     changed = {name for name, value in stage.snapshot().items() if value != before[name]}
-    assert changed == {"_connection", "_loss", "_planned", "_steps", "history", "state"}
+    assert changed == {"_connection_state", "_loss", "_planned", "_steps", "history", "state"}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_action_that_fails_changes_nothing() -> None:
     def no_luck() -> float:
         raise ZeroDivisionError
 
-    stage = Stage(chance=no_luck, jitter=True)
+    stage = Stage(rng=no_luck, jitter=True)
     stage.fire(START, (REFUSED, fault()))
     stage.forget()
     before = stage.snapshot()
@@ -111,8 +111,8 @@ def test_an_action_that_fails_changes_nothing() -> None:
 def test_the_state_cannot_be_assigned() -> None:
     stage = Stage()
     with pytest.raises(AttributeError):
-        stage.machine.connection = STREAMING  # type: ignore[misc]  # that is what is tried
-    assert stage.machine.connection is DISCONNECTED
+        stage.machine.connection_state = STREAMING  # type: ignore[misc]  # that is what is tried
+    assert stage.machine.connection_state is DISCONNECTED
 
 
 # Ends.
@@ -128,7 +128,7 @@ def test_a_machine_that_failed_never_does_anything_again(situation: str) -> None
         else:
             with pytest.raises(IllegalEvent):
                 stage.fire(event)
-        assert stage.machine.connection is FAILED
+        assert stage.machine.connection_state is FAILED
     assert stage.told == []
     assert stage.machine.failure is failure
     assert list(stage.machine.history) == history
@@ -141,7 +141,7 @@ def test_a_machine_that_has_run_does_not_run_again(situation: str) -> None:
     stage = reach(situation)
     with pytest.raises(IllegalEvent, match="START is not allowed in DISCONNECTED"):
         stage.fire(START)
-    assert stage.machine.connection is DISCONNECTED
+    assert stage.machine.connection_state is DISCONNECTED
 
 
 # The library underneath.
@@ -168,7 +168,7 @@ def test_every_transition_is_executed_by_transitions_and_only_once(
     situation: str, event: str, executed: list[tuple[object, object, bool]]
 ) -> None:
     stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection
+    before = stage.machine.connection_state
     executed.clear()
     stage.fire(EVENTS[event])
 

@@ -29,7 +29,7 @@ from stage import (
     refusals,
 )
 
-from xdk_streaming.backoff import X_LADDERS, Backoff, Ladders
+from xdk_streaming.backoff import X_LADDERS, Backoff, BackoffPolicy
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.state import Trigger
@@ -62,13 +62,13 @@ def test_a_ladder_of_zeros_never_waits() -> None:
 
 
 def test_jitter_takes_at_most_half_of_each_delay_the_capped_ones_too() -> None:
-    stage = Stage(jitter=True, chance=lambda: 0.0)
+    stage = Stage(jitter=True, rng=lambda: 0.0)
     stage.fire(START)
     assert refusals(stage, 8) == [0.5, 1, 2, 4, 8, 16, 32, 32]
 
 
 def test_jitter_never_lengthens_a_delay_and_never_exceeds_the_cap() -> None:
-    stage = Stage(jitter=True, chance=lambda: 0.999)
+    stage = Stage(jitter=True, rng=lambda: 0.999)
     stage.fire(START)
     delays = refusals(stage, 8)
     assert delays == pytest.approx([1, 2, 4, 8, 16, 32, 64, 64], rel=0.001)
@@ -77,7 +77,7 @@ def test_jitter_never_lengthens_a_delay_and_never_exceeds_the_cap() -> None:
 
 def test_each_delay_has_a_chance_of_its_own() -> None:
     chances = iter([0.0, 0.5, 0.0])
-    stage = Stage(jitter=True, chance=lambda: next(chances), backoff_multiplier=1)
+    stage = Stage(jitter=True, rng=lambda: next(chances), backoff_multiplier=1)
     stage.fire(START)
     assert refusals(stage, 3) == [0.5, 0.75, 0.5]
 
@@ -90,7 +90,7 @@ def test_a_hundred_attempts_do_not_exceed_the_cap_nor_overflow() -> None:
 
 @pytest.mark.parametrize("jitter", [False, True])
 def test_what_the_server_asks_for_lengthens_the_delay_beyond_the_cap_to_the_second(jitter: bool) -> None:
-    stage = Stage(max_backoff=2, jitter=jitter, chance=lambda: 0.0)
+    stage = Stage(max_backoff=2, jitter=jitter, rng=lambda: 0.0)
     stage.fire(START, (REFUSED, fault(retry_after=300.5)))
     assert stage.delay() == 300.5
 
@@ -330,7 +330,7 @@ def test_the_return_at_once_uses_no_step_of_any_ladder() -> None:
 
 
 def test_one_that_x_dismissed_and_then_finds_its_place_taken_waits_a_minute() -> None:
-    stage = like_x(jitter=True, chance=lambda: 0.0)
+    stage = like_x(jitter=True, rng=lambda: 0.0)
     stage.fire(OPENED, SETTLED, (BROKE, dismissal()))
     assert stage.delay() == 0
     stage.fire(WAITED)
@@ -342,7 +342,7 @@ def test_one_that_x_dismissed_and_then_finds_its_place_taken_waits_a_minute() ->
 def test_after_a_429_neither_jitter_nor_the_server_makes_the_wait_shorter_than_a_minute(
     asked: float | None, issue: str | None
 ) -> None:
-    stage = like_x(jitter=True, chance=lambda: 0.0)
+    stage = like_x(jitter=True, rng=lambda: 0.0)
     loss = fault(
         StreamErrorType.RATE_LIMITED, status=429, retry_after=asked, kind="streaming-connection", issue=issue
     )
@@ -359,7 +359,7 @@ def test_without_for_x_there_is_no_floor_under_a_429() -> None:
 @pytest.mark.parametrize("asked", [321.0, 900.0, 3600.0])
 def test_what_the_server_asks_for_is_waited_on_any_ladder(name: str, asked: float) -> None:
     loss, published = CLASSES[name]
-    stage = like_x(jitter=True, chance=lambda: 0.0)
+    stage = like_x(jitter=True, rng=lambda: 0.0)
     asking = fault(
         loss.error_type,
         status=loss.status_code,
@@ -387,7 +387,7 @@ def test_max_backoff_raises_no_ladders_own_cap() -> None:
 
 
 def test_a_users_own_ladders_are_climbed_in_the_same_way() -> None:
-    ladders = Ladders(Backoff(1), Backoff(2, factor=3), Backoff(4, increment=4), Backoff(8))
+    ladders = BackoffPolicy(Backoff(1), Backoff(2, factor=3), Backoff(4, increment=4), Backoff(8))
     stage = Stage(backoff=ladders, initial_backoff=99, backoff_multiplier=99)
     stage.fire(START)
     mixed = [NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY]
@@ -413,7 +413,7 @@ def test_ladders_that_are_given_meanwhile_are_climbed_from_their_first_step() ->
 def test_settings_as_x_publishes_them_never_give_up() -> None:
     stage = like_x()
     refusals(stage, 200)
-    assert stage.machine.connection is CONNECTING
+    assert stage.machine.connection_state is CONNECTING
 
 
 # The budget.
@@ -426,7 +426,7 @@ def test_so_many_attempts_are_made_and_no_more(limit: int) -> None:
     refusals(stage, limit)
     assert stage.state.retry_count == limit
     stage.fire((REFUSED, fault()), RETRY)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
     assert [attempt for attempt, _ in stage.heard("on_reconnect")] == list(range(1, limit + 1))
 
 
@@ -434,7 +434,7 @@ def test_so_many_attempts_are_made_and_no_more(limit: int) -> None:
 def test_with_no_retries_the_first_loss_fails(loss: tuple[Trigger, ...]) -> None:
     stage = Stage(max_retries=0)
     stage.fire(START, *(loss or [(REFUSED, fault())]), RETRY)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
     assert stage.heard("on_reconnect") == []
 
 
@@ -443,7 +443,7 @@ def test_a_negative_or_infinite_limit_is_none(limit: float) -> None:
     stage = Stage(max_retries=limit)
     stage.fire(START)
     refusals(stage, 200)
-    assert stage.machine.connection is CONNECTING
+    assert stage.machine.connection_state is CONNECTING
     assert stage.state.retry_count == 200
 
 
@@ -459,20 +459,20 @@ def test_progress_and_settling_give_the_whole_budget_back(event: Trigger) -> Non
     stage.fire((BROKE, fault()))
     stage.delay()
     assert stage.heard("on_reconnect")[-1][0] == 1
-    assert stage.machine.connection is BACKOFF
+    assert stage.machine.connection_state is BACKOFF
 
 
 def test_connecting_alone_gives_nothing_of_the_budget_back() -> None:
     stage = Stage(max_retries=2)
     stage.fire(START, *(OPENED, ENDED, RETRY, WAITED) * 2, OPENED, ENDED, RETRY)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
 
 
 def test_a_limit_that_is_lowered_meanwhile_counts_at_once() -> None:
     stage = reach("waiting")
     stage.config.max_retries = 1
     stage.fire(WAITED, (REFUSED, fault()), RETRY)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
 
 
 # What exhaustion says.
@@ -486,9 +486,9 @@ def exhausted(*losses: Event, max_retries: int) -> RetriesExhausted:
         if loss is ENDED or (isinstance(loss, tuple) and loss[0] is BROKE):
             stage.fire(OPENED)
         stage.fire(loss, RETRY)
-        if stage.machine.connection is BACKOFF:
+        if stage.machine.connection_state is BACKOFF:
             stage.fire(WAITED)
-    assert stage.machine.connection is FAILED
+    assert stage.machine.connection_state is FAILED
     failure = stage.machine.failure
     assert isinstance(failure, RetriesExhausted)
     return failure

@@ -158,7 +158,7 @@ def _objections_to_names(table: Table) -> Iterator[str]:
         for callback in row.notify:
             if callback not in callbacks:
                 yield f"{name}: {callback} is no callback of the configuration"
-        if not row.why.strip():
+        if not row.reason.strip():
             yield f"{name}: no reason is given"
 
 
@@ -204,7 +204,7 @@ def test_a_row_is_internal_exactly_where_it_leads_back_to_its_source(row: Row) -
 
 
 def test_no_two_rows_give_the_same_reason() -> None:
-    reasons = [row.why for row in TABLE]
+    reasons = [row.reason for row in TABLE]
     assert len(set(reasons)) == len(reasons)
 
 
@@ -396,7 +396,7 @@ def test_a_misspelt_callback_is_objected_to(place: int) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_row_without_a_reason_is_objected_to(place: int) -> None:
-    assert saying("no reason is given", changed(place, replace(TABLE[place], why=" ")))
+    assert saying("no reason is given", changed(place, replace(TABLE[place], reason=" ")))
 
 
 @pytest.mark.parametrize("damaged", of(rows_in_illegal_cells()))

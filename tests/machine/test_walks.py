@@ -10,11 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from xdk_streaming.backoff import X_LADDERS, Ladders
+from xdk_streaming.backoff import X_LADDERS, BackoffPolicy
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 from xdk_streaming.machine.machine import ConnectionMachine, IllegalEvent
-from xdk_streaming.state import Change, ConnectionState, StreamState, Trigger
+from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
 FAULTS = {Trigger.REFUSED, Trigger.BROKE}
 
@@ -58,7 +58,7 @@ class Walk(RuleBasedStateMachine):
         max_retries: int,
         initial_backoff: float,
         max_backoff: float,
-        backoff: Ladders | None,
+        backoff: BackoffPolicy | None,
         jitter: bool,
         chance: float,
     ) -> None:
@@ -68,7 +68,7 @@ class Walk(RuleBasedStateMachine):
         self.failed = False
         self.errors: list[StreamError] = []
         self.announced: list[tuple[int, float]] = []
-        self.changes: list[Change] = []
+        self.changes: list[Transition] = []
         self.config = StreamConfig(
             max_retries=max_retries,
             initial_backoff=initial_backoff,
@@ -82,7 +82,7 @@ class Walk(RuleBasedStateMachine):
             on_state_change=self.changes.append,
         )
         self.state = StreamState()
-        self.machine = ConnectionMachine(self.config, self.state, chance=lambda: chance)
+        self.machine = ConnectionMachine(self.config, self.state, rng=lambda: chance)
 
     def connected(self) -> None:
         self.connects += 1
@@ -100,21 +100,21 @@ class Walk(RuleBasedStateMachine):
         except IllegalEvent:
             assert self.facts() == before
 
-    @precondition(lambda self: self.machine.connection in LIKELY)
+    @precondition(lambda self: self.machine.connection_state in LIKELY)
     @rule(choice=st.integers(0, 17), error_type=likely_types, kind=kinds)
     def something_likely_happens(self, choice: int, error_type: StreamErrorType, kind: str | None) -> None:
-        likely = LIKELY[self.machine.connection]
+        likely = LIKELY[self.machine.connection_state]
         before = self.facts()
         try:
             self.fire(likely[choice % len(likely)], error_type, kind)
         except IllegalEvent:  # WAITED before that was planned, START for the second time
             assert self.facts() == before
 
-    @precondition(lambda self: self.machine.connection is ConnectionState.BACKOFF)
+    @precondition(lambda self: self.machine.connection_state is ConnectionState.BACKOFF)
     @rule()
     def it_is_retried(self) -> None:
         self.fire(Trigger.RETRY)
-        if self.machine.connection is ConnectionState.BACKOFF:
+        if self.machine.connection_state is ConnectionState.BACKOFF:
             self.fire(Trigger.WAITED)
 
     def fire(
@@ -147,13 +147,15 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def it_is_connected_exactly_while_it_streams(self) -> None:
-        streaming = self.machine.connection is ConnectionState.STREAMING
+        streaming = self.machine.connection_state is ConnectionState.STREAMING
         assert self.state.is_connected is streaming
         assert (self.state.connected_at is not None) is streaming
 
     @invariant()
     def there_is_one_connect_more_than_disconnects_exactly_while_it_streams(self) -> None:
-        assert self.connects - self.disconnects == int(self.machine.connection is ConnectionState.STREAMING)
+        assert self.connects - self.disconnects == int(
+            self.machine.connection_state is ConnectionState.STREAMING
+        )
 
     @invariant()
     def the_reconnects_are_the_connects_but_the_first(self) -> None:
@@ -165,8 +167,8 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def what_has_failed_stays_failed(self) -> None:
-        self.failed = self.failed or self.machine.connection is ConnectionState.FAILED
-        assert (self.machine.connection is ConnectionState.FAILED) is self.failed
+        self.failed = self.failed or self.machine.connection_state is ConnectionState.FAILED
+        assert (self.machine.connection_state is ConnectionState.FAILED) is self.failed
         assert (self.machine.failure is not None) is self.failed
 
     @invariant()
@@ -185,7 +187,7 @@ class Walk(RuleBasedStateMachine):
         assert all(before.at < after.at for before, after in pairwise(changes))
         if self.changes:
             assert self.changes[0].source is ConnectionState.DISCONNECTED
-            assert self.changes[-1].dest is self.machine.connection
+            assert self.changes[-1].dest is self.machine.connection_state
 
     @invariant()
     def no_callback_raised(self) -> None:

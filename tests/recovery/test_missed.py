@@ -91,7 +91,7 @@ def test_the_outage_is_measured_from_the_last_byte_and_not_from_the_last_post() 
 
 
 def test_the_parameter_and_the_most_minutes_can_be_set() -> None:
-    recovery = Recovery(parameter="backfillMinutes", most_minutes=2)
+    recovery = Recovery(parameter="backfillMinutes", max_minutes=2)
     life = Life(losing(post(T0)), losing(), recovery=recovery, wait=500.0).run()
     assert life.asked("backfillMinutes") == [None, 2]
 
@@ -196,7 +196,7 @@ def test_a_refusal_that_names_another_parameter_is_final() -> None:
     life = Life(losing(post(T0)), (naming("partition", 400),), recovery=Recovery())
     with pytest.raises(Exception, match="partition"):
         list(life.stream)
-    assert life.stream.connection is ConnectionState.FAILED
+    assert life.stream.connection_state is ConnectionState.FAILED
 
 
 # The seam.
@@ -263,7 +263,7 @@ BOUNDED = {"start_time": stamp(T0 - 7_200), "end_time": stamp(T0 - 3_600)}
 def test_the_clean_end_of_a_bounded_request_is_its_completion() -> None:
     life = Life((CHUNKED, Send(post(T0 - 7_000)), End()), losing(), params=BOUNDED).run()
     assert len(life.items) == len(life.session.calls) == 1
-    assert life.stream.connection is ConnectionState.DISCONNECTED
+    assert life.stream.connection_state is ConnectionState.DISCONNECTED
     assert life.gaps == []
 
 
@@ -293,14 +293,14 @@ def test_a_body_that_only_its_close_ends_cannot_prove_its_completeness(
     (gap,) = life.gaps
     assert (gap.uncovered, gap.why) == ((T0 - 7_000, T0 - 3_600), "unproven end")
     assert "may be missing" in caplog.text
-    assert life.stream.connection is ConnectionState.DISCONNECTED
+    assert life.stream.connection_state is ConnectionState.DISCONNECTED
 
 
 def test_a_bounded_request_whose_end_cannot_be_read_ends_all_the_same() -> None:
     close_delimited = Open(200, {"Content-Type": "application/json"})
     life = Life((close_delimited, Send(post(T0)), End()), params={"end_time": "tomorrow"}).run()
     assert life.gaps == []
-    assert life.stream.connection is ConnectionState.DISCONNECTED
+    assert life.stream.connection_state is ConnectionState.DISCONNECTED
 
 
 def test_the_stream_of_a_gap_asks_for_what_remains_of_it_and_no_backfill() -> None:
@@ -380,7 +380,7 @@ def test_a_second_stream_on_a_checkpoint_is_refused(tmp_path: Path) -> None:
         second = Life(losing(post(T0)), recovery=Recovery(checkpoint=path))
         with pytest.raises(StreamError, match="in use by another process or stream"):
             next(iter(second.stream))
-        assert second.stream.connection is ConnectionState.FAILED
+        assert second.stream.connection_state is ConnectionState.FAILED
         assert second.session.calls == []
 
 
@@ -397,7 +397,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_stream_goes_on(
 
 def test_a_buffer_that_is_to_fail_ends_the_stream_when_it_is_full() -> None:
     lines = [post(T0, number) for number in range(100)]
-    buffer = Buffer(max_bytes=200, when_full="fail")
+    buffer = Buffer(max_bytes=200, overflow="fail")
     life = Life((CHUNKED, Send(b"".join(lines)), End()), buffer=buffer)
     with (
         pytest.raises(StreamError, match="bytes behind, more than the buffer's max_bytes"),
@@ -406,5 +406,5 @@ def test_a_buffer_that_is_to_fail_ends_the_stream_when_it_is_full() -> None:
         for item in stream:
             life.items.append(item)
             wait_for(lambda: stream.state.undelivered_items > 0)
-    assert life.stream.connection is ConnectionState.FAILED
+    assert life.stream.connection_state is ConnectionState.FAILED
     assert len(life.items) + life.stream.state.undelivered_items == len(lines)

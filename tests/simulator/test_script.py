@@ -11,7 +11,7 @@ import pytest
 import requests
 from fakes import FakeClock, MemorySession, ids
 
-from xdk_streaming import Change, Stream, StreamConfig, StreamError, StreamErrorType
+from xdk_streaming import Stream, StreamConfig, StreamError, StreamErrorType, Transition
 from xdk_streaming.simulator import (
     HEARTBEAT,
     OPERATIONAL_DISCONNECT,
@@ -61,7 +61,7 @@ STORIES: dict[str, list[Script]] = {
 def told(session: Any, url: str, **options: Any) -> tuple[list[str], list[tuple[Any, ...]], tuple[int, int]]:
     """The ids a client got, what its machine went through, and what it counted."""
     config = StreamConfig(initial_backoff=0, stall_timeout=options.pop("stall_timeout"))
-    changes: list[Change] = []
+    changes: list[Transition] = []
     config.on_state_change = changes.append
     received: list[Any] = []
     with Stream[Any](session, "get", url, config, **options) as stream:

@@ -120,7 +120,7 @@ def test_a_stream_behind_a_proxy_is_stopped_like_any_other(
         until(lambda: stream.state.total_items_received == 2 and reads_its_socket(reader))
         stream.stop()
         reader.join(GUARD)
-        assert stream.connection is ConnectionState.DISCONNECTED
+        assert stream.connection_state is ConnectionState.DISCONNECTED
         assert stream.state.last_error is None
         until(lambda: simulator.visits[0].outcome == "silent until the client left")
     assert len(items) == 2

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xdk_streaming import Change, StreamConfig, StreamState, Trigger, stream_with_retry
+from xdk_streaming import StreamConfig, StreamState, Transition, Trigger, stream_with_retry
 from xdk_streaming.cli.chart import COLOURS
 from xdk_streaming.simulator import UNAVAILABLE, End, Live, Reset, Script, Simulator, Stall
 from xdk_streaming.simulator.account import Account, account
@@ -87,13 +87,13 @@ def _show_post(console: Console, post: Mapping[str, Any]) -> None:
     console.print(line)
 
 
-def _show_change(console: Console, change: Change) -> None:
+def _show_change(console: Console, change: Transition) -> None:
     line = Text.assemble(
         (time.strftime("%H:%M:%S ", time.localtime(change.at)), "dim"),
         (change.source.name, COLOURS[change.source]),
         " → ",
         (change.dest.name, f"bold {COLOURS[change.dest]}"),
-        f"  {change.trigger.value}: {change.why}",
+        f"  {change.trigger.value}: {change.reason}",
     )
     if change.trigger is Trigger.RETRY and change.attempt is not None:
         line.append(f"  [attempt {change.attempt}, in {change.delay:.2f} s]", style="bold")

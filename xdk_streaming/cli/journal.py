@@ -16,7 +16,7 @@ from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
 from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.gap import Gap
-from xdk_streaming.state import Change, Lag, StreamState
+from xdk_streaming.state import Lag, StreamState, Transition
 
 SUMMARY = 60.0
 """Seconds between two summaries."""
@@ -112,13 +112,13 @@ def as_json(event: Event) -> str:
     return orjson.dumps({"event": event.kind, "at": round(event.at, 3), **event.facts}, default=str).decode()
 
 
-def change_event(change: Change) -> Event:
+def change_event(change: Transition) -> Event:
     """A change of state, or an announced retry."""
     facts: dict[str, Any] = {
         "source": change.source.name,
         "dest": change.dest.name,
         "trigger": change.trigger.value,
-        "why": change.why,
+        "reason": change.reason,
     }
     if change.attempt is not None:
         facts |= {"attempt": change.attempt, "delay": change.delay}

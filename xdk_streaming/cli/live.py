@@ -76,7 +76,7 @@ class LiveView:
         facts = Facts(
             self._title,
             now,
-            self._stream.connection,
+            self._stream.connection_state,
             history[-1] if history else None,
             self._stream.state,
             self._meter,

@@ -118,7 +118,7 @@ class Kept:
             "--backfill", help="Have X send again what was missed, where the app is entitled to it."
         ),
     ] = False
-    most_minutes: Annotated[int, typer.Option(min=1, max=5, help="Minutes of backfill, at most.")] = 5
+    max_minutes: Annotated[int, typer.Option(min=1, max=5, help="Minutes of backfill, at most.")] = 5
     checkpoint: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="A file that remembers across restarts what was written."),
@@ -127,7 +127,7 @@ class Kept:
         int | None,
         typer.Option(parser=size, metavar="SIZE", help="Read ahead of a slow output, so much: 64MiB."),
     ] = None
-    when_full: Annotated[
+    overflow: Annotated[
         Literal["block", "drop_oldest", "fail"], typer.Option(help="What becomes of a full buffer.")
     ] = "block"
 

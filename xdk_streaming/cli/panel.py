@@ -13,7 +13,7 @@ from xdk_streaming.cli.journal import Event, count
 from xdk_streaming.cli.meter import MINUTES, Meter
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
 from xdk_streaming.cli.sinks import Sink
-from xdk_streaming.state import Change, ConnectionState, StreamState, Trigger
+from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
 BARS = " ▁▂▃▄▅▆▇█"
 LABEL = 12
@@ -31,7 +31,7 @@ class Facts:
     title: str
     now: float
     connection: ConnectionState
-    last: Change | None
+    last: Transition | None
     state: StreamState
     meter: Meter
     sink: Sink
@@ -92,7 +92,7 @@ def _connection(facts: Facts) -> Text:
         return Text(f"attempt {last.attempt} in {shown_seconds(left)}", style="bold yellow")
     if facts.state.connected_at is not None:
         return Text(f"open for {shown_seconds(facts.now - facts.state.connected_at)}", style="green")
-    return Text(last.why if last else "not begun", style=chart.COLOURS[facts.connection])
+    return Text(last.reason if last else "not begun", style=chart.COLOURS[facts.connection])
 
 
 def _rate(meter: Meter, room: int) -> Text:

@@ -145,17 +145,17 @@ def _config(kept: Kept, chosen: Target) -> StreamConfig:
     """X's own policy, and what the user wants otherwise."""
     recovery = Recovery(
         parameter=chosen.backfill_parameter if kept.backfill else None,
-        most_minutes=kept.most_minutes,
+        max_minutes=kept.max_minutes,
         checkpoint=kept.checkpoint,
     )
     wanted = kept.backfill or kept.checkpoint is not None
-    ahead = kept.buffer is not None or kept.when_full != "block"
+    ahead = kept.buffer is not None or kept.overflow != "block"
     size = {} if kept.buffer is None else {"max_bytes": kept.buffer}
     return StreamConfig.for_x(
         max_retries=kept.max_retries,
         stall_timeout=kept.stall_timeout,
         recovery=recovery if wanted else None,
-        buffer=Buffer(when_full=kept.when_full, **size) if ahead else None,
+        buffer=Buffer(overflow=kept.overflow, **size) if ahead else None,
     )
 
 

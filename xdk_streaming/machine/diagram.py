@@ -103,7 +103,7 @@ def markdown(highlight: Highlight = None) -> str:
         source, dest = (
             f"**{state.name}**" if state is highlight else state.name for state in (row.source, row.dest)
         )
-        cells = (row.trigger.value, source, dest, row.guard, row.action, ", ".join(row.notify), row.why)
+        cells = (row.trigger.value, source, dest, row.guard, row.action, ", ".join(row.notify), row.reason)
         lines.append(f"| {' | '.join(cell or '' for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

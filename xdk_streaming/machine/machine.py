@@ -24,7 +24,7 @@ from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
-from xdk_streaming.state import Change, ConnectionState, RateLimit, StreamState, Trigger
+from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Transition, Trigger
 
 logger = logging.getLogger("xdk_streaming")
 
@@ -42,7 +42,7 @@ class ConnectionMachine:
     """One connection's life, from the first attempt to the last. Not for use by several threads at once.
 
     `fire` is the only way in. The machine owns the `StreamState` and calls the callbacks
-    of the `StreamConfig`; `chance` gives the jitter.
+    of the `StreamConfig`; `rng` gives the jitter.
     """
 
     def __init__(
@@ -50,18 +50,18 @@ class ConnectionMachine:
         config: StreamConfig,
         state: StreamState,
         *,
-        chance: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
         table: tuple[Row, ...] = TABLE,
     ) -> None:
         self.state = state
-        self.history: deque[Change] = deque(maxlen=config.history)
+        self.history: deque[Transition] = deque(maxlen=config.history)
         self.failure: StreamError | None = None
         """Why it FAILED."""
         self.withdrawn: str | None = None
         """The parameter that was refused, and is not sent again."""
         self.callbacks = Callbacks(config, state)
         self._config = config
-        self._chance = chance
+        self._rng = rng
         self._started = False
         self._ever_open = False
         self._settled = False
@@ -71,10 +71,10 @@ class ConnectionMachine:
         self._steps: Counter[str] = Counter()
         self._loss: StreamError | None = None
         state.current_backoff = config.initial_backoff
-        self._connection = INITIAL
+        self._connection_state = INITIAL
         self._engine = Machine(
             model=self,
-            model_attribute="_connection",
+            model_attribute="_connection_state",
             states=[{"name": connection, "final": connection is FINAL} for connection in ConnectionState],
             initial=INITIAL,
             auto_transitions=False,
@@ -93,9 +93,9 @@ class ConnectionMachine:
         )
 
     @property
-    def connection(self) -> ConnectionState:
+    def connection_state(self) -> ConnectionState:
         """The machine's state. Only `fire` changes it."""
-        return self._connection
+        return self._connection_state
 
     def fire(
         self,
@@ -124,7 +124,7 @@ class ConnectionMachine:
             raise self._illegal(trigger)
 
     def _illegal(self, trigger: Trigger) -> IllegalEvent:
-        where = self.connection.name
+        where = self.connection_state.name
         return IllegalEvent(f"{trigger.name} is not allowed in {where}; see the transition table")
 
     # Guards: may this row be taken?
@@ -252,7 +252,7 @@ class ConnectionMachine:
         else:
             name = config.backoff.name_for(self._loss)
             ladder = getattr(config.backoff, name).capped(config.max_backoff)
-        delay = ladder.delay(self._steps[name], self._chance if config.jitter else None)
+        delay = ladder.delay(self._steps[name], self._rng if config.jitter else None)
         self._steps[name] += 1
         return delay
 
@@ -293,20 +293,20 @@ class ConnectionMachine:
         if interrupts:
             raise interrupts[0]
 
-    def _change(self, row: Row, event: EventData) -> Change:
+    def _change(self, row: Row, event: EventData) -> Transition:
         announced = row.trigger is Trigger.RETRY and row.internal
-        return Change(
+        return Transition(
             source=row.source,
             dest=row.dest,
             trigger=row.trigger,
-            why=row.why,
+            reason=row.reason,
             at=event.kwargs["at"],
             attempt=self.state.retry_count if announced else None,
             delay=self.state.current_backoff if announced else None,
             error=self.failure if row.dest is FINAL else event.kwargs["error"],
         )
 
-    def _calls(self, row: Row, change: Change) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def _calls(self, row: Row, change: Transition) -> Iterator[tuple[str, tuple[Any, ...]]]:
         yield "on_state_change", (change,)
         error = change.error
         arguments: dict[str, tuple[Any, ...]] = {

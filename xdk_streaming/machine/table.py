@@ -21,7 +21,7 @@ class Row:
     trigger: Trigger
     source: ConnectionState
     dest: ConnectionState
-    why: str
+    reason: str
     guard: str | None = None
     action: str | None = None
     notify: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ class Outages:
 
     def __init__(self, recovery: Recovery | None, refill: Callable[[Span], Any] | None = None) -> None:
         self.reached: float | None = None
-        self._most_minutes = 0 if recovery is None else recovery.most_minutes
+        self._most_minutes = 0 if recovery is None else recovery.max_minutes
         self._refill = refill
         self._drained_at: float | None = None
         self._sure_to: float | None = None

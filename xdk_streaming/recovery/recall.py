@@ -48,7 +48,7 @@ class Recall:
         if self._recovery is None or self._recovery.checkpoint is None or self.seam is None:
             return
         checkpoint = Checkpoint(
-            self._recovery.checkpoint, window=self._recovery.window, most=2 * self._recovery.most_ids
+            self._recovery.checkpoint, window=self._recovery.window, most=2 * self._recovery.max_ids
         )
         delivered = checkpoint.load()
         self._checkpoint = checkpoint
@@ -129,4 +129,4 @@ class Recall:
 
 
 def _seam(recovery: Recovery) -> Seam:
-    return Seam(recovery.key or item_key, window=recovery.window, most=recovery.most_ids)
+    return Seam(recovery.key or item_key, window=recovery.window, most=recovery.max_ids)
