@@ -148,7 +148,6 @@ def test_broad_excepts_stand_only_around_foreign_code() -> None:
         "errors.py",  # the constructors and reducers of foreign exceptions
         "recovery/seam.py",  # key functions
         "threaded.py",  # hands on what the driver raised, whatever it is
-        "machine/machine.py",  # lets a row's other callbacks run before an interrupt goes on
         "wire/decoder.py",  # validators
         "wire/translation.py",  # the texts of foreign exceptions
         "wire/transport.py",  # sessions, responses, params and headers

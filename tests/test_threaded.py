@@ -97,7 +97,7 @@ class Stage:
             received_at=self.clock.time,
             at_hand=lambda: at_hand,
             mark=lambda: self.tap.given,
-            notify=self._notify,
+            on_lag=self._on_lag,
             dropped=self._dropped,
             delivered=delivered,
             on_ready=self._woken,
@@ -108,8 +108,7 @@ class Stage:
     def lag(self) -> tuple[int, int]:
         return self.state.lag_items, self.state.lag_bytes
 
-    def _notify(self, name: str, lag: Lag) -> None:
-        assert name == "on_lag"
+    def _on_lag(self, lag: Lag) -> None:
         self.told_on.add(threading.current_thread())
         self.lags.append(lag)
 

@@ -6,7 +6,16 @@ from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.gap import Gap
-from xdk_streaming.state import ConnectionState, Lag, RateLimit, StreamState, Transition, Trigger
+from xdk_streaming.state import (
+    ConnectionState,
+    InvalidLine,
+    Lag,
+    NoticeReceived,
+    RateLimit,
+    StreamState,
+    Transition,
+    Trigger,
+)
 from xdk_streaming.stream import Stream, stream_with_retry
 
 __version__ = "0.1.0"
@@ -18,7 +27,9 @@ __all__ = [
     "Buffer",
     "ConnectionState",
     "Gap",
+    "InvalidLine",
     "Lag",
+    "NoticeReceived",
     "Problem",
     "RateLimit",
     "Recovery",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from pydantic import TypeAdapter
 
 from xdk_streaming.bridge import NUDGE, Bridge
+from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import Buffer, StreamConfig
 from xdk_streaming.driver import Driver
 from xdk_streaming.face import Face, Fields, Json
@@ -58,9 +59,11 @@ class AsyncStream(Face[T]):
     def _another(*arguments: Any) -> AsyncStream[Any]:
         return AsyncStream(*arguments)
 
-    def _prepare(self, config: StreamConfig) -> None:
+    def _told(self, config: StreamConfig) -> Callbacks:
         self._bridge = Bridge()
-        self._driver.machine.callbacks.run = self._bridge.run
+        return Callbacks(config, self.state, self._bridge.run)
+
+    def _prepare(self, config: StreamConfig) -> None:
         self._threaded = self._buffered(config, config.buffer or BOUND, self._bridge.wake)
         self._batches = _Batches(self._threaded, self._bridge, self._request, self._driver)
         self._items: AsyncGenerator[T, None] = _one_by_one(self._batches)

@@ -13,15 +13,17 @@ from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.gap import Gap, Span
 from xdk_streaming.lines import Lines
+from xdk_streaming.machine.event import Event
 from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.quarantine import Quarantine
 from xdk_streaming.recovery.recall import Recall
-from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Trigger
+from xdk_streaming.state import ConnectionState, NoticeReceived, RateLimit, StreamState, Trigger
 from xdk_streaming.wire import limits, problems
 from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
 from xdk_streaming.wire.framing import LineSplitter, Unended
@@ -57,18 +59,20 @@ class Driver:
         config: StreamConfig,
         decoder: Decoder,
         state: StreamState,
+        callbacks: Callbacks,
         *,
         clock: Clock,
         rng: Callable[[], float],
         refill: Callable[[Span], Any] | None = None,
     ) -> None:
-        self.machine = ConnectionMachine(config, state, rng=rng)
+        self.machine = ConnectionMachine(config, state, callbacks, rng=rng)
         self._request = request
         self._config = config
         self._decoder = decoder
         self._state = state
+        self._callbacks = callbacks
         self._clock = clock
-        self._quarantine = Quarantine(state, self.machine.callbacks, clock)
+        self._quarantine = Quarantine(state, callbacks, clock)
         self._stopping = False
         self._wake = threading.Lock()
         self._wake.acquire()
@@ -245,14 +249,8 @@ class Driver:
         """Tell the machine, unless stop() was called meanwhile: then it is told that, and nothing else."""
         if self._stopping:
             trigger, error = Trigger.STOP, None
-        self.machine.fire(
-            trigger,
-            at=self._clock.time(),
-            error=error,
-            rate_limit=rate_limit,
-            parameter=parameter,
-            bounded=self._recall.bounds is not None,
-        )
+        bounded = self._recall.bounds is not None
+        self.machine.fire(Event(trigger, error, self._clock.time(), rate_limit, parameter, bounded))
 
     def _remember(self) -> None:
         try:
@@ -304,7 +302,7 @@ class Driver:
     def _report(self, gap: Gap) -> None:
         self._state.gaps += 1
         self._state.gap_seconds += gap.seconds
-        self.machine.callbacks.call("on_gap", gap)
+        self._callbacks.tell(gap)
 
     def _receive(self) -> None:
         """Take the next bytes: the lines that they complete are at hand afterwards."""
@@ -420,7 +418,7 @@ class Driver:
         error = problems.ending(notice)
         if error is not None:
             return Ending(Trigger.BROKE, error)
-        self.machine.callbacks.call("on_notice", notice.content)
+        self._callbacks.tell(NoticeReceived(notice.content))
         return None
 
     def _back_off(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock, SystemClock
 from xdk_streaming.config import Buffer, StreamConfig, as_config
 from xdk_streaming.driver import Driver
@@ -64,11 +65,13 @@ class Face(ABC, Generic[T]):
             alone = replace(config, recovery=None, buffer=None)
             return another(session, method, url, alone, bounded, headers, json_data, response_model)
 
+        self._callbacks = self._told(config)
         self._driver = Driver(
             self._request,
             config,
             LineDecoder() if response_model is bytes else Decoder(response_model, config.on_model_error),
             self.state,
+            self._callbacks,
             clock=self._clock,
             rng=rng,
             refill=refill,
@@ -79,6 +82,9 @@ class Face(ABC, Generic[T]):
     @abstractmethod
     def _another(*arguments: Any) -> Any:
         """A stream of this face, for what remains uncovered of a gap."""
+
+    def _told(self, config: StreamConfig) -> Callbacks:
+        return Callbacks(config, self.state)
 
     @abstractmethod
     def _prepare(self, config: StreamConfig) -> None:
@@ -101,7 +107,7 @@ class Face(ABC, Generic[T]):
             size=driver.line_bytes,
             received_at=driver.received_at,
             at_hand=lambda: True,  # the driver tells when nothing is
-            notify=driver.machine.callbacks.call if config.buffer is not None else _nothing,
+            on_lag=self._callbacks.tell if config.buffer is not None else _nothing,
             dropped=driver.dropped,
             mark=driver.mark,
             delivered=driver.delivered if keeps else None,

@@ -6,7 +6,7 @@ import logging
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock
-from xdk_streaming.state import StreamState
+from xdk_streaming.state import InvalidLine, StreamState
 from xdk_streaming.wire.decoder import Invalid
 
 logger = logging.getLogger("xdk_streaming")
@@ -38,7 +38,7 @@ class Quarantine:
             )
             self._unlogged = 0
             self._logged_at = now
-        self._callbacks.call("on_invalid", invalid.line, invalid.reason)
+        self._callbacks.tell(InvalidLine(invalid.line, invalid.reason))
 
 
 def _unquoted(invalid: Invalid) -> str:

@@ -67,7 +67,7 @@ class Threaded:
     """A driver in a thread of its own, and a queue between it and the consumer. Serves one consumer, once.
 
     `size`, `received_at` and `mark` tell of the item that the driver has yielded last, `at_hand` whether
-    the next one comes without a wait; they, `notify`, `dropped`, `on_ready` and all that the driver
+    the next one comes without a wait; they, `on_lag`, `dropped`, `on_ready` and all that the driver
     itself calls run on the driver's thread. `delivered` runs on the consumer's, with an item's mark,
     when the consumer asks for the item after it.
     """
@@ -82,7 +82,7 @@ class Threaded:
         size: Callable[[], int],
         received_at: Callable[[], float],
         at_hand: Callable[[], bool],
-        notify: Callable[..., object],
+        on_lag: Callable[[Lag], object],
         dropped: Callable[[int, float, float], object],
         mark: Callable[[], Any] = lambda: None,
         delivered: Callable[[Any], object] | None = None,
@@ -94,7 +94,7 @@ class Threaded:
         self._state = state
         self._clock = clock
         self._size, self._received_at, self._at_hand = size, received_at, at_hand
-        self._notify, self._dropped, self._on_ready = notify, dropped, on_ready
+        self._on_lag, self._dropped, self._on_ready = on_lag, dropped, on_ready
         self._mark, self._delivered, self._read = mark, delivered, read
         self._thread = threading.Thread(target=self._run, name="xdk_streaming", daemon=True)
         self._queue: deque[Batch] = deque()
@@ -330,7 +330,7 @@ class Threaded:
             self._behind = not self._behind
             state = self._state
             lag = Lag(self._behind, state.lag_items, state.lag_bytes, state.lag_seconds)
-            self._notify("on_lag", lag)
+            self._on_lag(lag)
         if low:
             self._tell_of_gap()
 
