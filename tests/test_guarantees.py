@@ -21,7 +21,7 @@ from benchmarks.chaos.play import running
 from benchmarks.chaos.publisher import Published
 from benchmarks.chaos.task import Task
 from xdk_streaming import Buffer, Recovery, Stream, StreamConfig
-from xdk_streaming.recovery.outages import published
+from xdk_streaming.recovery.gaps import published
 from xdk_streaming.script import LIVE
 from xdk_streaming.simulator import Cut, Live, Script, Simulator
 from xdk_streaming.simulator.endpoints import ENDPOINTS

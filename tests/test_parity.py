@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import xdk_streaming
-from xdk_streaming import AsyncStream, Stream, aio, astream_with_retry, stream, stream_with_retry
+from xdk_streaming import AsyncStream, Stream, astream_with_retry, stream_with_retry
+from xdk_streaming.streams import aio, sync
 
 RENAMED = {
     "close": ("aclose", "asyncio's name for it; it has to be awaited"),
@@ -71,7 +72,7 @@ def test_a_method_takes_the_same_arguments(name: str) -> None:
 
 def test_the_functions_take_the_same_arguments_in_each_of_their_overloads() -> None:
     assert shape(stream_with_retry) == shape(astream_with_retry)
-    mine, theirs = overloads(stream, "stream_with_retry"), overloads(aio, "astream_with_retry")
+    mine, theirs = overloads(sync, "stream_with_retry"), overloads(aio, "astream_with_retry")
     assert len(mine) == 3
     assert [arguments for arguments, _ in mine] == [arguments for arguments, _ in theirs]
     results = [

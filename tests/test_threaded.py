@@ -20,9 +20,9 @@ from fakes import FakeClock
 from peers import until
 
 from xdk_streaming.config import Buffer
+from xdk_streaming.driver.threaded import BATCH_BYTES, BATCH_ITEMS, END, Batch, Threaded
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.state import Lag, StreamState
-from xdk_streaming.threaded import BATCH_BYTES, BATCH_ITEMS, END, Batch, Threaded
 
 ITEM = b"x" * 10
 LOST = StreamError("lost", StreamErrorType.CLIENT_ERROR)

@@ -1,6 +1,5 @@
 """X's streams as an explicit state machine: a drop-in for `xdk.streaming`."""
 
-from xdk_streaming.aio import AsyncStream, astream_with_retry
 from xdk_streaming.backoff import Backoff, BackoffPolicy
 from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
@@ -16,7 +15,8 @@ from xdk_streaming.state import (
     Transition,
     Trigger,
 )
-from xdk_streaming.stream import Stream, stream_with_retry
+from xdk_streaming.streams.aio import AsyncStream, astream_with_retry
+from xdk_streaming.streams.sync import Stream, stream_with_retry
 
 __version__ = "0.1.0"
 

@@ -95,7 +95,7 @@ class StreamState:
     rate_limit: RateLimit | None = field(default=None, kw_only=True)
     """As the last answer that told of it had it."""
     gaps: int = field(default=0, kw_only=True)
-    """Outages that are over: each went to `on_gap`."""
+    """Gaps that are over: each went to `on_gap`."""
     gap_seconds: float = field(default=0.0, kw_only=True)
     """Seconds of them that no backfill covers."""
     duplicate_items: int = field(default=0, kw_only=True)

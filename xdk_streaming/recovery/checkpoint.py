@@ -19,8 +19,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.recovery.ledger import Delivered, Key, Ledger
 from xdk_streaming.recovery.lock import in_use, locked
+from xdk_streaming.recovery.sqlite_store import Delivered, Key, SQLiteStore
 
 logger = logging.getLogger("xdk_streaming")
 
@@ -127,13 +127,13 @@ class Checkpoint:
             while self._asked:
                 self._asked.popleft().set_result(False)
 
-    def _open(self, held: ExitStack) -> Ledger | None:
+    def _open(self, held: ExitStack) -> SQLiteStore | None:
         """The file, to be let go with `held`; None where `load` is told why not."""
         opened = self._opened
         try:
             path = self.path.resolve()
             held.enter_context(locked(path))
-            file = held.enter_context(closing(Ledger(path, self._window, self._most)))
+            file = held.enter_context(closing(SQLiteStore(path, self._window, self._most)))
             opened.set_result(file.begin())
         except StreamError as error:
             opened.set_exception(error)
@@ -143,7 +143,7 @@ class Checkpoint:
             return file
         return None
 
-    def _serve(self, file: Ledger) -> None:
+    def _serve(self, file: SQLiteStore) -> None:
         """Sleep until something is noted, let more of it gather, write it down; and again, until the end."""
         unsaved: deque[tuple[Hashable, float]] = deque(maxlen=PENDING)
         while not self._closing:
@@ -160,7 +160,7 @@ class Checkpoint:
         if not self._write(file, unsaved):
             logger.error("The last %d item(s) are not in the checkpoint %s", len(unsaved), self.path)
 
-    def _write(self, file: Ledger, unsaved: deque[tuple[Hashable, float]]) -> bool:
+    def _write(self, file: SQLiteStore, unsaved: deque[tuple[Hashable, float]]) -> bool:
         """Whether all that was noted is in the file now. What is not stays in `unsaved`."""
         pending = self._pending
         unsaved.extend([pending.popleft() for _ in range(len(pending))])

@@ -1,4 +1,4 @@
-"""Outages, measured: how far everything has been received, what to ask for, what remains.
+"""Gaps, measured: how far everything has been received, what to ask for, what remains.
 
 Knows times and no socket. The driver tells it when it was up to date, when a connection opened and
 when it was lost.
@@ -27,7 +27,7 @@ SNOWFLAKE_EPOCH = 1_288_834_974_657
 """Milliseconds of Unix time at which X's ids begin (docs.x.com/resources/fundamentals/x-ids)."""
 
 
-class Outages:
+class Gaps:
     """What one stream has received, in time, and what it has missed. All times are Unix seconds.
 
     `reached` is the moment up to which everything has come: when all was read that had come, but not

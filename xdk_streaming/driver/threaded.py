@@ -19,8 +19,8 @@ from typing import Any, Final, Protocol
 
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import Buffer
+from xdk_streaming.driver.batch import Lines
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.lines import Lines
 from xdk_streaming.state import Lag, StreamState
 
 BATCH_ITEMS = 256

@@ -13,15 +13,15 @@ from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Span
 from xdk_streaming.recovery.bounds import Bounds
 from xdk_streaming.recovery.checkpoint import Checkpoint
-from xdk_streaming.recovery.outages import Outages, dated, published
-from xdk_streaming.recovery.seam import Seam, item_key
+from xdk_streaming.recovery.dedupe import Dedupe, item_key
+from xdk_streaming.recovery.gaps import Gaps, dated, published
 
 HEARTBEATS = (b"", b"\r", None)
 """As lines without their LF; None where there was no line yet."""
 
 
-class Recall:
-    """Outages, the seam where connections meet, the checkpoint, and the bounds of the request.
+class Tracker:
+    """Gaps, the seam where connections meet, the checkpoint, and the bounds of the request.
 
     Times are Unix seconds, but for `turn`. For the driver's thread, but for `note`.
     """
@@ -32,7 +32,7 @@ class Recall:
         self.received_at = 0.0
         """No item at hand was sent before this."""
         self._recovery = recovery
-        self._outages = Outages(recovery, refill)
+        self._outages = Gaps(recovery, refill)
         self._checkpoint: Checkpoint | None = None
         self._newest: float | None = None
         self._dated = False
@@ -128,5 +128,5 @@ class Recall:
             self._checkpoint = None
 
 
-def _seam(recovery: Recovery) -> Seam:
-    return Seam(recovery.key or item_key, window=recovery.window, most=recovery.max_ids)
+def _seam(recovery: Recovery) -> Dedupe:
+    return Dedupe(recovery.key or item_key, window=recovery.window, most=recovery.max_ids)

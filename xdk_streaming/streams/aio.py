@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import TypeAdapter
 
-from xdk_streaming.bridge import NUDGE, Bridge
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import Buffer, StreamConfig
-from xdk_streaming.driver import Driver
-from xdk_streaming.face import Face, Fields, Json
+from xdk_streaming.driver.driver import Driver
+from xdk_streaming.driver.threaded import END, Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.threaded import END, Threaded
+from xdk_streaming.streams.assembly import Assembly, Fields, Json
+from xdk_streaming.streams.loop_bridge import NUDGE, LoopBridge
 from xdk_streaming.wire.transport import Request
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ BOUND = Buffer(max_bytes=2**19)
 next one comes, and so little that a slow consumer soon holds the reader back, as a slow loop would."""
 
 
-class AsyncStream(Face[T]):
+class AsyncStream(Assembly[T]):
     """One stream for asyncio, over as many connections as it takes.
 
         async with AsyncStream(session, "get", url) as stream:
@@ -60,7 +60,7 @@ class AsyncStream(Face[T]):
         return AsyncStream(*arguments)
 
     def _told(self, config: StreamConfig) -> Callbacks:
-        self._bridge = Bridge()
+        self._bridge = LoopBridge()
         return Callbacks(config, self.state, self._bridge.run)
 
     def _prepare(self, config: StreamConfig) -> None:
@@ -105,7 +105,7 @@ class AsyncStream(Face[T]):
 class _Batches:
     """What comes from the thread. Knows no stream: that is dropped, and closed, before this is."""
 
-    def __init__(self, threaded: Threaded, bridge: Bridge, request: Request, driver: Driver) -> None:
+    def __init__(self, threaded: Threaded, bridge: LoopBridge, request: Request, driver: Driver) -> None:
         self._threaded = threaded
         self._bridge = bridge
         self._request = request

@@ -14,7 +14,7 @@ logger = logging.getLogger("xdk_streaming")
 LOG_INTERVAL = 60.0
 
 
-class Quarantine:
+class InvalidLines:
     """Where invalid lines go. The first is logged at WARNING, those after it as a count a minute."""
 
     def __init__(self, state: StreamState, callbacks: Callbacks, clock: Clock) -> None:

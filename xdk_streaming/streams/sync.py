@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from pydantic import TypeAdapter
 
 from xdk_streaming.config import StreamConfig
-from xdk_streaming.face import Face, Fields, Json
+from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.threaded import Threaded
+from xdk_streaming.streams.assembly import Assembly, Fields, Json
 
 if TYPE_CHECKING:
     import requests
@@ -21,7 +21,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Stream[Any]")
 
 
-class Stream(Face[T]):
+class Stream(Assembly[T]):
     """One stream, over as many connections as it takes.
 
         with Stream(session, "get", url) as stream:

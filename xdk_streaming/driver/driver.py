@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import StreamConfig
+from xdk_streaming.driver.batch import Lines
+from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.gap import Gap, Span
-from xdk_streaming.lines import Lines
 from xdk_streaming.machine.event import Event
 from xdk_streaming.machine.machine import ConnectionMachine
-from xdk_streaming.quarantine import Quarantine
-from xdk_streaming.recovery.recall import Recall
+from xdk_streaming.recovery.tracker import Tracker
 from xdk_streaming.state import ConnectionState, NoticeReceived, RateLimit, StreamState, Trigger
 from xdk_streaming.wire import limits, problems
 from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
@@ -72,7 +72,7 @@ class Driver:
         self._state = state
         self._callbacks = callbacks
         self._clock = clock
-        self._quarantine = Quarantine(state, callbacks, clock)
+        self._quarantine = InvalidLines(state, callbacks, clock)
         self._stopping = False
         self._wake = threading.Lock()
         self._wake.acquire()
@@ -88,7 +88,7 @@ class Driver:
         self._settled = False
         self._up_to_date_at: float | None = None
         self._last_line: Any = None
-        self._recall = Recall(config.recovery, refill)
+        self._recall = Tracker(config.recovery, refill)
         self._refill = refill
         self._line: Any = b""
         self.before_wait: Callable[[], object] = _nothing

@@ -14,11 +14,11 @@ from pydantic import TypeAdapter
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock, SystemClock
 from xdk_streaming.config import Buffer, StreamConfig, as_config
-from xdk_streaming.driver import Driver
+from xdk_streaming.driver.driver import Driver
+from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.gap import Span
 from xdk_streaming.recovery.bounds import between
 from xdk_streaming.state import ConnectionState, StreamState, Transition
-from xdk_streaming.threaded import Threaded
 from xdk_streaming.wire.decoder import Decoder, LineDecoder
 from xdk_streaming.wire.transport import Request
 
@@ -35,7 +35,7 @@ def _nothing(*_: Any) -> None:
     pass
 
 
-class Face(ABC, Generic[T]):
+class Assembly(ABC, Generic[T]):
     """A driver, and what is seen of it: the same for those who iterate on a thread and on a loop."""
 
     def __init__(

@@ -57,7 +57,7 @@ class _Batch(NamedTuple):
     size: int
 
 
-class Ledger:
+class SQLiteStore:
     """The file, for one thread. A row holds the keys of one commit: a thousandth of the work of rows
     of one key each, and with a checksum, for SQLite does not notice bytes that change within a key.
     """

@@ -97,7 +97,7 @@ def _short(content: bytes) -> bytes:
     return blake2b(content, digest_size=16).digest()
 
 
-class Seam:
+class Dedupe:
     """Which items are new, among those of the last `window` seconds.
 
     `key` gives what tells an item from all others. Where it gives None, raises or gives what has no
