@@ -146,7 +146,8 @@ def test_broad_excepts_stand_only_around_foreign_code() -> None:
         "driver/threaded.py",  # hands on what the driver raised, whatever it is
         "wire/decoder.py",  # validators
         "wire/translation.py",  # the texts of foreign exceptions
-        "wire/transport.py",  # sessions, responses, params and headers
+        "wire/answer.py",  # responses
+        "wire/request.py",  # sessions, params and headers
     }
 
 

@@ -25,9 +25,10 @@ from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.recovery.tracker import Tracker
 from xdk_streaming.state import ConnectionState, NoticeReceived, RateLimit, StreamState, Trigger
 from xdk_streaming.wire import limits, problems
+from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.decoder import Decoder, Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
 from xdk_streaming.wire.framing import LineSplitter, Unended
-from xdk_streaming.wire.transport import Answer, Request
+from xdk_streaming.wire.request import Request
 
 logger = logging.getLogger("xdk_streaming")
 

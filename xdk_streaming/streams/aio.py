@@ -21,7 +21,7 @@ from xdk_streaming.driver.threaded import END, Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Fields, Json
 from xdk_streaming.streams.loop_bridge import NUDGE, LoopBridge
-from xdk_streaming.wire.transport import Request
+from xdk_streaming.wire.request import Request
 
 if TYPE_CHECKING:
     import requests

@@ -20,7 +20,7 @@ from xdk_streaming.gap import Span
 from xdk_streaming.recovery.bounds import between
 from xdk_streaming.state import ConnectionState, StreamState, Transition
 from xdk_streaming.wire.decoder import Decoder, LineDecoder
-from xdk_streaming.wire.transport import Request
+from xdk_streaming.wire.request import Request
 
 if TYPE_CHECKING:
     import requests
