@@ -136,7 +136,7 @@ def test_lines_are_counted_and_logged_where_no_callback_is_set(
 def test_the_log_never_quotes_the_line(
     ward: Ward, caplog: pytest.LogCaptureFixture, model: Any, line: bytes
 ) -> None:
-    invalid = Decoder(model).decode(line)
+    invalid = Decoder(model)(line)
     assert isinstance(invalid, Invalid)
     ward.quarantine.take(invalid)
 

@@ -7,7 +7,7 @@ record; when a record comes about is for others to say.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from xdk_streaming.config import Record, StreamConfig
@@ -18,8 +18,6 @@ logger = logging.getLogger("xdk_streaming")
 
 Call = tuple[str, tuple[Any, ...]]
 """A callback, by the name of its field, and its arguments."""
-Fenced = tuple[str, Callable[..., Any], tuple[Any, ...]]
-"""What to call it in the log, the function, and its arguments."""
 
 OWN_CALLBACK: Mapping[type, Callable[[Any], Call]] = {
     Transition: lambda transition: ("on_state_change", (transition,)),
@@ -53,21 +51,26 @@ class Callbacks:
         What is no `Exception` (`KeyboardInterrupt`, say) comes out, after the others were told.
         """
         interrupts: list[BaseException] = []
-        for name, function, arguments in self._addressees(record, then):
-            try:
-                self._run(function, *arguments)
-            except Exception:
-                self._state.callback_errors += 1
-                logger.warning("The %s raised; the stream goes on", name, exc_info=True)
-            except BaseException as interrupt:  # noqa: BLE001 - raised below, once the others were told
-                interrupts.append(interrupt)
-        if interrupts:
-            raise interrupts[0]
-
-    def _addressees(self, record: Record, then: Iterable[Call]) -> Iterator[Fenced]:
         for observer in self._config.observers:
-            yield "observer", observer, (record,)
+            self._call("observer", observer, (record,), interrupts)
         for name, arguments in (OWN_CALLBACK[type(record)](record), *then):
             callback = getattr(self._config, name)
             if callback is not None:
-                yield f"{name} callback", callback, arguments
+                self._call(f"{name} callback", callback, arguments, interrupts)
+        if interrupts:
+            raise interrupts[0]
+
+    def _call(
+        self,
+        name: str,
+        function: Callable[..., object],
+        arguments: tuple[Any, ...],
+        interrupts: list[BaseException],
+    ) -> None:
+        try:
+            self._run(function, *arguments)
+        except Exception:
+            self._state.callback_errors += 1
+            logger.warning("The %s raised; the stream goes on", name, exc_info=True)
+        except BaseException as interrupt:  # noqa: BLE001 - raised once the others were told
+            interrupts.append(interrupt)

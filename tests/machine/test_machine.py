@@ -326,7 +326,7 @@ def test_fire_takes_an_event_and_nothing_else(wrong: Any) -> None:
 @pytest.mark.parametrize("wrong", ["start", "START", None, ConnectionState.FAILED], ids=repr)
 def test_an_event_begins_with_a_trigger(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"An Event begins with a Trigger, not with .*START, OPENED"):
-        Event(wrong)
+        Stage().machine.fire(Event(wrong))
 
 
 def test_a_trigger_that_a_table_has_no_row_for_is_illegal() -> None:

@@ -25,7 +25,8 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.recovery import checkpoint as module
 from xdk_streaming.recovery import lock
 from xdk_streaming.recovery.checkpoint import Checkpoint
-from xdk_streaming.recovery.sqlite_store import Delivered, Key, SQLiteStore
+from xdk_streaming.recovery.sqlite_store import SQLiteStore
+from xdk_streaming.recovery.store import Delivered, StoredKey
 
 Log = Callable[[], list[tuple[int, str]]]
 
@@ -50,7 +51,7 @@ def contents(path: Path, **settings: Any) -> Delivered:
         return delivered
 
 
-def write(path: Path, *keys: Key, at: float = 1000.0) -> None:
+def write(path: Path, *keys: StoredKey, at: float = 1000.0) -> None:
     with loaded(path) as (checkpoint, _):
         for key in keys:
             checkpoint.note(key, at)
@@ -110,7 +111,7 @@ keys = st.lists(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys)
-def test_keys_come_back_as_they_were_to_the_last_bit(keys: list[Key]) -> None:
+def test_keys_come_back_as_they_were_to_the_last_bit(keys: list[StoredKey]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "delivered")
         write(path, *keys)
@@ -171,7 +172,7 @@ def test_keys_older_than_the_window_go(path: Path) -> None:
 
 
 def test_no_more_keys_are_kept_than_allowed(path: Path) -> None:
-    with loaded(path, most=100) as (checkpoint, _):
+    with loaded(path, max_keys=100) as (checkpoint, _):
         for batch in range(20):
             for number in range(30):
                 checkpoint.note(batch * 30 + number, 1000.0)
@@ -518,7 +519,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_and_the_stream_goe
         assert checkpoint.commit()
         real, broken = SQLiteStore._add, iter([sqlite3.DatabaseError(text)])
 
-        def failing(self: Any, keys: list[Key], received_at: float) -> None:
+        def failing(self: Any, keys: list[StoredKey], received_at: float) -> None:
             for error in broken:
                 raise error
             real(self, keys, received_at)
@@ -540,7 +541,7 @@ def test_a_file_whose_place_cannot_be_opened_any_more_is_begun_when_it_can(
         texts = ("malformed", "unable to open database file")
         failures = iter([sqlite3.DatabaseError(text) for text in texts])
 
-        def malformed(self: Any, keys: list[Key], received_at: float) -> None:
+        def malformed(self: Any, keys: list[StoredKey], received_at: float) -> None:
             raise next(failures)
 
         def unable(self: Any) -> sqlite3.Connection:
@@ -656,7 +657,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     pages = [1_000_000]
     real = SQLiteStore._add
 
-    def limited(self: Any, keys: list[Key], received_at: float) -> None:
+    def limited(self: Any, keys: list[StoredKey], received_at: float) -> None:
         self._db.execute(f"PRAGMA max_page_count={pages[0]}")
         real(self, keys, received_at)
 

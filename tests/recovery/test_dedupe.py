@@ -191,7 +191,7 @@ def test_what_a_process_before_this_one_delivered_is_not_new() -> None:
 
 
 def test_of_more_than_can_be_remembered_the_youngest_are_restored() -> None:
-    seam = Dedupe(most=10)
+    seam = Dedupe(max_keys=10)
     seam.restore(map(str, range(1000)))
     assert len(seam) <= 20
     assert not any(seam.is_new(post(number)) for number in range(990, 1000))
@@ -215,7 +215,7 @@ steps = st.lists(
 @given(steps, st.sampled_from([3, 5, 1000]))
 def test_the_seam_agrees_with_a_list_of_all_that_was_ever_yielded(steps: list[Any], most: int) -> None:
     window = 10.0
-    seam = Dedupe(window=window, most=most)
+    seam = Dedupe(window=window, max_keys=most)
     now = 1000.0
     yielded: list[tuple[str, float]] = []  # once each time that it was called new
     seam.turn(now)

@@ -15,7 +15,10 @@ LOG_INTERVAL = 60.0
 
 
 class InvalidLines:
-    """Where invalid lines go. The first is logged at WARNING, those after it as a count a minute."""
+    """Where the invalid lines of all connections of a stream go.
+
+    The first is logged at WARNING, those after it as a count a minute.
+    """
 
     def __init__(self, state: StreamState, callbacks: Callbacks, clock: Clock) -> None:
         self._state = state

@@ -14,7 +14,7 @@ class Event:
 
         machine.fire(Event(Trigger.REFUSED, error=error, at=time.time()))
 
-    Raises `TypeError` if the trigger is no `Trigger`.
+    `fire` refuses an event whose trigger is no `Trigger`, or that lacks its error.
     """
 
     trigger: Trigger
@@ -28,11 +28,3 @@ class Event:
     """A parameter of the refused request that a stream can do without."""
     bounded: bool = False
     """Whether the request that ended had an end time."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.trigger, Trigger):
-            known = ", ".join(trigger.name for trigger in Trigger)
-            raise TypeError(
-                f"An Event begins with a Trigger, not with {self.trigger!r}; "
-                f"take Trigger.NAME, where NAME is one of {known}"
-            )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from transitions import Machine, MachineError
 
-from xdk_streaming.callbacks import Callbacks
+from xdk_streaming.callbacks import Call, Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.machine.event import Event
@@ -127,13 +127,15 @@ class ConnectionMachine:
         `Event` or lacks its error; nothing is changed then. A `BaseException` that a callback raised, such
         as `KeyboardInterrupt`, comes out after the transition.
         """
-        _refuse_half_told(event)
+        trigger = getattr(event, "trigger", None)
+        if not isinstance(trigger, Trigger) or (event.error is None and trigger in NEEDS_ERROR):
+            raise _refusal(event)
         try:
-            taken = self._engine.events[event.trigger.value].trigger(self, event)
+            taken = self._engine.events[trigger.value].trigger(self, event)
         except (MachineError, KeyError) as refusal:
-            raise self._illegal(event.trigger) from refusal
+            raise self._illegal(trigger) from refusal
         if not taken:
-            raise self._illegal(event.trigger)
+            raise self._illegal(trigger)
 
     def _illegal(self, trigger: Trigger) -> IllegalEvent:
         where = self.connection_state.name
@@ -278,7 +280,10 @@ class ConnectionMachine:
             return
         logger.log(logging.ERROR if row.dest is FINAL else logging.INFO, "%s", transition)
         self.history.append(transition)
-        self._callbacks.tell(transition, [(name, ARGUMENTS[name](transition)) for name in row.notify])
+        calls: list[Call] = []
+        for name in row.notify:
+            calls.append((name, ARGUMENTS[name](transition)))
+        self._callbacks.tell(transition, calls)
 
     def _transition(self, row: Row, event: Event) -> Transition:
         announced = row.trigger is Trigger.RETRY and row.internal
@@ -294,14 +299,20 @@ class ConnectionMachine:
         )
 
 
-def _refuse_half_told(event: Event) -> None:
+def _refusal(event: object) -> Exception:
+    """What to say of something that cannot be fired."""
     if not isinstance(event, Event):
-        raise TypeError(f"fire takes an Event, not {event!r}; write fire(Event(Trigger.START, at=...))")
-    if event.trigger in NEEDS_ERROR and event.error is None:
-        name = event.trigger.name
-        raise ValueError(
-            f"{name} was fired without its error; write fire(Event(Trigger.{name}, error=StreamError(...)))"
+        return TypeError(f"fire takes an Event, not {event!r}; write fire(Event(Trigger.START, at=...))")
+    if not isinstance(event.trigger, Trigger):
+        known = ", ".join(trigger.name for trigger in Trigger)
+        return TypeError(
+            f"An Event begins with a Trigger, not with {event.trigger!r}; "
+            f"take Trigger.NAME, where NAME is one of {known}"
         )
+    name = event.trigger.name
+    return ValueError(
+        f"{name} was fired without its error; write fire(Event(Trigger.{name}, error=StreamError(...)))"
+    )
 
 
 def _exhaustion(retries: Retries) -> RetriesExhausted:

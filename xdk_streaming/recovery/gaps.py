@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Hashable
 
 from xdk_streaming.config import Recovery
 from xdk_streaming.errors import StreamError
-from xdk_streaming.gap import Gap, Reason, Span
+from xdk_streaming.gap import Gap, Reason, Refill, Span
 
 MINUTE = 60.0
 BEHIND = 5.0
@@ -37,24 +36,20 @@ class Gaps:
     item that was published after the connection had opened.
     """
 
-    def __init__(self, recovery: Recovery | None, refill: Callable[[Span], Any] | None = None) -> None:
+    def __init__(self, recovery: Recovery | None, refill: Refill | None = None) -> None:
         self.reached: float | None = None
-        self._most_minutes = 0 if recovery is None else recovery.max_minutes
+        self._max_minutes = 0 if recovery is None else recovery.max_minutes
         self._refill = refill
         self._drained_at: float | None = None
         self._sure_to: float | None = None
-        self._pending: float | None = None
+        self.pending_since: float | None = None
+        """When the connection opened whose backfill is under way, in Unix seconds; None if none is."""
         self._asked: int | None = None
         self._slow = False
 
-    @property
-    def pending(self) -> bool:
-        """Whether a backfill is under way."""
-        return self._pending is not None
-
     def resume_from(self) -> float | None:
         """From when on a restart has to ask, while items of the last read are being delivered."""
-        return self._sure_to if self._pending is None else self.reached
+        return self._sure_to if self.pending_since is None else self.reached
 
     def resume(self, received_at: float | None) -> None:
         """What an earlier process delivered last was received then; None for nothing."""
@@ -65,14 +60,14 @@ class Gaps:
         self._asked = None
         if wanted and self.reached is not None:
             whole = math.ceil((now - self.reached) / MINUTE)
-            self._asked = min(max(whole, 1), self._most_minutes)
+            self._asked = min(max(whole, 1), self._max_minutes)
         return self._asked
 
     def up_to_date(self, at: float, moment: float | None = None) -> None:
         """All that had come by then was read, an item published at `moment` last, if that is known."""
         self._drained_at = at
         self._sure_to = at if moment is None or moment < at - OLDEST else min(at, moment)
-        if self._pending is None:
+        if self.pending_since is None:
             self.reached = self._sure_to
 
     def delivered(self, moment: float | None, *, lasting: bool) -> None:
@@ -80,14 +75,14 @@ class Gaps:
 
         Items that bear no date end it once the connection is `lasting`.
         """
-        live = lasting if moment is None else self._pending is not None and moment >= self._pending
+        live = lasting if moment is None else self.pending_since is not None and moment >= self.pending_since
         if live:
             self.complete()
 
     def complete(self) -> None:
         """The backfill is over, by whatever shows it."""
-        if self._pending is not None:
-            self._pending = None
+        if self.pending_since is not None:
+            self.pending_since = None
             self.reached = self._sure_to
 
     def lost(self, error: StreamError | None, last_byte_at: float | None) -> None:
@@ -113,7 +108,7 @@ class Gaps:
         if asked is None:
             self.reached = now
         else:
-            self._pending = now
+            self.pending_since = now
             self.reached = start
         why = None if uncovered is None else self._why(asked, refused=refused)
         return Gap(lost_at, now, covered, uncovered, why, refill=self._refill)

@@ -10,23 +10,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import Buffer, StreamConfig
 from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.threaded import END, Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.streams.assembly import Assembly, Fields, Json
+from xdk_streaming.streams.assembly import Assembly, Fields, Model, T
 from xdk_streaming.streams.loop_bridge import NUDGE, LoopBridge
 from xdk_streaming.wire.request import Request
 
 if TYPE_CHECKING:
     import requests
 
-T = TypeVar("T")
 S = TypeVar("S", bound="AsyncStream[Any]")
 
 BOUND = Buffer(max_bytes=2**19)
@@ -64,8 +61,8 @@ class AsyncStream(Assembly[T]):
         return Callbacks(config, self.state, self._bridge.run)
 
     def _prepare(self, config: StreamConfig) -> None:
-        self._threaded = self._buffered(config, config.buffer or BOUND, self._bridge.wake)
-        self._batches = _Batches(self._threaded, self._bridge, self._request, self._driver)
+        self._threaded = self._threaded_driver(config.buffer or BOUND, self._bridge.wake)
+        self._batches = _Batches(self._threaded, self._bridge, self._parts.request, self._driver)
         self._items: AsyncGenerator[T, None] = _one_by_one(self._batches)
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
@@ -140,8 +137,8 @@ class _Batches:
         try:
             self._threaded.close()
         finally:
-            if self._driver.unsettled:
-                await asyncio.to_thread(self._driver.settle_up)  # it waits for the disk, and for callbacks
+            if self._driver.unfinished:
+                await asyncio.to_thread(self._driver.finish)  # it waits for the disk, and for callbacks
             self._bridge.closed.set()
 
 
@@ -155,36 +152,6 @@ async def _one_by_one(batches: _Batches) -> AsyncGenerator[Any, None]:
         await batches.close()
 
 
-@overload
-def astream_with_retry(
-    session: requests.Session,
-    method: str,
-    url: str,
-    config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
-    json_data: Any = None,
-    response_model: None = None,
-    *,
-    state: StreamState | None = None,
-) -> AsyncGenerator[Json, None]: ...
-
-
-@overload
-def astream_with_retry(
-    session: requests.Session,
-    method: str,
-    url: str,
-    config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
-    json_data: Any = None,
-    response_model: type[T] | TypeAdapter[T] = ...,
-    *,
-    state: StreamState | None = None,
-) -> AsyncGenerator[T, None]: ...
-
-
 async def astream_with_retry(
     session: requests.Session,
     method: str,
@@ -193,10 +160,10 @@ async def astream_with_retry(
     params: Fields | Callable[[], Fields] | None = None,
     headers: Fields | Callable[[], Fields] | None = None,
     json_data: Any = None,
-    response_model: Any = None,
+    response_model: Model[T] | None = None,
     *,
     state: StreamState | None = None,
-) -> AsyncGenerator[Any, None]:
+) -> AsyncGenerator[T, None]:
     """The items of a stream for asyncio, reconnecting by itself: `stream_with_retry` with `async for`.
 
     An async generator: nothing happens before the first item is asked for, and closing it closes
