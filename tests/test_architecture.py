@@ -15,7 +15,7 @@ import xdk_streaming
 ROOT = Path(xdk_streaming.__file__).parent
 
 FLOORS = [
-    {"errors", "backoff", "clock", "gap", "state", "config", "callbacks", "lines"},
+    {"x", "errors", "backoff", "clock", "gap", "state", "config", "callbacks", "lines"},
     {"machine", "wire", "recovery"},
     {"quarantine", "driver", "threaded"},
     {"face", "bridge"},
@@ -25,7 +25,7 @@ FLOORS = [
 ]
 """From the ground up: a room may import those below it, and on its own floor within the same room."""
 
-VOCABULARY = ["errors", "backoff", "gap", "state", "config", "clock", "callbacks", "lines"]
+VOCABULARY = ["x", "errors", "backoff", "gap", "state", "config", "clock", "callbacks", "lines"]
 """In this order, each may import those before it."""
 
 

@@ -35,6 +35,7 @@ from xdk_streaming.script import (
     Uncompressed,
 )
 from xdk_streaming.state import ConnectionState, Trigger
+from xdk_streaming.x import PROBLEMS
 
 BACKOFF, FAILED, STREAMING = ConnectionState.BACKOFF, ConnectionState.FAILED, ConnectionState.STREAMING
 LineCallback = Literal["on_invalid", "on_notice"]
@@ -132,7 +133,7 @@ def _line(name: str, sentence: str, *script: Any, **more: Any) -> Fault:
 
 
 def _problem(kind: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
-    return {"title": title, "detail": detail, **more, "type": f"https://api.x.com/2/problems/{kind}"}
+    return {"title": title, "detail": detail, **more, "type": PROBLEMS + kind}
 
 
 def _body(problem: Mapping[str, Any]) -> bytes:

@@ -13,8 +13,8 @@ from benchmarks.chaos.task import Task
 from xdk_streaming.faults import FAULTS, Fault, Peer
 from xdk_streaming.script import LIVE, Cut, Reset
 from xdk_streaming.simulator import Live, Script, Simulator
-from xdk_streaming.simulator.endpoints import ENDPOINTS
 from xdk_streaming.state import ConnectionState
+from xdk_streaming.x import ENDPOINTS
 
 PATH = "/2/tweets/search/stream"
 STALL = 0.4

@@ -27,7 +27,7 @@ import orjson
 
 from xdk_streaming.faults import FAULTS, Fault, Peer
 from xdk_streaming.simulator import Live, Notice, Open, Script, Send, Sent, Serve, Simulator, Step, Visit
-from xdk_streaming.simulator.endpoints import Endpoint
+from xdk_streaming.x import Endpoint
 
 from .figures import Figures, Order, Outcome, Report, Task, Told
 

@@ -19,8 +19,7 @@ from xdk_streaming.cli.visits import report as _report
 from xdk_streaming.cli.visits import summary
 from xdk_streaming.faults import RANDOM_FAULTS
 from xdk_streaming.simulator import Simulator
-from xdk_streaming.simulator.rules.book import LONGEST_RULE, MOST_RULES
-from xdk_streaming.simulator.server import HEARTBEAT
+from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULE_LENGTH, MAX_RULES
 
 SUGGESTED = "the OR la OR は"
 """A rule that many of the made-up posts match."""
@@ -38,10 +37,10 @@ def simulate(
         typer.Option(
             parser=seconds_above_0,
             metavar="DURATION",
-            show_default=f"{HEARTBEAT:g}s",
+            show_default=f"{HEARTBEAT_SECONDS:g}s",
             help="Silence before a heartbeat, such as 5s or 500ms.",
         ),
-    ] = HEARTBEAT,
+    ] = HEARTBEAT_SECONDS,
     rule: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,8 +52,8 @@ def simulate(
     ] = None,
     most_rules: Annotated[
         int,
-        typer.Option(min=1, help=f"How many rules there may be, of {LONGEST_RULE} characters."),
-    ] = MOST_RULES,
+        typer.Option(min=1, help=f"How many rules there may be, of {MAX_RULE_LENGTH} characters."),
+    ] = MAX_RULES,
     replay: Annotated[
         Path | None,
         typer.Option(
