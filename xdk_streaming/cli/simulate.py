@@ -50,7 +50,7 @@ def simulate(
             "@mentions are matched; other operators are taken, and match everything.",
         ),
     ] = None,
-    most_rules: Annotated[
+    max_rules: Annotated[
         int,
         typer.Option(min=1, help=f"How many rules there may be, of {MAX_RULE_LENGTH} characters."),
     ] = MAX_RULES,
@@ -173,7 +173,7 @@ def simulate(
                 queue=queue,
                 slow_notice=slow_notice,
                 rules=rule or (),
-                most_rules=most_rules,
+                most_rules=max_rules,
                 host=host,
                 port=port,
             )
