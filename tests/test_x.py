@@ -9,7 +9,7 @@ import requests
 
 from xdk_streaming import x
 from xdk_streaming.simulator import Simulator
-from xdk_streaming.simulator.world import attachments, events, expansions, posts, users
+from xdk_streaming.simulator.content import attachments, events, expansions, posts, users
 
 SAMPLE = x.ENDPOINTS["/2/tweets/sample/stream"]
 POWERSTREAM = x.ENDPOINTS["/2/powerstream"]

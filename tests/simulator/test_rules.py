@@ -17,10 +17,10 @@ from urllib3.exceptions import ProtocolError
 
 from xdk_streaming.simulator import Cut, End, Live, Script, Serve, Simulator
 from xdk_streaming.simulator.account import account
+from xdk_streaming.simulator.content.posts import Post
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.rules.syntax import DEEPEST, RuleError, read
 from xdk_streaming.simulator.rules.terms import Text
-from xdk_streaming.simulator.world.posts import Post
 from xdk_streaming.x import MAX_RULE_LENGTH
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")

@@ -28,6 +28,7 @@ import orjson
 from xdk_streaming.script import LIVE, Script
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.connections import Connections
+from xdk_streaming.simulator.content.items import item_id, make_item, ruled_item
 from xdk_streaming.simulator.handler import Handler, shut_down
 from xdk_streaming.simulator.lines import Line, Lines
 from xdk_streaming.simulator.log import Log, Visit
@@ -36,7 +37,6 @@ from xdk_streaming.simulator.recording import Recording
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
-from xdk_streaming.simulator.world.items import item_id, make_item, ruled_item
 from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULES, Endpoint, Kind
 
 

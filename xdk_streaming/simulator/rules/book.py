@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xdk_streaming.simulator.content.snowflakes import exact_moment, snowflake
 from xdk_streaming.simulator.rules.syntax import RuleError, read
 from xdk_streaming.simulator.rules.terms import Term, Text
-from xdk_streaming.simulator.world.snowflakes import exact_moment, snowflake
 from xdk_streaming.x import MAX_RULE_LENGTH, MAX_RULES, PROBLEMS
 
 TOO_MANY_RULES = {
