@@ -25,9 +25,9 @@ import requests
 import trustme
 
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.script import Wire
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.simulator.body import Encoding, Framing
+from xdk_streaming.simulator.script import Wire
 from xdk_streaming.wire.transport import Answer, Request
 
 CLIENT_ERROR = StreamErrorType.CLIENT_ERROR

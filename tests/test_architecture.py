@@ -20,7 +20,7 @@ FLOORS = [
     {"quarantine", "driver", "threaded"},
     {"face", "bridge"},
     {"stream", "aio"},
-    {"script", "faults"},
+    {"outcomes"},
     {"compat", "simulator", "cli", "__main__", "__init__"},
 ]
 """From the ground up: a room may import those below it, and on its own floor within the same room."""
@@ -74,7 +74,6 @@ def test_a_file_imports_only_from_floors_below_it_or_its_own_room(path: Path) ->
             assert VOCABULARY.index(other) < VOCABULARY.index(own)
         elif floor(own) == len(FLOORS) - 1 or (own, other) in {
             ("driver", "quarantine"),
-            ("faults", "script"),
         }:
             assert floor(other) <= floor(own)
         else:
@@ -94,7 +93,7 @@ def test_a_file_imports_only_from_floors_below_it_or_its_own_room(path: Path) ->
     ],
 )
 def test_in_the_core_a_foreign_library_keeps_to_its_rooms(library: str, homes: str) -> None:
-    core = [path for path in SOURCES if room(path) not in {"script", "faults", "simulator", "cli"}]
+    core = [path for path in SOURCES if room(path) not in {"simulator", "cli"}]
     users = {
         str(path.relative_to(ROOT))
         for path in core

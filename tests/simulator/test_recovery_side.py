@@ -36,14 +36,15 @@ from hypothesis import strategies as st
 from peers import Trust
 
 from xdk_streaming import StreamConfig, stream_with_retry
-from xdk_streaming.faults import FAULTS, RANDOM_FAULTS, TOO_MANY
-from xdk_streaming.script import Notice
 from xdk_streaming.simulator import Cut, End, Live, Reset, Script, Sent, Serve, Simulator, Stall
 from xdk_streaming.simulator.account import account
 from xdk_streaming.simulator.backfill import WINDOW, delivery
+from xdk_streaming.simulator.faults import FAULTS, RANDOM_FAULTS
+from xdk_streaming.simulator.faults.problems import TOO_MANY
 from xdk_streaming.simulator.lines import Line, Lines
 from xdk_streaming.simulator.log import Log
 from xdk_streaming.simulator.parameters import refuse_parameters
+from xdk_streaming.simulator.script import Notice
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
 from xdk_streaming.x import ENDPOINTS, TIME_FORMAT, Endpoint

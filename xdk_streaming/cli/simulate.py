@@ -17,8 +17,8 @@ from xdk_streaming.cli.recorded import whole_lines
 from xdk_streaming.cli.scripts import asked, seconds, seconds_above_0
 from xdk_streaming.cli.visits import report as _report
 from xdk_streaming.cli.visits import summary
-from xdk_streaming.faults import RANDOM_FAULTS
 from xdk_streaming.simulator import Simulator
+from xdk_streaming.simulator.faults import RANDOM_FAULTS
 from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULE_LENGTH, MAX_RULES
 
 SUGGESTED = "the OR la OR は"

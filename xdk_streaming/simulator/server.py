@@ -25,7 +25,6 @@ from typing import Any
 
 import orjson
 
-from xdk_streaming.script import LIVE, Script
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.connections import Connections
 from xdk_streaming.simulator.content.items import item_id, make_item, ruled_item
@@ -35,6 +34,7 @@ from xdk_streaming.simulator.log import Log, Visit
 from xdk_streaming.simulator.parameters import forbid_parameters
 from xdk_streaming.simulator.recording import Recording
 from xdk_streaming.simulator.rules.book import RuleBook
+from xdk_streaming.simulator.script import LIVE, Script
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
 from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULES, Endpoint, Kind
