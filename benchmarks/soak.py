@@ -32,7 +32,6 @@ import requests
 import typer
 
 from xdk_streaming import Stream, StreamConfig, StreamError
-from xdk_streaming.script import Wire
 from xdk_streaming.simulator import (
     HEARTBEAT,
     OPERATIONAL_DISCONNECT,
@@ -49,6 +48,7 @@ from xdk_streaming.simulator import (
     Stall,
 )
 from xdk_streaming.simulator.body import Encoding, Framing
+from xdk_streaming.simulator.script import Wire
 
 MIB = 2**20
 PATH = "/2/tweets/sample/stream"

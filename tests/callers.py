@@ -13,13 +13,13 @@ from typing import Any
 
 import requests
 
-from xdk_streaming.script import Wire
 from xdk_streaming.simulator import (
     End,
     Script,
     Serve,
     Simulator,
 )
+from xdk_streaming.simulator.script import Wire
 
 SAMPLE = "/2/tweets/sample/stream"
 GUARD = 20.0

@@ -17,9 +17,9 @@ import orjson
 
 with atheris.instrument_imports(include=["xdk_streaming"]):
     from xdk_streaming.errors import StreamError, StreamErrorType
-    from xdk_streaming.faults import FAULTS
-    from xdk_streaming.script import Flood, Limited, Raw, Refuse, Send, Uncompressed
-    from xdk_streaming.script import Notice as StepNotice
+    from xdk_streaming.simulator.faults import FAULTS
+    from xdk_streaming.simulator.script import Flood, Limited, Raw, Refuse, Send, Uncompressed
+    from xdk_streaming.simulator.script import Notice as StepNotice
     from xdk_streaming.wire import problems, verdicts
     from xdk_streaming.wire.decoder import CONTROL_MESSAGES, Decoder, Invalid, NotAnItem, Notice
     from xdk_streaming.wire.framing import LineSplitter, Oversized

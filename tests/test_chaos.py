@@ -11,8 +11,8 @@ import pytest
 from benchmarks.chaos.account import Outcome, account, told
 from benchmarks.chaos.publisher import Published, plan, scripts
 from benchmarks.chaos.task import FULL, SMALL, Task
-from xdk_streaming.faults import FAULTS, Peer
-from xdk_streaming.script import LIVE, Cut, Reset
+from xdk_streaming.simulator.faults import FAULTS, Peer
+from xdk_streaming.simulator.script import LIVE, Cut, Reset
 
 POSTS = [Published(str(number), float(number)) for number in range(10, 20)]
 TASK = Task("a run", rate=1, posts=10)

@@ -19,7 +19,7 @@ import xdk.streaming  # type: ignore[import-untyped]
 import xdk_streaming
 from xdk_streaming import StreamErrorType, Transition, Trigger, patch_xdk
 from xdk_streaming.simulator import End, Reset, Script, Serve, Simulator, Stall
-from xdk_streaming.simulator.endpoints import ENDPOINTS
+from xdk_streaming.x import ENDPOINTS
 
 NAMES = ("stream_with_retry", "StreamConfig", "StreamError", "StreamErrorType", "StreamState")
 ORIGINALS = {name: getattr(xdk.streaming, name) for name in NAMES}

@@ -27,8 +27,9 @@ from xdk_streaming import (
     StreamErrorType,
     Trigger,
 )
-from xdk_streaming.faults import CATALOGUE, FAULTS, RANDOM_FAULTS, Fault, Peer
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Refuse, Script, Serve, Simulator
+from xdk_streaming.simulator.faults import CATALOGUE, FAULTS, RANDOM_FAULTS, Fault, Peer
 
 PATH = "/2/tweets/search/stream"
 LAST_WORD = (Refuse(401),)
@@ -69,7 +70,7 @@ class Play:
             initial_backoff=BACKOFF,
             max_retries=-1 if fault.peer is Peer.SERVER else 1,  # where nobody answers there is no last word
             **listeners,
-            **fault.settings,
+            **OUTCOMES[fault.name].settings,
             **more,
         )
         self.stream = face(session, "get", url, config, clock=self.clock)
@@ -90,7 +91,7 @@ class Play:
 
 def scripts(fault: Fault) -> list[Script]:
     """The fault between two items, where there is a stream; then a refusal that ends it all."""
-    if fault.refuses:
+    if OUTCOMES[fault.name].refuses:
         return [fault.script, LAST_WORD]
     return [(Serve(1), *fault.script, Serve(1), End()), LAST_WORD]
 
@@ -163,40 +164,42 @@ def test_it_is_the_same_through_a_buffer_and_with_recovery(fault: Fault, session
 
 def assert_items(fault: Fault, played: Play, simulator: Simulator) -> None:
     """No neighbour of the fault is lost, nothing comes twice."""
+    outcome = OUTCOMES[fault.name]
     served = [entry.id for entry in simulator.log if entry.whole]
     received = ids(played.items)
-    if fault.refuses:
+    if outcome.refuses:
         assert received == []
-    elif fault.state is STREAMING:
+    elif outcome.state is STREAMING:
         assert (received[0], received[-1]) == (served[0], served[-1])
-        assert len(received) == 2 + fault.items
+        assert len(received) == 2 + outcome.items
     else:
         assert received[0] == served[0]
-        assert len(received) == 1 + fault.items
+        assert len(received) == 1 + outcome.items
     assert len(set(received)) == len(received) == played.stream.state.total_items_received
 
 
 def assert_outcome(fault: Fault, played: Play) -> None:
-    opened = [] if fault.refuses else ["on_connect"]
-    before_the_end = fault.state is STREAMING
+    outcome = OUTCOMES[fault.name]
+    opened = [] if outcome.refuses else ["on_connect"]
+    before_the_end = outcome.state is STREAMING
     told = until(
         played.told, "on_disconnect" if before_the_end else "on_reconnect", itself=not before_the_end
     )
-    assert told == [*opened, *fault.callbacks]
+    assert told == [*opened, *outcome.callbacks]
 
     changes = played.stream.history
-    if fault.trigger is None:
+    if outcome.trigger is None:
         assert [change.trigger for change in changes[:3]] == [Trigger.START, Trigger.OPENED, Trigger.ENDED]
     else:
-        assert next(change.dest for change in changes if change.trigger is fault.trigger) is fault.state
+        assert next(change.dest for change in changes if change.trigger is outcome.trigger) is outcome.state
 
-    if fault.error is not None:
-        assert played.errors[0].error_type is fault.error
-        assert played.errors[0].is_retryable is (fault.state is ConnectionState.BACKOFF)
-    if fault.state is ConnectionState.FAILED:
+    if outcome.error is not None:
+        assert played.errors[0].error_type is outcome.error
+        assert played.errors[0].is_retryable is (outcome.state is ConnectionState.BACKOFF)
+    if outcome.state is ConnectionState.FAILED:
         assert played.end is played.errors[0]
         assert played.clock.waits == []
-    elif fault.asks:
+    elif outcome.asks:
         assert BACKOFF < played.clock.waits[0] <= 900.0
     else:
         assert played.clock.waits[0] == BACKOFF
@@ -214,8 +217,12 @@ def test_names_are_unique_and_can_be_typed_in_a_shell() -> None:
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names)
 
 
+def test_each_fault_has_an_outcome_and_each_outcome_a_fault() -> None:
+    assert list(OUTCOMES) == list(FAULTS)
+
+
 def test_every_class_of_error_has_a_fault() -> None:
-    assert {fault.error for fault in FAULTS.values()} == {None, *StreamErrorType}
+    assert {outcome.error for outcome in OUTCOMES.values()} == {None, *StreamErrorType}
 
 
 def test_sentences_are_sentences() -> None:
@@ -224,4 +231,4 @@ def test_sentences_are_sentences() -> None:
 
 
 def test_what_befalls_at_random_befalls_a_stream_that_is_open() -> None:
-    assert not any(fault.refuses for fault in RANDOM_FAULTS)
+    assert not any(OUTCOMES[fault.name].refuses for fault in RANDOM_FAULTS)

@@ -12,8 +12,8 @@ import pytest
 from benchmarks.side_by_side.figures import Figures, Outcome, Report, Task, Told
 from benchmarks.side_by_side.measure import OF_A_FAULT, Seen, as_events, judge, with_text
 from benchmarks.side_by_side.page import BEGIN, END, in_words, page, row, summary, told
-from xdk_streaming.faults import CATALOGUE, FAULTS
 from xdk_streaming.simulator import HEARTBEAT, Notice, Send, Sent, Visit
+from xdk_streaming.simulator.faults import CATALOGUE, FAULTS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

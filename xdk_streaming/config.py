@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from xdk_streaming import x
 from xdk_streaming.backoff import X_LADDERS, BackoffPolicy
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap
@@ -62,9 +63,9 @@ class Recovery:
     (docs.x.com/x-api/fundamentals/recovery-and-redundancy). Where it refuses, it is not asked again.
     """
 
-    parameter: str | None = "backfill_minutes"
+    parameter: str | None = x.BACKFILL_PARAMETERS[0]
     """What X calls it: `backfillMinutes` on Powerstream. None: nothing is asked for."""
-    max_minutes: Annotated[int, Field(ge=1)] = 5
+    max_minutes: Annotated[int, Field(ge=1)] = x.MAX_BACKFILL_MINUTES
     key: Callable[[Any], Hashable] | None = None
     """What tells an item from all others. None: its id or `event_uuid`, else the whole of it."""
     window: PositiveSeconds = 600.0

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from benchmarks.chaos.task import Task
-from xdk_streaming.faults import FAULTS, Fault, Peer
-from xdk_streaming.script import LIVE, Cut, Reset
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import Live, Script, Simulator
-from xdk_streaming.simulator.endpoints import ENDPOINTS
+from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
+from xdk_streaming.simulator.script import LIVE, Cut, Reset
 from xdk_streaming.state import ConnectionState
+from xdk_streaming.x import ENDPOINTS
 
 PATH = "/2/tweets/search/stream"
 STALL = 0.4
@@ -50,8 +51,9 @@ def scripts(task: Task, played: list[str]) -> Iterator[Script]:
     chance = random.Random(task.seed)
     for fault in plan(task):
         played.append(fault.name)
-        peace = () if fault.refuses else (Live(chance.uniform(*STANDING)),)
-        lasts = fault.state is ConnectionState.STREAMING
+        outcome = OUTCOMES[fault.name]
+        peace = () if outcome.refuses else (Live(chance.uniform(*STANDING)),)
+        lasts = outcome.state is ConnectionState.STREAMING
         rest = (Live(chance.uniform(*STANDING), goes_on=True),) if lasts else ()
         yield (*peace, *_at_any_byte(fault.script, chance.random()), *rest)
     while True:

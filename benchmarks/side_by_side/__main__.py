@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from xdk_streaming.faults import FAULTS
 from xdk_streaming.simulator import Flood
+from xdk_streaming.simulator.faults import FAULTS
 
 from .clients import CLIENTS
 from .figures import Figures, Task

@@ -25,9 +25,10 @@ from typing import Any
 
 import orjson
 
-from xdk_streaming.faults import FAULTS, Fault, Peer
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import Live, Notice, Open, Script, Send, Sent, Serve, Simulator, Step, Visit
-from xdk_streaming.simulator.endpoints import Endpoint
+from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
+from xdk_streaming.x import Endpoint
 
 from .figures import Figures, Order, Outcome, Report, Task, Told
 
@@ -116,7 +117,8 @@ def scripts(task: Task) -> Scripts:
     if task.client == SPEAKS_SSE:
         script, opening = as_events(script), (Open(200, EVENTS),)
     healthy: Script = (*opening, Serve(ITEMS), Live())
-    first: Script = script if fault.refuses else (*opening, Serve(ITEMS), *script, Serve(ITEMS), Live())
+    refuses = OUTCOMES[task.fault].refuses
+    first: Script = script if refuses else (*opening, Serve(ITEMS), *script, Serve(ITEMS), Live())
     return Scripts(first, first if task.lasting else healthy)
 
 
@@ -232,7 +234,7 @@ def look(stage: Stage, started: float) -> Seen:
 @contextmanager
 def client_process(task: Task, url: str) -> Iterator[subprocess.Popen[str]]:
     """The client in a process of its own, about to connect. Raises RuntimeError where it does not start."""
-    settings = FAULTS[task.fault].settings
+    settings = OUTCOMES[task.fault].settings
     order = Order(
         task.client,
         url,
@@ -288,20 +290,21 @@ def judge(task: Task, report: Report, seen: Seen) -> Figures:
 
 def items_of_the_fault(task: Task) -> tuple[int, int]:
     """How many items the fault brings itself: at least, and at most."""
-    fault = FAULTS[task.fault]
-    if "max_item_bytes" in fault.settings:  # a limit that only one client has; to the others it is an item
+    outcome = OUTCOMES[task.fault]
+    if "max_item_bytes" in outcome.settings:  # a limit that only one client has; to the others it is an item
         return 0, 0 if task.client == "xdk_streaming" else 1
-    sends = [step for step in as_events(with_text(fault.script)) if isinstance(step, Send)]
+    sends = [step for step in as_events(with_text(FAULTS[task.fault].script)) if isinstance(step, Send)]
     if task.client == SPEAKS_SSE and sends and not sends[-1].data.endswith(b"\n"):
-        return 0, fault.items  # by the rules of SSE an event is none without the blank line after it
-    return fault.items, fault.items
+        return 0, outcome.items  # by the rules of SSE an event is none without the blank line after it
+    return outcome.items, outcome.items
 
 
 def outcome_of(fault: Fault, report: Report, seen: Seen) -> Outcome:
     """What became of the client."""
     whole = [entry for entry in seen.log if entry.whole and entry.at <= seen.asked]
     received = set(report.ids)
-    after = [entry for entry in (whole if fault.refuses else whole[ITEMS:]) if entry.id in received]
+    due = whole if OUTCOMES[fault.name].refuses else whole[ITEMS:]
+    after = [entry for entry in due if entry.id in received]
     if report.overflow:
         return Outcome.OVERFLOW
     if report.ended:

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from xdk_streaming import __version__
-from xdk_streaming.faults import CATALOGUE, FAULTS, Fault
+from xdk_streaming import __version__, outcomes
+from xdk_streaming.simulator.faults import CATALOGUE, Fault
 from xdk_streaming.state import ConnectionState
 
 from .figures import Figures, Outcome, Told
@@ -32,9 +32,9 @@ Test = Callable[[Figures], bool]
 Runs = Sequence[Figures]
 
 
-def fault_of(figures: Figures) -> Fault:
-    """The catalogue's entry."""
-    return FAULTS[figures.fault]
+def expected(figures: Figures) -> outcomes.Outcome:
+    """What becomes of the fault here, as documented."""
+    return outcomes.OUTCOMES[figures.fault]
 
 
 # What a measurement says
@@ -47,9 +47,9 @@ def reads_again(figures: Figures) -> bool:
 
 def worth_a_word(figures: Figures) -> bool:
     """There is something to tell; a long line is something only to a client that has a limit for it."""
-    fault = fault_of(figures)
-    unlimited = "max_item_bytes" in fault.settings and figures.client != "xdk_streaming"
-    return bool(fault.callbacks) and not unlimited
+    outcome = expected(figures)
+    unlimited = "max_item_bytes" in outcome.settings and figures.client != "xdk_streaming"
+    return bool(outcome.callbacks) and not unlimited
 
 
 def silent(figures: Figures) -> bool:
@@ -59,23 +59,23 @@ def silent(figures: Figures) -> bool:
 
 def goes_on(figures: Figures) -> bool:
     """The fault is a line inside a stream that goes on."""
-    return fault_of(figures).state is ConnectionState.STREAMING
+    return expected(figures).state is ConnectionState.STREAMING
 
 
 def hopeless(figures: Figures) -> bool:
     """No other attempt can help."""
-    return fault_of(figures).state is ConnectionState.FAILED
+    return expected(figures).state is ConnectionState.FAILED
 
 
 def asked_away(figures: Figures) -> bool:
     """The server says how long to stay away."""
-    return fault_of(figures).asks
+    return expected(figures).asks
 
 
 def curable(figures: Figures) -> bool:
     """Another attempt helps, and the server does not say when; but the unknown name stays unknown here."""
     return (
-        fault_of(figures).state is ConnectionState.BACKOFF
+        expected(figures).state is ConnectionState.BACKOFF
         and not asked_away(figures)
         and figures.fault != "unknown-host"
     )

@@ -12,8 +12,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.speed.server import Flood, framed
-from xdk_streaming.simulator.endpoints import ENDPOINTS
-from xdk_streaming.simulator.world.items import make_item
+from xdk_streaming.simulator.content.items import make_item
+from xdk_streaming.x import ENDPOINTS
 
 Size = Literal["small", "typical", "large"]
 

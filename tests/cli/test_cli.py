@@ -25,9 +25,9 @@ from xdk_streaming.__main__ import main
 from xdk_streaming.cli import demo as demo_module
 from xdk_streaming.cli import simulate as simulate_module
 from xdk_streaming.cli.app import app
-from xdk_streaming.faults import RANDOM_FAULTS
 from xdk_streaming.machine import diagram
 from xdk_streaming.simulator import End, Live, Reset, Simulator, Stall
+from xdk_streaming.simulator.faults import RANDOM_FAULTS
 
 SAMPLE = "/2/tweets/sample/stream"
 GUARD = 30.0

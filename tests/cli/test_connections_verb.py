@@ -119,7 +119,7 @@ def test_more_than_a_page_is_listed_and_more_than_a_hundred_are_ended(
         "0 connections ended, 101 not.\n"
     )
     assert len(simulator.calls) == 2
-    monkeypatch.setattr("xdk_streaming.cli.connections.MOST_CONNECTIONS_SHOWN", 2)
+    monkeypatch.setattr("xdk_streaming.cli.connections.MAX_CONNECTIONS_PER_PAGE", 2)
     entries = [{"id": str(number)} for number in range(5)]
     monkeypatch.setattr(simulator.connections, "listed", lambda status, names: entries)
     assert connections("list").stdout.split() == list("01234")

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from xdk_streaming.cli.app import app
-from xdk_streaming.faults import CATALOGUE, FAULTS, Peer
+from xdk_streaming.driver.outcomes import OUTCOMES
+from xdk_streaming.simulator.faults import CATALOGUE, FAULTS, Peer
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -24,11 +25,11 @@ def test_every_fault_is_listed_with_its_outcome() -> None:
     for fault in FAULTS.values():
         place = next(number for number, line in enumerate(lines) if line.split()[:1] == [fault.name])
         assert lines[place].endswith(fault.sentence)
-        outcome = lines[place + 1]
-        assert fault.state.name in outcome
-        assert f"retry {fault.retry}" in outcome
-        assert (fault.error.name if fault.error else "") in outcome
-        assert ", ".join(fault.callbacks) in outcome
+        outcome, said = OUTCOMES[fault.name], lines[place + 1]
+        assert outcome.state.name in said
+        assert f"retry {outcome.retry}" in said
+        assert (outcome.error.name if outcome.error else "") in said
+        assert ", ".join(outcome.callbacks) in said
 
 
 def test_they_stand_under_where_they_show() -> None:
@@ -51,7 +52,7 @@ def test_an_unknown_name_is_refused_with_where_to_look() -> None:
 def test_as_json_they_can_be_worked_with() -> None:
     listed = json.loads(run("--format", "json").stdout)
     assert [entry["fault"] for entry in listed] == list(FAULTS)
-    assert [tuple(entry["callbacks"]) for entry in listed] == [fault.callbacks for fault in FAULTS.values()]
+    assert [tuple(entry["callbacks"]) for entry in listed] == [OUTCOMES[name].callbacks for name in FAULTS]
     simulated = {entry["fault"] for entry in listed if entry["simulated"]}
     assert simulated == {fault.name for fault in FAULTS.values() if fault.peer is Peer.SERVER}
 

@@ -167,7 +167,7 @@ def test_rules_are_deleted_by_id_or_all(simulator: Simulator, rules: Run) -> Non
 def test_rules_are_listed_over_all_pages(
     simulator: Simulator, rules: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xdk_streaming.cli.rules.PAGE", "4")
+    monkeypatch.setattr("xdk_streaming.cli.rules.MAX_RULES_PER_PAGE", 4)
     rules("add", *(f"word{number}" for number in range(10)))
     assert len(rules("list").stdout.splitlines()) == 10
     assert len(simulator.calls) == 4

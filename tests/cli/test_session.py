@@ -9,7 +9,7 @@ from peers import Trust
 
 from xdk_streaming.cli.session import Session, is_loopback, open_session
 from xdk_streaming.simulator import Simulator
-from xdk_streaming.simulator.endpoints import ENDPOINTS
+from xdk_streaming.x import ENDPOINTS
 
 PATH = next(iter(ENDPOINTS))
 

@@ -33,7 +33,7 @@ from xdk_streaming.cli.certificates import secured
 from xdk_streaming.cli.recorded import whole_lines
 from xdk_streaming.cli.scripts import seconds
 from xdk_streaming.simulator import Simulator
-from xdk_streaming.simulator.endpoints import ENDPOINTS
+from xdk_streaming.x import ENDPOINTS
 
 GUARD = 30.0
 SAMPLE, SEARCH = "/2/tweets/sample/stream", "/2/tweets/search/stream"
@@ -314,6 +314,7 @@ def test_the_help_has_every_parameter_of_the_simulator() -> None:
         "random_faults": "--fault",
         "token": "--token-file",
         "rules": "--rule",
+        "most_rules": "--max-rules",
         "logged": "",
     }
     for name in inspect.signature(Simulator.__init__).parameters:

@@ -23,7 +23,7 @@ from xdk_streaming.cli.replay import recorded
 from xdk_streaming.cli.sinks import part_of
 from xdk_streaming.errors import RetriesExhausted
 from xdk_streaming.simulator import Refuse, Reset, Serve, Simulator, Stall
-from xdk_streaming.simulator.endpoints import ENDPOINTS
+from xdk_streaming.x import ENDPOINTS
 
 UNAVAILABLE = (Refuse(503),)
 

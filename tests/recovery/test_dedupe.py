@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from xdk_streaming.recovery.dedupe import Dedupe, item_key
-from xdk_streaming.simulator.endpoints import ENDPOINTS
-from xdk_streaming.simulator.world.items import item_id, make_item
+from xdk_streaming.simulator.content.items import item_id, make_item
+from xdk_streaming.x import ENDPOINTS
 
 Log = Callable[[], list[tuple[int, str]]]
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, Kind, refuse_parameters
+from xdk_streaming.simulator.parameters import refuse_parameters
+from xdk_streaming.x import ENDPOINTS, Endpoint, Kind
 
 PARTITIONED = [endpoint for endpoint in ENDPOINTS.values() if endpoint.partitions]
 POSTS = ENDPOINTS["/2/tweets/search/stream"]

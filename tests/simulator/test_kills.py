@@ -26,8 +26,8 @@ from peers import Trust
 
 from xdk_streaming.simulator import Cut, End, Live, Serve, Simulator, Stall
 from xdk_streaming.simulator.account import account
-from xdk_streaming.simulator.calls import CONNECTIONS, NAMES
 from xdk_streaming.simulator.log import KILLED
+from xdk_streaming.x import CONNECTION_NAMES, CONNECTIONS
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 
@@ -190,5 +190,5 @@ def test_of_many_connections_the_oldest_that_are_over_are_forgotten(monkeypatch:
 def test_xs_names_are_those_of_xdk() -> None:
     client = importlib.import_module("xdk.connections.client").ConnectionsClient
     source = inspect.getsource(client.get_connection_history)
-    assert {name for name in NAMES if f'"{name}"' in source} == NAMES
-    assert source.count("_stream") == len(NAMES)
+    assert {name for name in CONNECTION_NAMES if f'"{name}"' in source} == CONNECTION_NAMES
+    assert source.count("_stream") == len(CONNECTION_NAMES)

@@ -29,7 +29,6 @@ from callers import (
 )
 
 from xdk_streaming import StreamConfig, StreamState, stream_with_retry
-from xdk_streaming.faults import RANDOM_FAULTS
 from xdk_streaming.simulator import (
     OPERATIONAL_DISCONNECT,
     Cut,
@@ -46,6 +45,7 @@ from xdk_streaming.simulator import (
     Step,
 )
 from xdk_streaming.simulator.account import account
+from xdk_streaming.simulator.faults import RANDOM_FAULTS
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 

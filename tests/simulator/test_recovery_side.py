@@ -36,17 +36,18 @@ from hypothesis import strategies as st
 from peers import Trust
 
 from xdk_streaming import StreamConfig, stream_with_retry
-from xdk_streaming.faults import FAULTS, RANDOM_FAULTS, TOO_MANY
-from xdk_streaming.script import Notice
 from xdk_streaming.simulator import Cut, End, Live, Reset, Script, Sent, Serve, Simulator, Stall
 from xdk_streaming.simulator.account import account
 from xdk_streaming.simulator.backfill import WINDOW, delivery
-from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, refuse_parameters
+from xdk_streaming.simulator.faults import FAULTS, RANDOM_FAULTS
+from xdk_streaming.simulator.faults.problems import TOO_MANY
 from xdk_streaming.simulator.lines import Line, Lines
 from xdk_streaming.simulator.log import Log
-from xdk_streaming.simulator.recovery import FORM
+from xdk_streaming.simulator.parameters import refuse_parameters
+from xdk_streaming.simulator.script import Notice
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
+from xdk_streaming.x import ENDPOINTS, TIME_FORMAT, Endpoint
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 
@@ -77,7 +78,7 @@ def numbers_by_id(simulator: Simulator) -> dict[Any, int]:
 
 
 def stamp(at: float) -> str:
-    return time.strftime(FORM, time.gmtime(at))
+    return time.strftime(TIME_FORMAT, time.gmtime(at))
 
 
 # What is refused.

@@ -17,10 +17,11 @@ from urllib3.exceptions import ProtocolError
 
 from xdk_streaming.simulator import Cut, End, Live, Script, Serve, Simulator
 from xdk_streaming.simulator.account import account
-from xdk_streaming.simulator.rules.book import LONGEST_RULE, RuleBook
+from xdk_streaming.simulator.content.posts import Post
+from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.rules.syntax import DEEPEST, RuleError, read
 from xdk_streaming.simulator.rules.terms import Text
-from xdk_streaming.simulator.world.posts import Post
+from xdk_streaming.x import MAX_RULE_LENGTH
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 
@@ -163,8 +164,8 @@ def test_each_rule_of_a_list_is_judged_by_itself() -> None:
 
 
 def test_a_rule_may_have_so_many_characters_and_no_more() -> None:
-    assert RuleBook().add([{"value": "a" * LONGEST_RULE}])[0] == 201
-    status, answer = RuleBook().add([{"value": "a" * (LONGEST_RULE + 1)}])
+    assert RuleBook().add([{"value": "a" * MAX_RULE_LENGTH}])[0] == 201
+    status, answer = RuleBook().add([{"value": "a" * (MAX_RULE_LENGTH + 1)}])
     assert status == 400
     assert "1025" in answer["errors"][0]["details"][0]
 

@@ -36,7 +36,7 @@ from xdk_streaming.simulator import (
     Stall,
 )
 from xdk_streaming.simulator.body import Encoding, Framing
-from xdk_streaming.simulator.endpoints import ENDPOINTS
+from xdk_streaming.x import ENDPOINTS
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 

@@ -14,7 +14,15 @@ from xdk_streaming.cli.columns import show
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.cli.options import FROM_ENVIRONMENT, Reached, grouped
 from xdk_streaming.cli.resource import Format, Resource
-from xdk_streaming.simulator.calls import CONNECTIONS, FIELDS, MOST_CONNECTIONS_SHOWN, MOST_KILLED, NAMES
+from xdk_streaming.x import (
+    CONNECTION_FIELDS,
+    CONNECTION_NAMES,
+    CONNECTIONS,
+    MAX_CONNECTIONS_PER_PAGE,
+    MAX_KILLS,
+)
+
+NAMES = sorted(CONNECTION_NAMES)
 
 connections = typer.Typer(
     help="The streams that the app has open: the cure for TooManyConnections.",
@@ -32,7 +40,7 @@ def list_connections(
     ] = "active",
     endpoint: Annotated[
         list[str] | None,
-        typer.Option(help=f"Only those of this stream; may be given again. {', '.join(sorted(NAMES))}."),
+        typer.Option(help=f"Only those of this stream; may be given again. {', '.join(NAMES)}."),
     ] = None,
     format: Format = "text",
     *,
@@ -42,13 +50,13 @@ def list_connections(
     _want_names(endpoint or [], "--endpoint")
     params = {
         "status": status,
-        "connection.fields": ",".join(FIELDS),
-        "max_results": str(MOST_CONNECTIONS_SHOWN),
+        "connection.fields": ",".join(CONNECTION_FIELDS),
+        "max_results": str(MAX_CONNECTIONS_PER_PAGE),
         **({"endpoints": ",".join(endpoint)} if endpoint else {}),
     }
     with reached.session() as session:
         found = list(Resource(session, reached.base_url, CONNECTIONS).pages(params))
-    show(found, FIELDS, format)
+    show(found, CONNECTION_FIELDS, format)
     if not found:
         typer.echo("There are no such connections.", err=True)
 
@@ -90,18 +98,19 @@ def kill(
 
 
 def _kill(resource: Resource, targets: Sequence[str]) -> Iterator[dict[str, Any]]:
-    ids = [target for target in targets if target not in NAMES]
-    for name in dict.fromkeys(target for target in targets if target in NAMES):
+    ids = [target for target in targets if target not in CONNECTION_NAMES]
+    for name in dict.fromkeys(target for target in targets if target in CONNECTION_NAMES):
         yield resource.ask("DELETE", below=f"/{name}")
-    for first in range(0, len(ids), MOST_KILLED):
-        yield resource.ask("DELETE", body={"uuids": ids[first : first + MOST_KILLED]})
+    for first in range(0, len(ids), MAX_KILLS):
+        yield resource.ask("DELETE", body={"uuids": ids[first : first + MAX_KILLS]})
 
 
 def _want_names(names: Sequence[str], option: str) -> None:
     for name in names:
-        if name not in NAMES:
+        if name not in CONNECTION_NAMES:
             raise typer.BadParameter(
-                f"{name!r} is no stream; expected one of {', '.join(sorted(NAMES))}", param_hint=option
+                f"{name!r} is no stream; expected one of {', '.join(NAMES)}",
+                param_hint=option,
             )
 
 

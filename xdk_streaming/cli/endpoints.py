@@ -1,7 +1,4 @@
-"""X's streams by the names of their verbs. The paths are those of the simulator's table, and no second list.
-
-A path that the table lacks fails at import.
-"""
+"""X's streams by the names of their verbs. A path that X's table lacks fails at import."""
 
 from __future__ import annotations
 
@@ -9,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
-from urllib.parse import urlsplit
 
 import typer
 
-from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, Kind
+from xdk_streaming.x import BACKFILL_PARAMETERS, ENDPOINTS, Endpoint, Kind, endpoint_at
 
 FILTERED = ENDPOINTS["/2/tweets/search/stream"]
 SAMPLE = ENDPOINTS["/2/tweets/sample/stream"]
@@ -64,7 +60,7 @@ class Target:
     path: str
     items: Items = "other"
     """Which fields can be asked for; those of an unknown address by their options alone."""
-    backfill_parameter: str = "backfill_minutes"
+    backfill_parameter: str = BACKFILL_PARAMETERS[0]
     params: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, base: str) -> str:
@@ -92,7 +88,7 @@ def any_target(address: str) -> Target:
             f"{address!r} is neither a URL nor a path; expected one like /2/tweets/sample/stream",
             param_hint="ADDRESS",
         )
-    known = ENDPOINTS.get(urlsplit(address).path)
+    known = endpoint_at(address)
     if known is None:
         return Target(address)
     return Target(address, ITEMS.get(known.kind, "other"), known.backfill_parameter)

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from xdk_streaming.cli.output import Output, write
-from xdk_streaming.faults import CATALOGUE, FAULTS, Fault, Peer
+from xdk_streaming.driver.outcomes import OUTCOMES
+from xdk_streaming.simulator.faults import CATALOGUE, FAULTS, Fault, Peer
 
 HEADER = ("fault", "what happens", "state", "error", "retry", "callbacks")
 INTRODUCTION = """\
@@ -17,9 +18,9 @@ INTRODUCTION = """\
 
 What can go wrong with a stream, and what becomes of it. `state` is where the connection stands once
 the fault has been seen; `callbacks` are called in this order until the next attempt begins, and
-`on_state_change` before them at each change. Made by `make docs` from `xdk_streaming/faults.py`, and
-held against the package by `tests/test_faults.py`, which plays each one over real sockets. To see
-one happen: `xdk-streaming simulate --fault NAME@5`."""
+`on_state_change` before them at each change. Made by `make docs` from the simulator's catalogue and the
+package's outcomes, and held against the package by `tests/test_faults.py`, which plays each one over
+real sockets. To see one happen: `xdk-streaming simulate --fault NAME@5`."""
 
 Shown = dict[str, list[Fault]]
 
@@ -44,8 +45,10 @@ def faults(
 
 
 def _cells(fault: Fault) -> tuple[str, ...]:
-    error = fault.error.name if fault.error else ""
-    return (fault.name, fault.sentence, fault.state.name, error, fault.retry, ", ".join(fault.callbacks))
+    outcome = OUTCOMES[fault.name]
+    error = outcome.error.name if outcome.error else ""
+    callbacks = ", ".join(outcome.callbacks)
+    return (fault.name, fault.sentence, outcome.state.name, error, outcome.retry, callbacks)
 
 
 def _text(shown: Shown) -> Iterator[str]:
@@ -75,7 +78,7 @@ def _json(shown: Shown) -> Iterator[str]:
         {
             "group": title,
             **dict(zip(HEADER, _cells(fault), strict=True)),
-            "callbacks": fault.callbacks,
+            "callbacks": OUTCOMES[fault.name].callbacks,
             "simulated": fault.peer is Peer.SERVER,
         }
         for title, entries in shown.items()

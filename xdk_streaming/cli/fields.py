@@ -1,7 +1,4 @@
-"""What an item is asked to hold: fields and expansions, as query parameters.
-
-The names are those of the simulator's tables, which are X's OpenAPI document's.
-"""
+"""What an item is asked to hold: fields and expansions, as query parameters."""
 
 from __future__ import annotations
 
@@ -11,39 +8,39 @@ import typer
 
 from xdk_streaming.cli.endpoints import Items, Target
 from xdk_streaming.cli.options import Asked
-from xdk_streaming.simulator.world import attachments, posts, users
-from xdk_streaming.simulator.world.events import LIKE_EXPANSIONS, LIKE_FIELDS
-from xdk_streaming.simulator.world.expansions import EXPANSIONS
-
-PRIVATE = frozenset(
-    {
-        *("non_public_metrics", "organic_metrics", "promoted_metrics"),
-        *("confirmed_email", "connection_status", "receives_your_dm"),
-    }
+from xdk_streaming.x import (
+    EXPANSIONS,
+    LIKE_EXPANSIONS,
+    LIKE_FIELDS,
+    MEDIA_FIELDS,
+    PLACE_FIELDS,
+    POLL_FIELDS,
+    POST_FIELDS,
+    PRIVATE_FIELDS,
+    USER_FIELDS,
 )
-"""Fields that X shows to the user whom they are about, and never to an app's token."""
 
 Query = Mapping[str, str]
 
 
 def _public(names: Iterable[str]) -> str:
-    return ",".join(name for name in names if name not in PRIVATE)
+    return ",".join(name for name in names if name not in PRIVATE_FIELDS)
 
 
 ALL: Mapping[Items, Query] = {
     "posts": {
-        "tweet.fields": _public(posts.FIELDS),
+        "tweet.fields": _public(POST_FIELDS),
         "expansions": _public(EXPANSIONS),
-        "user.fields": _public(users.FIELDS),
-        "media.fields": _public(attachments.MEDIA_FIELDS),
-        "poll.fields": _public(attachments.POLL_FIELDS),
-        "place.fields": _public(attachments.PLACE_FIELDS),
+        "user.fields": _public(USER_FIELDS),
+        "media.fields": _public(MEDIA_FIELDS),
+        "poll.fields": _public(POLL_FIELDS),
+        "place.fields": _public(PLACE_FIELDS),
     },
     "likes": {
         "like_with_tweet_author.fields": _public(LIKE_FIELDS),
         "expansions": _public(LIKE_EXPANSIONS),
-        "tweet.fields": _public(posts.FIELDS),
-        "user.fields": _public(users.FIELDS),
+        "tweet.fields": _public(POST_FIELDS),
+        "user.fields": _public(USER_FIELDS),
     },
     "other": {},
 }

@@ -12,7 +12,8 @@ import typer
 from requests import Session
 
 from xdk_streaming.cli.quantities import Rotation, duration, rotation, size
-from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, X, open_session
+from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, open_session
+from xdk_streaming.x import BASE_URL, MAX_BACKFILL_MINUTES
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ class Reached:
     """How X is reached."""
 
     bearer_token_file: TokenFile = None
-    base_url: BaseUrl = X
+    base_url: BaseUrl = BASE_URL
     proxy: Proxy = None
     ca_file: CaFile = None
     client_cert: ClientCert = None
@@ -118,7 +119,9 @@ class Kept:
             "--backfill", help="Have X send again what was missed, where the app is entitled to it."
         ),
     ] = False
-    max_minutes: Annotated[int, typer.Option(min=1, max=5, help="Minutes of backfill, at most.")] = 5
+    max_minutes: Annotated[
+        int, typer.Option(min=1, max=MAX_BACKFILL_MINUTES, help="Minutes of backfill, at most.")
+    ] = MAX_BACKFILL_MINUTES
     checkpoint: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="A file that remembers across restarts what was written."),

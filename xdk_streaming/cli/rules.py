@@ -14,11 +14,9 @@ from xdk_streaming.cli.columns import show
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.cli.options import FROM_ENVIRONMENT, Reached, grouped
 from xdk_streaming.cli.resource import Format, Resource
+from xdk_streaming.x import MAX_RULES_PER_PAGE, RULES
 
-PATH = "/2/tweets/search/stream/rules"
 COLUMNS = ("id", "value", "tag")
-PAGE = "1000"
-"""Rules a page of the list: as many as X gives."""
 STDIN = Path("-")
 
 DryRun = Annotated[
@@ -41,7 +39,9 @@ def list_rules(
 ) -> None:
     """Show all rules: id, value and tag."""
     with reached.session() as session:
-        found = list(Resource(session, reached.base_url, PATH).pages({"max_results": PAGE}))
+        found = list(
+            Resource(session, reached.base_url, RULES).pages({"max_results": str(MAX_RULES_PER_PAGE)})
+        )
     show(found, COLUMNS, format)
     if not found:
         typer.echo("There are no rules: the filtered stream cannot be opened until one is added.", err=True)
@@ -82,7 +82,7 @@ def add(
     if not wanted:
         raise typer.BadParameter("there is no rule to add; give a VALUE, or --file", param_hint="VALUE")
     with reached.session() as session:
-        answer = Resource(session, reached.base_url, PATH).ask(
+        answer = Resource(session, reached.base_url, RULES).ask(
             "POST", params=_params(dry_run), body={"add": wanted}
         )
     show(answer.get("data", []), COLUMNS, format)
@@ -109,7 +109,7 @@ def delete(
     params = _params(dry_run) | ({"delete_all": "true"} if all else {})
     body: dict[str, Any] = {} if all else {"delete": {"ids": ids}}
     with reached.session() as session:
-        answer = Resource(session, reached.base_url, PATH).ask("POST", params=params, body=body)
+        answer = Resource(session, reached.base_url, RULES).ask("POST", params=params, body=body)
     _conclude(answer, "deleted", "deleted", dry_run)
 
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import typer
 
 from xdk_streaming.cli.quantities import duration
-from xdk_streaming.faults import FAULTS, Fault, Peer
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Live, Script
+from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
 
 LONGEST = 1e9
 
@@ -69,7 +70,7 @@ def _fault(text: str, name: str, encoding: str | None) -> Fault:
 
 def _scripts(fault: Fault, after: float) -> list[Script]:
     """A stream that suffers it after so long; for a refusal, one that ends then, and the next is refused."""
-    if fault.refuses:
+    if OUTCOMES[fault.name].refuses:
         return [(Live(after), End()), fault.script] if after else [fault.script]
     return [(Live(after), *fault.script)]
 

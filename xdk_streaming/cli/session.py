@@ -16,7 +16,6 @@ import typer
 from xdk_streaming import __version__
 from xdk_streaming.cli.exits import ExitCode
 
-X = "https://api.x.com"
 TOKEN_VARIABLES = ("X_BEARER_TOKEN", "BEARER_TOKEN", "TWITTER_BEARER_TOKEN")
 """Where a token is looked for without a file: the first that is set counts."""
 TOKEN = re.compile(r"[!-~]+")

@@ -17,10 +17,9 @@ from xdk_streaming.cli.recorded import whole_lines
 from xdk_streaming.cli.scripts import asked, seconds, seconds_above_0
 from xdk_streaming.cli.visits import report as _report
 from xdk_streaming.cli.visits import summary
-from xdk_streaming.faults import RANDOM_FAULTS
 from xdk_streaming.simulator import Simulator
-from xdk_streaming.simulator.rules.book import LONGEST_RULE, MOST_RULES
-from xdk_streaming.simulator.server import HEARTBEAT
+from xdk_streaming.simulator.faults import RANDOM_FAULTS
+from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULE_LENGTH, MAX_RULES
 
 SUGGESTED = "the OR la OR は"
 """A rule that many of the made-up posts match."""
@@ -38,10 +37,10 @@ def simulate(
         typer.Option(
             parser=seconds_above_0,
             metavar="DURATION",
-            show_default=f"{HEARTBEAT:g}s",
+            show_default=f"{HEARTBEAT_SECONDS:g}s",
             help="Silence before a heartbeat, such as 5s or 500ms.",
         ),
-    ] = HEARTBEAT,
+    ] = HEARTBEAT_SECONDS,
     rule: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,10 +50,10 @@ def simulate(
             "@mentions are matched; other operators are taken, and match everything.",
         ),
     ] = None,
-    most_rules: Annotated[
+    max_rules: Annotated[
         int,
-        typer.Option(min=1, help=f"How many rules there may be, of {LONGEST_RULE} characters."),
-    ] = MOST_RULES,
+        typer.Option(min=1, help=f"How many rules there may be, of {MAX_RULE_LENGTH} characters."),
+    ] = MAX_RULES,
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -174,7 +173,7 @@ def simulate(
                 queue=queue,
                 slow_notice=slow_notice,
                 rules=rule or (),
-                most_rules=most_rules,
+                most_rules=max_rules,
                 host=host,
                 port=port,
             )

@@ -14,13 +14,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
+from xdk_streaming import x
 from xdk_streaming.driver.batch import Lines, Receipt
 from xdk_streaming.driver.connection import Connection, Ending
 from xdk_streaming.driver.parts import Parts
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap
 from xdk_streaming.machine.event import Event
-from xdk_streaming.recovery.bounds import Bounds
 from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import ConnectionState, RateLimit, Trigger
 from xdk_streaming.wire import limits, problems
@@ -28,9 +28,6 @@ from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.decoder import Invalid, NotAnItem
 
 logger = logging.getLogger("xdk_streaming")
-
-HEARTBEAT_OF_X = 20.0
-"""Seconds between X's heartbeats, at most (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
 
 
 class Driver:
@@ -256,7 +253,7 @@ class Driver:
             self._parts.clock.time(), ending.error, proven=proven, settled=connection.settled
         )
         self._connection = None
-        bounded = Bounds.of(self._parts.request.params) is not None
+        bounded = x.is_bounded(self._parts.request.params)
         self._fire(ending.trigger, ending.error, bounded=bounded)
         if doubt is not None and not self._stopping:
             logger.warning(
@@ -299,12 +296,12 @@ class Driver:
 
     def _warn_of_short_timeout(self) -> None:
         _, silence = self._timeouts()
-        if silence is not None and silence < HEARTBEAT_OF_X:
+        if silence is not None and silence < x.HEARTBEAT_SECONDS:
             logger.warning(
                 "%.3g s of silence will count as a fault, but X's heartbeat comes only every %.0f s; "
                 "raise timeout or stall_timeout above that",
                 silence,
-                HEARTBEAT_OF_X,
+                x.HEARTBEAT_SECONDS,
             )
 
 

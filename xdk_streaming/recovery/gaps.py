@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable
 
+from xdk_streaming import x
 from xdk_streaming.config import Recovery
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Reason, Refill, Span
@@ -22,8 +22,6 @@ OLDEST = 600.0
 ID = re.compile(rb'"id": ?"(\d{15,20})"')
 SLOW = frozenset({"SlowReader", "FullBuffer"})
 """How X names a reader that it cuts off for its slowness."""
-SNOWFLAKE_EPOCH = 1_288_834_974_657
-"""Milliseconds of Unix time at which X's ids begin (docs.x.com/resources/fundamentals/x-ids)."""
 
 
 class Gaps:
@@ -128,12 +126,4 @@ class Gaps:
 def dated(line: object) -> float | None:
     """When the post of this line was published, by the first id in it; None where there is none."""
     found = ID.search(line) if isinstance(line, bytes) else None
-    return None if found is None else published(found[1].decode())
-
-
-def published(key: Hashable) -> float | None:
-    """When the post of this id was published; None where the key is no such id."""
-    text = str(key) if isinstance(key, (str, int)) else ""
-    if not text.isascii() or not text.isdigit() or len(text) < 15:
-        return None
-    return ((int(text) >> 22) + SNOWFLAKE_EPOCH) / 1e3
+    return None if found is None else x.published(found[1].decode())

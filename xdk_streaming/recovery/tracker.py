@@ -10,16 +10,17 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from xdk_streaming import x
 from xdk_streaming.config import Recovery
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Refill
 from xdk_streaming.recovery.bounds import Bounds
 from xdk_streaming.recovery.checkpoint import Checkpoint
 from xdk_streaming.recovery.dedupe import Dedupe, item_key
-from xdk_streaming.recovery.gaps import Gaps, dated, published
+from xdk_streaming.recovery.gaps import Gaps, dated
 
-HEARTBEATS = (b"", b"\r", b"{}", b"{}\r")
-"""As lines without their LF."""
+HEARTBEATS = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
+"""As lines without their LF: X's own, and what the SDK takes for one as well."""
 
 
 class Position(NamedTuple):
@@ -189,7 +190,7 @@ class Tracker:
         """Whether the items of the last read were the end of a backfill, and how far they went."""
         if self._bounds is None and self._gaps.pending_since is None:
             return
-        moment = published(dedupe.last_key)
+        moment = x.published(dedupe.last_key)
         if moment is not None:
             self._newest = max(moment, self._newest or moment)
         self._gaps.delivered(moment, lasting=settled)

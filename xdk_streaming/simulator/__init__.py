@@ -1,6 +1,7 @@
 """A local X to run, test and demonstrate against."""
 
-from xdk_streaming.script import (
+from xdk_streaming.simulator.log import Sent, Visit
+from xdk_streaming.simulator.script import (
     HEARTBEAT,
     OPERATIONAL_DISCONNECT,
     UNAVAILABLE,
@@ -21,7 +22,6 @@ from xdk_streaming.script import (
     Step,
     Uncompressed,
 )
-from xdk_streaming.simulator.log import Sent, Visit
 from xdk_streaming.simulator.server import Simulator
 
 __all__ = [

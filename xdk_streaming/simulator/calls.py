@@ -14,18 +14,19 @@ from typing import Any, TypeVar
 import orjson
 
 from xdk_streaming.simulator.connections import Connections
-from xdk_streaming.simulator.endpoints import ENDPOINTS, NAMELESS, invalid_request
+from xdk_streaming.simulator.parameters import invalid_request
 from xdk_streaming.simulator.rules.book import Answer, RuleBook, listing
-
-RULES = "/2/tweets/search/stream/rules"
-COUNTS = RULES + "/counts"
-CONNECTIONS = "/2/connections"
-NAMES = frozenset(endpoint.name for endpoint in ENDPOINTS.values()) - NAMELESS
-"""What the connections endpoints take for a stream."""
-FIELDS = ("id", "endpoint_name", "connected_at", "client_ip", "disconnected_at", "disconnect_reason")
-MOST_RULES_SHOWN = 1_000
-MOST_CONNECTIONS_SHOWN = 100
-MOST_KILLED = 100
+from xdk_streaming.x import (
+    CONNECTION_FIELDS,
+    CONNECTION_NAMES,
+    CONNECTIONS,
+    CONNECTIONS_PER_PAGE,
+    MAX_CONNECTIONS_PER_PAGE,
+    MAX_KILLS,
+    MAX_RULES_PER_PAGE,
+    RULE_COUNTS,
+    RULES,
+)
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def _deed(call: Call) -> Deed | None:
 def _list_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
     asked = set(filter(None, call.params.get("ids", "").split(",")))
     rules = [rule for rule in book.rules if not asked or rule.id in asked]
-    page, next_token = _page(rules, call.params, MOST_RULES_SHOWN, MOST_RULES_SHOWN)
+    page, next_token = _page(rules, call.params, MAX_RULES_PER_PAGE, MAX_RULES_PER_PAGE)
     return 200, listing(page, next_token)
 
 
@@ -91,7 +92,9 @@ def _change_rules(call: Call, book: RuleBook, connections: Connections) -> Answe
     doomed = wanted["delete"]
     if not isinstance(doomed, dict) or not ("ids" in doomed or "values" in doomed):
         raise Refused("delete", "", "delete is an object with ids, or with values")
-    named = [_strings(doomed, name, MOST_RULES_SHOWN) if name in doomed else [] for name in ("ids", "values")]
+    named = [
+        _strings(doomed, name, MAX_RULES_PER_PAGE) if name in doomed else [] for name in ("ids", "values")
+    ]
     return book.delete(*named, dry_run=dry_run)
 
 
@@ -115,24 +118,29 @@ def _count_rules(call: Call, book: RuleBook, connections: Connections) -> Answer
 def _list_connections(call: Call, book: RuleBook, connections: Connections) -> Answer:
     params = call.params
     status = _choice(params, "status", ("active", "inactive", "all"))
-    names = _choices(params, "endpoints", NAMES)
-    fields = _choices(params, "connection.fields", FIELDS) or FIELDS
-    page, next_token = _page(connections.listed(status, names), params, 10, MOST_CONNECTIONS_SHOWN)
-    shown = [{name: entry[name] for name in FIELDS if name in fields and name in entry} for entry in page]
+    names = _choices(params, "endpoints", CONNECTION_NAMES)
+    fields = _choices(params, "connection.fields", CONNECTION_FIELDS) or CONNECTION_FIELDS
+    page, next_token = _page(
+        connections.listed(status, names), params, CONNECTIONS_PER_PAGE, MAX_CONNECTIONS_PER_PAGE
+    )
+    shown = [
+        {name: entry[name] for name in CONNECTION_FIELDS if name in fields and name in entry}
+        for entry in page
+    ]
     meta = {"result_count": len(shown), **({} if next_token is None else {"next_token": next_token})}
     return 200, ({"data": shown} if shown else {}) | {"meta": meta}
 
 
 def _kill_by_id(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    return 200, {"data": connections.kill(_strings(_json(call.body), "uuids", MOST_KILLED))}
+    return 200, {"data": connections.kill(_strings(_json(call.body), "uuids", MAX_KILLS))}
 
 
 def _kill_by_name(call: Call, book: RuleBook, connections: Connections) -> Answer:
     name = call.path.removeprefix(CONNECTIONS + "/")
     if name == "all":
         return 200, {"data": connections.kill_all()}
-    if name not in NAMES:
-        raise Refused("endpoint_id", name, f"[{name}] is not one of {', '.join(sorted(NAMES))}")
+    if name not in CONNECTION_NAMES:
+        raise Refused("endpoint_id", name, f"[{name}] is not one of {', '.join(sorted(CONNECTION_NAMES))}")
     return 200, {"data": connections.kill_all(name)}
 
 
@@ -141,7 +149,7 @@ Deed = Callable[[Call, RuleBook, Connections], Answer]
 DEEDS: Mapping[tuple[str, str], Deed] = {
     ("GET", RULES): _list_rules,
     ("POST", RULES): _change_rules,
-    ("GET", COUNTS): _count_rules,
+    ("GET", RULE_COUNTS): _count_rules,
     ("GET", CONNECTIONS): _list_connections,
     ("DELETE", CONNECTIONS): _kill_by_id,
 }

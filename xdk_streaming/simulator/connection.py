@@ -18,17 +18,17 @@ from typing import Protocol
 
 import orjson
 
-from xdk_streaming.faults import FAULTS, RANDOM_FAULTS
-from xdk_streaming.script import Notice, Script
 from xdk_streaming.simulator.backfill import delivery
 from xdk_streaming.simulator.body import Body, Encoding, Framing
-from xdk_streaming.simulator.endpoints import Endpoint
+from xdk_streaming.simulator.faults import FAULTS, RANDOM_FAULTS
 from xdk_streaming.simulator.lines import Line
 from xdk_streaming.simulator.log import KILLED, OPEN, Log, Sent, Visit
 from xdk_streaming.simulator.outlet import Outlet
 from xdk_streaming.simulator.recovery import span
+from xdk_streaming.simulator.script import Notice, Script
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
+from xdk_streaming.x import HEARTBEAT_LINE, Endpoint
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST."""
@@ -165,7 +165,7 @@ class SocketWire:
             if now == until:
                 return
             if now >= self._quiet_since + self._world.heartbeat:
-                self.send(b"\r\n")
+                self.send(HEARTBEAT_LINE)
             heartbeat = self._quiet_since + self._world.heartbeat
             self._wait(min(heartbeat, max(timeline.due_at(position), now + BREATH), until) - time.time())
 

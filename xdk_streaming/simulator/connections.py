@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from xdk_streaming.simulator.content.snowflakes import moment
 from xdk_streaming.simulator.log import KILLED, OPEN, Visit
 from xdk_streaming.simulator.slots import Slots
-from xdk_streaming.simulator.world.snowflakes import moment
 
 KEPT = 1_000
 """Connections that are remembered, and more only where more are active."""

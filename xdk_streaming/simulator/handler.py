@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from xdk_streaming.faults import FAULTS
 from xdk_streaming.simulator.calls import Call, answer, is_call
 from xdk_streaming.simulator.connection import SocketWire
 from xdk_streaming.simulator.connections import Connection
-from xdk_streaming.simulator.endpoints import ENDPOINTS, refuse_parameters
+from xdk_streaming.simulator.faults import FAULTS
+from xdk_streaming.simulator.parameters import refuse_parameters
 from xdk_streaming.simulator.rules.book import Answer
+from xdk_streaming.x import ENDPOINTS
 
 if TYPE_CHECKING:
     from xdk_streaming.simulator.server import Server

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
-from xdk_streaming.simulator.endpoints import Endpoint
+from xdk_streaming.x import BACKFILL_PARAMETERS, RECOVERY_PARAMETERS, Endpoint
 
 Line: TypeAlias = tuple[bytes, str | None]
 """An item as a line without its end, and its id."""
@@ -15,9 +16,7 @@ Made = TypeVar("Made", bound="Line | None")
 MOST_LINES = 400_000
 MOST_BYTES = 256 * 2**20
 
-_NOT_OF_THE_ITEM = frozenset(
-    {"partition", "backfill_minutes", "backfillMinutes", "start_time", "end_time", "startTime", "endTime"}
-)
+_NOT_OF_THE_ITEM = frozenset({"partition", *BACKFILL_PARAMETERS, *chain(*RECOVERY_PARAMETERS)})
 """Parameters that choose items, and change nothing in them."""
 
 _UNMADE = object()

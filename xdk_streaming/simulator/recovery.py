@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-FORM = "%Y-%m-%dT%H:%M:%SZ"
-FURTHEST = 24 * 3600
-"""Seconds: X keeps no more."""
+from xdk_streaming.x import MAX_RECOVERY_AGE, TIME_FORMAT
 
 
 def span(names: tuple[str, str], params: Mapping[str, str]) -> tuple[float, float] | None:
@@ -46,7 +44,7 @@ def recovery_faults(
         if start >= end:
             message = f"Invalid '{{name}}':'{{value}}'. '{{name}}' must be before '{names[1]}'"
             faults.append(_fault(name, params[name], message))
-        elif start < now - FURTHEST:
+        elif start < now - MAX_RECOVERY_AGE:
             message = "Invalid '{name}':'{value}'. '{name}' must be within the last 24 hours"
             faults.append(_fault(name, params[name], message))
     return faults
@@ -62,6 +60,6 @@ def _moment(text: str) -> float | None:
     if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z", text):
         return None
     try:
-        return float(timegm(datetime.strptime(text, FORM).timetuple()))
+        return float(timegm(datetime.strptime(text, TIME_FORMAT).timetuple()))
     except ValueError:
         return None

@@ -25,21 +25,19 @@ from typing import Any
 
 import orjson
 
-from xdk_streaming.script import LIVE, Script
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.connections import Connections
-from xdk_streaming.simulator.endpoints import Endpoint, Kind, forbid_parameters
+from xdk_streaming.simulator.content.items import item_id, make_item, ruled_item
 from xdk_streaming.simulator.handler import Handler, shut_down
 from xdk_streaming.simulator.lines import Line, Lines
 from xdk_streaming.simulator.log import Log, Visit
+from xdk_streaming.simulator.parameters import forbid_parameters
 from xdk_streaming.simulator.recording import Recording
-from xdk_streaming.simulator.rules.book import MOST_RULES, RuleBook
+from xdk_streaming.simulator.rules.book import RuleBook
+from xdk_streaming.simulator.script import LIVE, Script
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
-from xdk_streaming.simulator.world.items import item_id, make_item, ruled_item
-
-HEARTBEAT = 20.0
-"""Seconds of silence before a heartbeat, as X's (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULES, Endpoint, Kind
 
 
 class Simulator:
@@ -77,7 +75,7 @@ class Simulator:
         script: Iterable[Script] = (),
         then: Script = LIVE,
         rate: float = 10.0,
-        heartbeat: float = HEARTBEAT,
+        heartbeat: float = HEARTBEAT_SECONDS,
         random_faults: float = 0.0,
         seed: int = 0,
         replay: str | Path | None = None,
@@ -92,7 +90,7 @@ class Simulator:
         queue: float | None = None,
         slow_notice: bool = True,
         rules: Iterable[str | tuple[str, str]] | None = None,
-        most_rules: int = MOST_RULES,
+        most_rules: int = MAX_RULES,
         logged: int = 100_000,
         host: str = "127.0.0.1",
         port: int = 0,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import TypeAdapter
 
+from xdk_streaming import x
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock, SystemClock
 from xdk_streaming.config import Buffer, StreamConfig, as_config
@@ -67,7 +68,7 @@ class Assembly(ABC, Generic[T]):
         another = self._another  # not `self`: the driver would keep it, and what is dropped not be closed
 
         def refill(span: Span) -> Any:
-            bounded = partial(between, span, params, camel="/powerstream" in url)
+            bounded = partial(between, span, params, names=x.recovery_parameters(url))
             alone = replace(config, recovery=None, buffer=None)
             return another(session, method, url, alone, bounded, headers, json_data, response_model)
 

@@ -13,14 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xdk_streaming.simulator.content.snowflakes import exact_moment, snowflake
 from xdk_streaming.simulator.rules.syntax import RuleError, read
 from xdk_streaming.simulator.rules.terms import Term, Text
-from xdk_streaming.simulator.world.snowflakes import exact_moment, snowflake
+from xdk_streaming.x import MAX_RULE_LENGTH, MAX_RULES, PROBLEMS
 
-MOST_RULES = 1_000
-LONGEST_RULE = 1_024
-"""Characters. Both as X gives them to self-serve apps; Enterprise has more of each."""
-PROBLEMS = "https://api.x.com/2/problems/"
 TOO_MANY_RULES = {
     "title": "RulesCapExceeded",
     "detail": "Your app would have more rules than it may have.",
@@ -60,7 +57,7 @@ class Rule:
 class RuleBook:
     """An app's rules. They are in force at once; X takes some 20 seconds."""
 
-    def __init__(self, most: int = MOST_RULES) -> None:
+    def __init__(self, most: int = MAX_RULES) -> None:
         self.most = most
         self.revision = 0
         """Counts the changes."""
@@ -157,8 +154,10 @@ def _meta(**more: Any) -> dict[str, Any]:
 
 
 def _term(value: str) -> Term:
-    if len(value) > LONGEST_RULE:
-        raise RuleError(f"Rules must not be longer than {LONGEST_RULE} characters; this one has {len(value)}")
+    if len(value) > MAX_RULE_LENGTH:
+        raise RuleError(
+            f"Rules must not be longer than {MAX_RULE_LENGTH} characters; this one has {len(value)}"
+        )
     return read(value)
 
 

@@ -13,6 +13,15 @@ from typing import Any, Protocol
 
 import orjson
 
+from xdk_streaming.x import (
+    CONNECTS_PER_WINDOW,
+    HEARTBEAT_LINE,
+    LIMIT_HEADER,
+    PROBLEMS,
+    REMAINING_HEADER,
+    RESET_HEADER,
+)
+
 
 class Wire(Protocol):
     """One connection, from the server's side."""
@@ -86,9 +95,9 @@ class Limited:
 
     def play(self, wire: Wire) -> None:
         headers = {
-            "x-rate-limit-limit": "50",
-            "x-rate-limit-remaining": str(self.remaining),
-            "x-rate-limit-reset": str(int(time.time() + self.reset)),
+            LIMIT_HEADER: str(CONNECTS_PER_WINDOW),
+            REMAINING_HEADER: str(self.remaining),
+            RESET_HEADER: str(int(time.time() + self.reset)),
         }
         wire.refuse(429, headers, self.body)
 
@@ -227,7 +236,7 @@ class Reset:
 
 LIVE: Script = (Live(),)
 
-HEARTBEAT = Send(b"\r\n")
+HEARTBEAT = Send(HEARTBEAT_LINE)
 
 OPERATIONAL_DISCONNECT = Notice(
     {
@@ -236,7 +245,7 @@ OPERATIONAL_DISCONNECT = Notice(
                 "title": "operational-disconnect",
                 "disconnect_type": "UpstreamOperationalDisconnect",
                 "detail": "This stream has been disconnected upstream for operational reasons.",
-                "type": "https://api.x.com/2/problems/operational-disconnect",
+                "type": PROBLEMS + "operational-disconnect",
             }
         ]
     }

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from xdk_streaming.simulator.world.attachments import media_key
-from xdk_streaming.simulator.world.expansions import (
+from xdk_streaming.simulator.content.attachments import media_key
+from xdk_streaming.simulator.content.expansions import (
     Expansion,
     included,
     its_medium,
@@ -21,13 +21,13 @@ from xdk_streaming.simulator.world.expansions import (
     its_parents_author,
     plan,
 )
-from xdk_streaming.simulator.world.fields import Fields, Maker, chosen, filled, listed
-from xdk_streaming.simulator.world.phrases import LANGUAGES
-from xdk_streaming.simulator.world.posts import FIELDS as POST_FIELDS
-from xdk_streaming.simulator.world.posts import Post
-from xdk_streaming.simulator.world.snowflakes import exact_moment, moment
-from xdk_streaming.simulator.world.users import FIELDS as USER_FIELDS
-from xdk_streaming.simulator.world.users import User
+from xdk_streaming.simulator.content.fields import Fields, Maker, chosen, filled, listed
+from xdk_streaming.simulator.content.phrases import LANGUAGES
+from xdk_streaming.simulator.content.posts import FIELDS as POST_FIELDS
+from xdk_streaming.simulator.content.posts import Post
+from xdk_streaming.simulator.content.snowflakes import exact_moment, moment
+from xdk_streaming.simulator.content.users import FIELDS as USER_FIELDS
+from xdk_streaming.simulator.content.users import User
 
 Event = Callable[[Post], dict[str, Any]]
 """Made from the post that would stand at this place in a stream of posts: mostly it happens to its parent."""

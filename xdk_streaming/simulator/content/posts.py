@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from xdk_streaming.simulator.world.attachments import PLACES, Attachment, Place, media_key
-from xdk_streaming.simulator.world.fields import Maker
-from xdk_streaming.simulator.world.phrases import LANGUAGES, SPOKEN, Composition, compose
-from xdk_streaming.simulator.world.snowflakes import chance, moment, snowflake
-from xdk_streaming.simulator.world.users import POPULATION, User
+from xdk_streaming.simulator.content.attachments import PLACES, Attachment, Place, media_key
+from xdk_streaming.simulator.content.fields import Maker
+from xdk_streaming.simulator.content.phrases import LANGUAGES, SPOKEN, Composition, compose
+from xdk_streaming.simulator.content.snowflakes import chance, moment, snowflake
+from xdk_streaming.simulator.content.users import POPULATION, User
 
 EDITED_AFTER = 300
 """Seconds; X allows edits for longer (docs.x.com/x-api/fundamentals/edit-posts)."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xdk_streaming.simulator.world.fields import Fields, Maker, chosen
-from xdk_streaming.simulator.world.phrases import LANGUAGES, SPOKEN, short_link
-from xdk_streaming.simulator.world.snowflakes import chance, moment, snowflake
+from xdk_streaming.simulator.content.fields import Fields, Maker, chosen
+from xdk_streaming.simulator.content.phrases import LANGUAGES, SPOKEN, short_link
+from xdk_streaming.simulator.content.snowflakes import chance, moment, snowflake
 
 POPULATION = 20_000
 """Few enough that the same people turn up again."""

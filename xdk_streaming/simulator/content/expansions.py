@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from xdk_streaming.simulator.world.attachments import (
+from xdk_streaming.simulator.content.attachments import (
     Attachment,
     Place,
     media_fields,
@@ -20,9 +20,9 @@ from xdk_streaming.simulator.world.attachments import (
     place_fields,
     poll_fields,
 )
-from xdk_streaming.simulator.world.fields import Fields, chosen, filled, listed
-from xdk_streaming.simulator.world.posts import DEFAULTS, FIELDS, Post
-from xdk_streaming.simulator.world.users import User, user_fields
+from xdk_streaming.simulator.content.fields import Fields, chosen, filled, listed
+from xdk_streaming.simulator.content.posts import DEFAULTS, FIELDS, Post
+from xdk_streaming.simulator.content.users import User, user_fields
 
 # What comes along is a plain post. What X shows to the author alone (docs.x.com/x-api/fundamentals/metrics)
 # or to writers of Community Notes, and what few posts have, is told of the post at hand only: an item

@@ -15,8 +15,8 @@ from unittest import mock
 import orjson
 import pytest
 
-from xdk_streaming.simulator.endpoints import ENDPOINTS, Endpoint, Kind
-from xdk_streaming.simulator.world.items import item_id, make_item, snowflake
+from xdk_streaming.simulator.content.items import item_id, make_item, snowflake
+from xdk_streaming.x import ENDPOINTS, Endpoint, Kind
 
 AT = 1_750_000_000.5
 FILTERED = ENDPOINTS["/2/tweets/search/stream"]

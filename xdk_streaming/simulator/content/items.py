@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from xdk_streaming.simulator.endpoints import Endpoint, Kind
-from xdk_streaming.simulator.world import events
-from xdk_streaming.simulator.world.expansions import post_item
-from xdk_streaming.simulator.world.posts import Post
-from xdk_streaming.simulator.world.powerstream import powerstream_item
-from xdk_streaming.simulator.world.snowflakes import snowflake
+from xdk_streaming.simulator.content import events
+from xdk_streaming.simulator.content.expansions import post_item
+from xdk_streaming.simulator.content.posts import Post
+from xdk_streaming.simulator.content.powerstream import powerstream_item
+from xdk_streaming.simulator.content.snowflakes import snowflake
+from xdk_streaming.x import Endpoint, Kind
 
 __all__ = ["item_id", "make_item", "snowflake"]
 

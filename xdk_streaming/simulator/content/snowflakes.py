@@ -9,15 +9,14 @@ from __future__ import annotations
 import time
 from functools import lru_cache
 
-EPOCH = 1288834974657
-"""Milliseconds from 1970 to the first possible id; they are the upper bits of each id since."""
+from xdk_streaming.x import SNOWFLAKE_EPOCH
 
 _ALL = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def snowflake(at: float, number: int) -> str:
     """The id of the number-th thing, made at Unix time `at`: rises with time, then with `number`."""
-    return str((round(at * 1000) - EPOCH) << 22 | (number & 0x3FFFFF))
+    return str((round(at * 1000) - SNOWFLAKE_EPOCH) << 22 | (number & 0x3FFFFF))
 
 
 def chance(seed: int, number: int) -> int:

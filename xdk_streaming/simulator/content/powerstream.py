@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from xdk_streaming.simulator.world.posts import FIELDS as POST_FIELDS
-from xdk_streaming.simulator.world.posts import Post
-from xdk_streaming.simulator.world.users import FIELDS as USER_FIELDS
-from xdk_streaming.simulator.world.users import User
+from xdk_streaming.simulator.content.posts import FIELDS as POST_FIELDS
+from xdk_streaming.simulator.content.posts import Post
+from xdk_streaming.simulator.content.users import FIELDS as USER_FIELDS
+from xdk_streaming.simulator.content.users import User
 
 # Names are spelled out: those of strftime follow the locale of the process.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

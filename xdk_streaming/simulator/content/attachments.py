@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from xdk_streaming.simulator.world.fields import Fields, Maker, chosen
-from xdk_streaming.simulator.world.snowflakes import moment
+from xdk_streaming.simulator.content.fields import Fields, Maker, chosen
+from xdk_streaming.simulator.content.snowflakes import moment
 
 _MEDIA = (("3", "photo"), ("3", "photo"), ("7", "video"), ("16", "animated_gif"))
 _ANSWERS = ("Да", "No 🙅‍♀️", "たぶん", "لا أعرف", "Só vendo o resultado", '"Other"')
