@@ -159,6 +159,15 @@ def published(key: Hashable) -> float | None:
     return ((int(text) >> 22) + SNOWFLAKE_EPOCH) / 1e3
 
 
+FIRST_ID = re.compile(rb'"id": ?"(\d{15,20})"')
+
+
+def dated(line: object) -> float | None:
+    """When the post of this line was published, by the first id in it; None if the line shows none."""
+    found = FIRST_ID.search(line) if isinstance(line, bytes) else None
+    return None if found is None else published(found[1].decode())
+
+
 RATE_LIMIT_WINDOW = 900.0
 """Seconds in which X counts attempts to connect (docs.x.com/x-api/fundamentals/rate-limits)."""
 

@@ -98,17 +98,11 @@ class BatchQueue:
         """Write the lag into the state, and again if the other thread has changed it meanwhile."""
         state, seen = self._state, None
         while True:
-            now = self._items_in - self._items_out, self.bytes_in - self.bytes_out, self._since()
+            since = None
+            with suppress(IndexError):  # nothing is in hand, and nothing waits
+                since = (self._hand or self._batches[0]).since
+            now = self._items_in - self._items_out, self.bytes_in - self.bytes_out, since
             if now == seen:
                 return
-            seen = state.lag_items, state.lag_bytes, since = now
+            seen = state.lag_items, state.lag_bytes, _ = now
             state.lag_seconds = 0.0 if since is None else max(0.0, self._clock.time() - since)
-
-    def _since(self) -> float | None:
-        """When the oldest item was received of those that wait or are in hand, in Unix seconds."""
-        hand = self._hand
-        if hand is not None:
-            return hand.since
-        with suppress(IndexError):
-            return self._batches[0].since
-        return None

@@ -18,7 +18,7 @@ from xdk_streaming.wire.framing import LineSplitter, Unended
 
 SETTLED_AFTER = 10.0
 """Seconds a connection must stand before its loss counts as a first one again."""
-MIN_LINES_UNREAD = 4
+MIN_LINES_UNDECODED = 4
 """Lines that must come together for them to be handed over undecoded."""
 NO_PROGRESS = (Heartbeat, Notice, Truncated)
 """Events that show no data to have come: the retry budget is not restored by them."""
@@ -42,6 +42,8 @@ class Connection:
     def __init__(self, answer: Answer, parts: Parts, report: Callable[[Trigger], object]) -> None:
         self.lines: Iterator[Any] = iter(())
         self.decode: Callable[[Any], Any] = self.look_at
+        self.can_stay_undecoded = False
+        """The lines at hand came in numbers, and each of them is an item if it is JSON at all."""
         self.ending: Ending | None = None
         self.settled = False
         self._answer = answer
@@ -50,7 +52,6 @@ class Connection:
         self._splitter = LineSplitter(parts.config.max_item_bytes)
         self._opened_at = parts.clock.monotonic()
         self._progressed = False
-        self._count = 0
         self._last_aside: tuple[NotAnItem | None, int] = None, 0
 
     def receive(self) -> None:
@@ -73,16 +74,17 @@ class Connection:
         tracker.after_read(now, lines, holds=splitter.begun > 0)
         if lines and not self.settled:
             self._look_whether_settled()
-        self.lines, self._count = iter(lines), len(lines)
+        self.lines = iter(lines)
         self.decode = self._parts.decoder.quickest(lines) if self._progressed else self.look_at
+        self.can_stay_undecoded = (
+            len(lines) >= MIN_LINES_UNDECODED and self.decode is self._parts.decoder.quick
+        )
         if splitter.runaway is not None:
             self._end(Ending(Trigger.BROKE, splitter.runaway), lines)
 
-    def take_undecoded(self) -> list[Any] | None:
-        """All lines at hand, if they come in numbers and each is an item if it is JSON at all; else None."""
-        if self._count < MIN_LINES_UNREAD or self.decode is not self._parts.decoder.quick:
-            return None
-        lines, self.lines, self._count = list(self.lines), iter(()), 0
+    def take_undecoded(self) -> list[Any]:
+        """All lines at hand, where `can_stay_undecoded` says so."""
+        lines, self.lines = list(self.lines), iter(())
         return lines
 
     def look_at(self, line: Any) -> Any:
@@ -136,6 +138,7 @@ class Connection:
         tail = self._splitter.tail()
         self.lines = iter([*lines, Unended(tail)] if tail else lines)
         self.decode = self.look_at
+        self.can_stay_undecoded = False
         self.ending = ending
 
     def _look_whether_settled(self) -> None:

@@ -67,7 +67,8 @@ class Driver:
                     continue
                 accepts, decode = tracker.accepts, connection.decode
                 delivered = tracker.delivered if before_wait is None else None
-                if hands_over_lines and accepts is None and (lines := connection.take_undecoded()):
+                if hands_over_lines and accepts is None and connection.can_stay_undecoded:
+                    lines = connection.take_undecoded()
                     state.total_items_received += len(lines)
                     yield Lines(lines, sum(map(len, lines)))
                 for line in connection.lines:
@@ -164,28 +165,36 @@ class Driver:
         self._fire(Trigger.START)
 
     def _step(self, before_wait: Callable[[], object] | None) -> bool:
-        """One move, after which there may be lines at hand; False if the stream is over."""
+        """One move, after which there may be lines at hand; False if the stream is over.
+
+        An open connection is read until it ends; what happens between two is what the machine's state says.
+        """
         if self._stopping:
             self._hang_up()
             self._fire(Trigger.STOP)
-        machine, connection = self._parts.machine, self._connection
-        where = machine.connection_state
-        if machine.failure is not None:
-            raise machine.failure
-        if where is ConnectionState.DISCONNECTED:
-            return False
-        if before_wait is not None:
+        elif before_wait is not None:
             before_wait()
-            self._report_refused()
-        if where is ConnectionState.CONNECTING:
-            self._dial()
-        elif where is ConnectionState.BACKOFF:
-            self._back_off()
-        elif connection is not None and connection.ending is None:
+            if self._refused:
+                self._report_refused()
+        connection = self._connection
+        if connection is None or self._stopping:
+            return self._move_on()
+        if connection.ending is None:
             connection.receive()
-        elif connection is not None:
+        else:
             self._lose(connection)
         return True
+
+    def _move_on(self) -> bool:
+        """Do what the machine's state asks for, without a connection; False if nothing is left to do."""
+        machine = self._parts.machine
+        if machine.failure is not None:
+            raise machine.failure
+        if machine.connection_state is ConnectionState.CONNECTING:
+            self._dial()
+        elif machine.connection_state is ConnectionState.BACKOFF:
+            self._back_off()
+        return machine.connection_state is not ConnectionState.DISCONNECTED
 
     def _fire(
         self,

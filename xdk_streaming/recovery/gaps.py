@@ -7,9 +7,7 @@ when it was lost.
 from __future__ import annotations
 
 import math
-import re
 
-from xdk_streaming import x
 from xdk_streaming.config import Recovery
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Reason, Refill, Span
@@ -19,7 +17,6 @@ BEHIND = 5.0
 """Seconds behind, at a loss, from which it was the consumer's slowness that lost what waited."""
 OLDEST = 600.0
 """Seconds after its publication beyond which no item comes: an older id is that of something in it."""
-ID = re.compile(rb'"id": ?"(\d{15,20})"')
 SLOW = frozenset({"SlowReader", "FullBuffer"})
 """How X names a reader that it cuts off for its slowness."""
 
@@ -121,9 +118,3 @@ class Gaps:
         if refused:
             return "not entitled"
         return "not asked" if asked is None else "too long"
-
-
-def dated(line: object) -> float | None:
-    """When the post of this line was published, by the first id in it; None where there is none."""
-    found = ID.search(line) if isinstance(line, bytes) else None
-    return None if found is None else x.published(found[1].decode())

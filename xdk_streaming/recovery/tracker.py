@@ -17,7 +17,7 @@ from xdk_streaming.gap import Gap, Refill
 from xdk_streaming.recovery.bounds import Bounds
 from xdk_streaming.recovery.checkpoint import Checkpoint
 from xdk_streaming.recovery.dedupe import Dedupe, item_key
-from xdk_streaming.recovery.gaps import Gaps, dated
+from xdk_streaming.recovery.gaps import Gaps
 
 HEARTBEATS = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
 """As lines without their LF: X's own, and what the SDK takes for one as well."""
@@ -201,7 +201,7 @@ class Tracker:
         Among items with dates, only they and heartbeats tell how far: a notice may overtake what waits.
         """
         line = self._last_line
-        moment = dated(line)
+        moment = x.dated(line)
         if moment is None and self._dated and line is not None and line not in HEARTBEATS:
             return
         self._dated = self._dated or moment is not None
