@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from xdk_streaming import x
@@ -28,6 +28,10 @@ Observer = Callable[[Record], Any]
 def _endless(value: object) -> object:
     """An infinite limit is no limit: the way `max_retries=float("inf")` works in `xdk.streaming`."""
     return -1 if value == math.inf else value
+
+
+def _as_path(path: Path | str | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 Retries = Annotated[int, BeforeValidator(_endless)]
@@ -72,8 +76,8 @@ class Recovery:
     """Seconds for which an item's key is remembered, at least; fewer where there are more than `max_ids`."""
     max_ids: Annotated[int, Field(ge=1)] = 2_150_000
     """Keys remembered at least: five minutes of a firehose partition at its peak of 7,160 a second."""
-    checkpoint: Path | None = None
-    """A file in which to remember, across restarts, what was delivered. One stream each."""
+    checkpoint: Annotated[Path | str | None, AfterValidator(_as_path)] = None
+    """A file in which to remember, across restarts, what was delivered. One stream each. Kept as a `Path`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

@@ -158,7 +158,7 @@ class Tracker:
         self._dedupe = Dedupe(recovery.key or item_key, window=recovery.window, max_keys=recovery.max_ids)
         self.accepts = self._dedupe.is_new
 
-    def _take_up(self, recovery: Recovery, path: Path) -> None:
+    def _take_up(self, recovery: Recovery, path: Path | str) -> None:
         # Kept before it is opened: Ctrl-C may come at any line, and close() must find it.
         checkpoint = self._checkpoint = Checkpoint(
             path, window=recovery.window, max_keys=2 * recovery.max_ids
