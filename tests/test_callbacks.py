@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -8,6 +9,7 @@ import pytest
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import Record, StreamConfig
+from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.gap import Gap
 from xdk_streaming.state import (
     ConnectionState,
@@ -28,34 +30,44 @@ INVALID = InvalidLine(b"{", "not JSON")
 NOTICE = NoticeReceived({"errors": []})
 
 
-def test_a_callback_gets_the_arguments_it_is_called_with() -> None:
+ANNOUNCED = replace(TRANSITION, attempt=3, delay=0.5)
+LOST = StreamError("lost", StreamErrorType.TIMEOUT, TimeoutError("30 s"))
+BARE = StreamError("lost", StreamErrorType.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("name", "transition", "arguments"),
+    [
+        ("on_connect", TRANSITION, ()),
+        ("on_reconnect", ANNOUNCED, (3, 0.5)),
+        ("on_error", replace(TRANSITION, error=LOST), (LOST,)),
+        ("on_disconnect", replace(TRANSITION, error=LOST), (LOST.original_exception,)),
+        ("on_disconnect", replace(TRANSITION, error=BARE), (BARE,)),
+        ("on_disconnect", TRANSITION, (None,)),
+    ],
+    ids=str,
+)
+def test_a_callback_of_a_row_gets_what_it_needs_of_the_transition(
+    name: str, transition: Transition, arguments: tuple[Any, ...]
+) -> None:
     heard = Mock()
-    Callbacks(StreamConfig(on_reconnect=heard), StreamState()).tell(
-        TRANSITION,
-        [
-            (
-                "on_reconnect",
-                (
-                    3,
-                    0.5,
-                ),
-            )
-        ],
-    )
-    heard.assert_called_once_with(3, 0.5)
+    config = StreamConfig()
+    setattr(config, name, heard)
+    Callbacks(config, StreamState()).tell(transition, [name])
+    heard.assert_called_once_with(*arguments)
 
 
 def test_only_the_callback_that_is_named_is_called() -> None:
     connect, disconnect = Mock(), Mock()
     config = StreamConfig(on_connect=connect, on_disconnect=disconnect)
-    Callbacks(config, StreamState()).tell(TRANSITION, [("on_connect", ())])
+    Callbacks(config, StreamState()).tell(TRANSITION, ["on_connect"])
     connect.assert_called_once_with()
     disconnect.assert_not_called()
 
 
 def test_a_callback_that_is_not_set_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     state = StreamState()
-    Callbacks(StreamConfig(), state).tell(TRANSITION, [("on_error", (ValueError(),))])
+    Callbacks(StreamConfig(), state).tell(TRANSITION, ["on_error"])
     assert state == StreamState()
     assert caplog.records == []
 
@@ -64,11 +76,11 @@ def test_a_callback_counts_from_the_moment_it_is_assigned() -> None:
     config, before, after = StreamConfig(), Mock(), Mock()
     callbacks = Callbacks(config, StreamState())
     config.on_connect = before
-    callbacks.tell(TRANSITION, [("on_connect", ())])
+    callbacks.tell(TRANSITION, ["on_connect"])
     config.on_connect = after
-    callbacks.tell(TRANSITION, [("on_connect", ())])
+    callbacks.tell(TRANSITION, ["on_connect"])
     config.on_connect = None
-    callbacks.tell(TRANSITION, [("on_connect", ())])
+    callbacks.tell(TRANSITION, ["on_connect"])
 
     before.assert_called_once_with()
     after.assert_called_once_with()
@@ -76,7 +88,7 @@ def test_a_callback_counts_from_the_moment_it_is_assigned() -> None:
 
 def test_what_a_callback_returns_means_nothing(caplog: pytest.LogCaptureFixture) -> None:
     state, heard = StreamState(), Mock(return_value=False)
-    Callbacks(StreamConfig(on_connect=heard), state).tell(TRANSITION, [("on_connect", ())])
+    Callbacks(StreamConfig(on_connect=heard), state).tell(TRANSITION, ["on_connect"])
     heard.assert_called_once_with()
     assert state == StreamState()
     assert caplog.records == []
@@ -88,8 +100,8 @@ def test_an_exception_of_a_callback_is_counted_and_logged_and_goes_no_further(
 ) -> None:
     state = StreamState()
     callbacks = Callbacks(StreamConfig(on_connect=Mock(side_effect=raised)), state)
-    callbacks.tell(TRANSITION, [("on_connect", ())])
-    callbacks.tell(TRANSITION, [("on_connect", ())])
+    callbacks.tell(TRANSITION, ["on_connect"])
+    callbacks.tell(TRANSITION, ["on_connect"])
 
     assert state == StreamState(callback_errors=2)
     assert len(caplog.records) == 2
@@ -105,7 +117,7 @@ def test_a_callback_that_takes_other_arguments_is_an_exception_like_any_other() 
     state = StreamState()
     config = StreamConfig()
     config.on_error = lambda: None  # type: ignore[assignment]  # that is the user's mistake
-    Callbacks(config, state).tell(TRANSITION, [("on_error", (ValueError(),))])
+    Callbacks(config, state).tell(TRANSITION, ["on_error"])
     assert state.callback_errors == 1
 
 
@@ -116,7 +128,7 @@ def test_what_is_no_exception_gets_out_and_is_not_counted(
     state = StreamState()
     callbacks = Callbacks(StreamConfig(on_connect=Mock(side_effect=interrupt)), state)
     with pytest.raises(interrupt):
-        callbacks.tell(TRANSITION, [("on_connect", ())])
+        callbacks.tell(TRANSITION, ["on_connect"])
     assert state.callback_errors == 0
     assert caplog.records == []
 
@@ -160,7 +172,7 @@ def test_observers_hear_of_a_transition_before_on_state_change_and_the_callbacks
         on_state_change=lambda transition: order.append("on_state_change"),
         on_connect=lambda: order.append("on_connect"),
     )
-    Callbacks(config, StreamState()).tell(TRANSITION, [("on_connect", ())])
+    Callbacks(config, StreamState()).tell(TRANSITION, ["on_connect"])
     assert order == ["first", "second", "on_state_change", "on_connect"]
 
 
@@ -171,7 +183,9 @@ def test_an_observer_that_raises_keeps_the_record_from_nobody(caplog: pytest.Log
     other.assert_called_once_with(GAP)
     callback.assert_called_once_with(GAP)
     assert state.callback_errors == 1
-    assert [record.getMessage() for record in caplog.records] == ["The observer raised; the stream goes on"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "The observer callback raised; the stream goes on"
+    ]
 
 
 def test_an_interrupt_in_an_observer_gets_out_after_the_others_were_told() -> None:

@@ -20,7 +20,8 @@ from fakes import FakeClock
 from peers import until
 
 from xdk_streaming.config import Buffer
-from xdk_streaming.driver.batch import Batch, Receipt
+from xdk_streaming.driver.batch import Batch
+from xdk_streaming.driver.producer import Receipt
 from xdk_streaming.driver.threaded import BATCH_BYTES, BATCH_ITEMS, END, Threaded
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.recovery.tracker import Position

@@ -16,17 +16,24 @@ from xdk_streaming.state import InvalidLine, Lag, NoticeReceived, StreamState, T
 
 logger = logging.getLogger("xdk_streaming")
 
-Call = tuple[str, tuple[Any, ...]]
-"""A callback, by the name of its field, and its arguments."""
-
-OWN_CALLBACK: Mapping[type, Callable[[Any], Call]] = {
+OWN_CALLBACK: Mapping[type, Callable[[Any], tuple[str, tuple[Any, ...]]]] = {
     Transition: lambda transition: ("on_state_change", (transition,)),
     Gap: lambda gap: ("on_gap", (gap,)),
     Lag: lambda lag: ("on_lag", (lag,)),
     InvalidLine: lambda invalid: ("on_invalid", (invalid.line, invalid.reason)),
     NoticeReceived: lambda notice: ("on_notice", (notice.content,)),
 }
-"""The callback that each kind of record has."""
+"""The callback that each kind of record has, and its arguments."""
+
+ROW_CALLBACKS: Mapping[str, Callable[[Any], tuple[Any, ...]]] = {
+    "on_connect": lambda transition: (),
+    "on_error": lambda transition: (transition.error,),
+    "on_disconnect": lambda transition: (
+        transition.error and (transition.error.original_exception or transition.error),
+    ),
+    "on_reconnect": lambda transition: (transition.attempt, transition.delay),
+}
+"""The callbacks that a row of the transition table may notify, and their arguments."""
 
 
 def _here(function: Callable[..., object], *arguments: Any) -> None:
@@ -45,32 +52,36 @@ class Callbacks:
         self._state = state
         self._run = run
 
-    def tell(self, record: Record, then: Iterable[Call] = ()) -> None:
-        """Give the record to every observer and to its own callback, and make these calls after it.
+    def tell(self, record: Record, notify: Iterable[str] = ()) -> None:
+        """Give the record to every observer, then to its own callback, then call those named in `notify`.
 
-        What is no `Exception` (`KeyboardInterrupt`, say) comes out, after the others were told.
+        Only a transition has such others: those of its row in the table. What is no `Exception`
+        (`KeyboardInterrupt`, say) comes out, after the others were told.
         """
+        config = self._config
         interrupts: list[BaseException] = []
-        for observer in self._config.observers:
+        for observer in config.observers:
             self._call("observer", observer, (record,), interrupts)
-        for name, arguments in (OWN_CALLBACK[type(record)](record), *then):
-            callback = getattr(self._config, name)
-            if callback is not None:
-                self._call(f"{name} callback", callback, arguments, interrupts)
+        name, arguments = OWN_CALLBACK[type(record)](record)
+        self._call(name, getattr(config, name), arguments, interrupts)
+        for name in notify:
+            self._call(name, getattr(config, name), ROW_CALLBACKS[name](record), interrupts)
         if interrupts:
             raise interrupts[0]
 
     def _call(
         self,
         name: str,
-        function: Callable[..., object],
+        function: Callable[..., object] | None,
         arguments: tuple[Any, ...],
         interrupts: list[BaseException],
     ) -> None:
+        if function is None:
+            return
         try:
             self._run(function, *arguments)
         except Exception:
             self._state.callback_errors += 1
-            logger.warning("The %s raised; the stream goes on", name, exc_info=True)
+            logger.warning("The %s callback raised; the stream goes on", name, exc_info=True)
         except BaseException as interrupt:  # noqa: BLE001 - raised once the others were told
             interrupts.append(interrupt)

@@ -4,28 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from xdk_streaming.recovery.tracker import Position
-
-
-class Lines(NamedTuple):
-    """A read's worth of items that are still lines, to be decoded where they are consumed."""
-
-    lines: list[Any]
-    size: int
-    """Bytes of these lines."""
-
-
-class Receipt(NamedTuple):
-    """What a producer knows of the item, or the lines, that it has yielded last."""
-
-    size: int
-    """Bytes of its line."""
-    received_at: float
-    """It was not sent before this, in Unix seconds."""
-    position: Position | None
-    """What to say of it once it is delivered; None if nobody notes that."""
 
 
 @dataclass(eq=False)

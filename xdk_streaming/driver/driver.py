@@ -15,9 +15,10 @@ from contextlib import suppress
 from typing import Any
 
 from xdk_streaming import x
-from xdk_streaming.driver.batch import Lines, Receipt
 from xdk_streaming.driver.connection import Connection, Ending
 from xdk_streaming.driver.parts import Parts
+from xdk_streaming.driver.producer import Lines, Receipt
+from xdk_streaming.driver.timeouts import timeouts, warn_of_short_timeout
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap
 from xdk_streaming.machine.event import Event
@@ -161,7 +162,7 @@ class Driver:
     # One move after the other
 
     def _begin(self) -> None:
-        self._warn_of_short_timeout()
+        warn_of_short_timeout(self._parts.config)
         self._fire(Trigger.START)
 
     def _step(self, before_wait: Callable[[], object] | None) -> bool:
@@ -213,7 +214,7 @@ class Driver:
 
     def _dial(self) -> None:
         request, tracker, machine = self._parts.request, self._parts.tracker, self._parts.machine
-        connect_timeout, read_timeout = self._timeouts()
+        connect_timeout, read_timeout = timeouts(self._parts.config)
         more: dict[str, Any] = {}
         try:
             more = tracker.params(self._parts.clock.time(), machine.withdrawn)
@@ -296,23 +297,3 @@ class Driver:
         self._parts.state.gaps += 1
         self._parts.state.gap_seconds += gap.seconds
         self._parts.callbacks.tell(gap)
-
-    def _timeouts(self) -> tuple[float | None, float | None]:
-        """Seconds for connecting, and for each wait for bytes; None for no bound."""
-        timeout, stall = self._parts.config.timeout, self._parts.config.stall_timeout
-        connect, each_read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        return _shorter(connect, stall), _shorter(each_read, stall)
-
-    def _warn_of_short_timeout(self) -> None:
-        _, silence = self._timeouts()
-        if silence is not None and silence < x.HEARTBEAT_SECONDS:
-            logger.warning(
-                "%.3g s of silence will count as a fault, but X's heartbeat comes only every %.0f s; "
-                "raise timeout or stall_timeout above that",
-                silence,
-                x.HEARTBEAT_SECONDS,
-            )
-
-
-def _shorter(one: float | None, other: float | None) -> float | None:
-    return min((bound for bound in (one, other) if bound is not None), default=None)

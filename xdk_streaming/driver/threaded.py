@@ -13,14 +13,14 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from operator import length_hint
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import Buffer
-from xdk_streaming.driver.batch import Batch, Lines, Receipt
+from xdk_streaming.driver.batch import Batch
 from xdk_streaming.driver.batch_queue import BatchQueue
+from xdk_streaming.driver.producer import Lines, Producer
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import Lag, StreamState
 
 BATCH_ITEMS = 256
@@ -31,31 +31,6 @@ and the system call does not interrupt that call."""
 
 END: Final = Batch()
 """What `take` gives when nothing more will come."""
-
-
-class Producer(Protocol):
-    """What the hand-over asks of a driver. It runs on the driver's thread, except where another is named."""
-
-    def run(self, before_wait: Callable[[], object], *, hands_over_lines: bool) -> Generator[Any, None, None]:
-        """The items. `before_wait` is called before anything is done that may take its time."""
-
-    def receipt(self) -> Receipt:
-        """Of the item that `run` has yielded last."""
-
-    def dropped(self, count: int, since: float, until: float) -> None:
-        """So many items were dropped that had been received between these times, in Unix seconds."""
-
-    def fail(self, error: StreamError) -> None:
-        """Have `run` raise this soon."""
-
-    def stop(self) -> None:
-        """End the run soon. Takes no lock: for any thread and any signal handler."""
-
-    def read(self, lines: Iterator[Any]) -> Iterator[Any]:
-        """The items of lines that `run` has handed over. On the consumer's thread."""
-
-    def delivered(self, position: Position) -> None:
-        """The item of this position was delivered. On the consumer's thread."""
 
 
 class Threaded:

@@ -12,15 +12,15 @@ import logging
 import random
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from transitions import Machine, MachineError
 
-from xdk_streaming.callbacks import Call, Callbacks
+from xdk_streaming.callbacks import ROW_CALLBACKS, Callbacks
 from xdk_streaming.config import StreamConfig
-from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
+from xdk_streaming.errors import StreamError
 from xdk_streaming.machine.event import Event
 from xdk_streaming.machine.retries import MAX_REQUESTED_DELAY, Retries
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
@@ -31,16 +31,6 @@ logger = logging.getLogger("xdk_streaming")
 NAMING_STATUSES = (400, 403)
 """Statuses of a refusal that can be for a parameter."""
 NEEDS_ERROR = (Trigger.REFUSED, Trigger.BROKE)
-
-ARGUMENTS: Mapping[str, Callable[[Transition], tuple[Any, ...]]] = {
-    "on_connect": lambda transition: (),
-    "on_error": lambda transition: (transition.error,),
-    "on_disconnect": lambda transition: (
-        transition.error and (transition.error.original_exception or transition.error),
-    ),
-    "on_reconnect": lambda transition: (transition.attempt, transition.delay),
-}
-"""What each callback that a row may notify is called with."""
 
 M = TypeVar("M", bound=Callable[..., Any])
 GUARDS: set[str] = set()
@@ -95,7 +85,7 @@ class ConnectionMachine:
         state.current_backoff = config.initial_backoff
         self._connection_state = INITIAL
         for row in table:
-            self._look_for_names(row)
+            self._check_names(row)
         self._engine = Machine(
             model=self,
             model_attribute="_connection_state",
@@ -138,14 +128,14 @@ class ConnectionMachine:
             raise self._illegal(trigger)
 
     def _illegal(self, trigger: Trigger) -> IllegalEvent:
-        where = self.connection_state.name
-        return IllegalEvent(f"{trigger.name} is not allowed in {where}; see the transition table")
+        state = self.connection_state
+        return IllegalEvent(f"{trigger.name} is not allowed in {state.name}; see the transition table")
 
-    def _look_for_names(self, row: Row) -> None:
+    def _check_names(self, row: Row) -> None:
         named = (
             ("guard", [row.guard] if row.guard else [], {name for name in GUARDS if hasattr(self, name)}),
             ("action", [row.action] if row.action else [], {name for name in ACTIONS if hasattr(self, name)}),
-            ("callback", row.notify, ARGUMENTS.keys()),
+            ("callback", row.notify, ROW_CALLBACKS.keys()),
         )
         for kind, names, known in named:
             for name in names:
@@ -242,17 +232,15 @@ class ConnectionMachine:
         """The next attempt is counted and its delay chosen."""
         asked = self._retries.requested_delay
         if asked > MAX_REQUESTED_DELAY:
-            logger.warning(
-                "The server asks for a wait of %.0f s; %.0f s are waited", asked, MAX_REQUESTED_DELAY
-            )
-        retries = self._retries.planned(self._config, self._rng)
-        self._retry_as(retries)
-        self.state.current_backoff = retries.delay or 0.0
+            longest = MAX_REQUESTED_DELAY
+            logger.warning("The server asks for a wait of %.0f s; %.0f s are waited", asked, longest)
+        self._retry_as(self._retries.planned(self._config, self._rng))
+        self.state.current_backoff = self._retries.delay or 0.0
 
     @action
     def give_up(self, event: Event) -> None:
         """Why it failed: the error, or that the retries are spent."""
-        failure = event.error or _exhaustion(self._retries)
+        failure = event.error or self._retries.exhaustion()
         self.failure = failure
         self.release(event)
         self._note_rate_limit(event)
@@ -280,10 +268,7 @@ class ConnectionMachine:
             return
         logger.log(logging.ERROR if row.dest is FINAL else logging.INFO, "%s", transition)
         self.history.append(transition)
-        calls: list[Call] = []
-        for name in row.notify:
-            calls.append((name, ARGUMENTS[name](transition)))
-        self._callbacks.tell(transition, calls)
+        self._callbacks.tell(transition, row.notify)
 
     def _transition(self, row: Row, event: Event) -> Transition:
         announced = row.trigger is Trigger.RETRY and row.internal
@@ -313,22 +298,3 @@ def _refusal(event: object) -> Exception:
     return ValueError(
         f"{name} was fired without its error; write fire(Event(Trigger.{name}, error=StreamError(...)))"
     )
-
-
-def _exhaustion(retries: Retries) -> RetriesExhausted:
-    spent, loss = f"Max retries exceeded after {retries.count} attempts", retries.loss
-    if loss is None:
-        return RetriesExhausted(
-            f"{spent}. The server had ended the last connection cleanly", StreamErrorType.FATAL_ERROR
-        )
-    failure = RetriesExhausted(
-        f"{spent}. Last error: {loss}",
-        StreamErrorType.FATAL_ERROR,
-        loss.original_exception,
-        loss.status_code,
-        loss.response_body,
-        problem=loss.problem,
-        retry_after=loss.retry_after,
-    )
-    failure.__cause__ = loss
-    return failure

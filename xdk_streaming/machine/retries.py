@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from xdk_streaming.backoff import Backoff
 from xdk_streaming.config import StreamConfig
-from xdk_streaming.errors import StreamError
+from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
 
 MAX_REQUESTED_DELAY = 3600.0
 """Seconds that a server can make us stay away, at most."""
@@ -79,6 +79,25 @@ class Retries:
             amended=False,
             delay=max(delay, min(self.requested_delay, MAX_REQUESTED_DELAY)),
         )
+
+    def exhaustion(self) -> RetriesExhausted:
+        """The error to end with when no attempt is left."""
+        spent, loss = f"Max retries exceeded after {self.count} attempts", self.loss
+        if loss is None:
+            return RetriesExhausted(
+                f"{spent}. The server had ended the last connection cleanly", StreamErrorType.FATAL_ERROR
+            )
+        failure = RetriesExhausted(
+            f"{spent}. Last error: {loss}",
+            StreamErrorType.FATAL_ERROR,
+            loss.original_exception,
+            loss.status_code,
+            loss.response_body,
+            problem=loss.problem,
+            retry_after=loss.retry_after,
+        )
+        failure.__cause__ = loss
+        return failure
 
     @property
     def requested_delay(self) -> float:
