@@ -28,7 +28,8 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.script import Wire
-from xdk_streaming.wire.transport import Answer, Request
+from xdk_streaming.wire.answer import Answer
+from xdk_streaming.wire.request import Request
 
 CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
 CONNECTION_ERROR = StreamErrorType.CONNECTION_ERROR

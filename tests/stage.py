@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
+from xdk_streaming.machine.event import Event
 from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.state import ConnectionState, RateLimit, StreamState, Trigger
 
@@ -50,7 +51,7 @@ PROGRESSED, SETTLED, RETRY, WAITED, STOP = (
     Trigger.STOP,
 )
 
-Event = Trigger | tuple[Trigger, StreamError]
+Happening = Trigger | tuple[Trigger, StreamError]
 
 
 def fault(
@@ -104,19 +105,19 @@ class Stage:
 
         return listen
 
-    def fire(self, *events: Event) -> None:
+    def fire(self, *events: Happening) -> None:
         """One event after the other, a second apart."""
         for event in events:
             trigger, error = event if isinstance(event, tuple) else (event, None)
             self.at += 1.0
-            self.machine.fire(trigger, at=self.at, error=error)
+            self.machine.fire(Event(trigger, error, at=self.at))
 
     def answer(
         self, trigger: Trigger, rate_limit: RateLimit | None, error: StreamError | None = None
     ) -> None:
         """A server's answer, and what it told of the limit on connecting."""
         self.at += 1.0
-        self.machine.fire(trigger, at=self.at, error=error, rate_limit=rate_limit)
+        self.machine.fire(Event(trigger, error, at=self.at, rate_limit=rate_limit))
 
     def names(self) -> list[str]:
         return [name for name, _ in self.told]
@@ -139,7 +140,7 @@ class Stage:
 
     def snapshot(self) -> dict[str, Any]:
         """The machine's facts, public and private."""
-        copied = {"state", "history", "_steps"}
+        copied = {"state", "history"}
         return {
             name: copy.copy(value) if name in copied else value for name, value in vars(self.machine).items()
         }
@@ -147,7 +148,7 @@ class Stage:
 
 # Everything that can happen, everywhere.
 
-SITUATIONS: dict[str, tuple[dict[str, Any], tuple[Event, ...], ConnectionState]] = {
+SITUATIONS: dict[str, tuple[dict[str, Any], tuple[Happening, ...], ConnectionState]] = {
     # how it is configured, what has been fired, and where that leads
     "new": ({}, (), DISCONNECTED),
     "stopped before it began": ({}, (STOP,), DISCONNECTED),
@@ -174,7 +175,7 @@ SITUATIONS: dict[str, tuple[dict[str, Any], tuple[Event, ...], ConnectionState]]
     "exhausted": ({"max_retries": 0}, (START, (REFUSED, fault()), RETRY), FAILED),
 }
 
-EVENTS: dict[str, Event] = {
+EVENTS: dict[str, Happening] = {
     "start": START,
     "opened": OPENED,
     "refused": (REFUSED, fault()),

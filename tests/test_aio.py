@@ -28,8 +28,8 @@ from xdk_streaming import (
     StreamError,
     astream_with_retry,
 )
-from xdk_streaming.bridge import NUDGE
 from xdk_streaming.simulator import End, Refuse, Reset, Script, Send, Serve, Simulator, Stall
+from xdk_streaming.streams.loop_bridge import NUDGE
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 Run = Callable[[Main], Any]

@@ -14,8 +14,8 @@ import requests
 from audience import GUARD, LONG, PATH, simulated
 
 from xdk_streaming import AsyncStream, ConnectionState, StreamConfig, StreamError
-from xdk_streaming.bridge import Bridge, Call
 from xdk_streaming.simulator import End, Refuse, Reset, Script, Serve, Stall
+from xdk_streaming.streams.loop_bridge import Call, LoopBridge
 
 BROKEN: list[Script] = [(Serve(1), Reset()), (Serve(1), End()), (Refuse(401),)]
 HANGS: Script = (Serve(1), Stall())
@@ -235,8 +235,8 @@ class Running:
 
 @pytest.mark.parametrize("end", ["closed", "stopped"])
 def test_a_thread_does_not_wait_for_a_loop_that_has_ended(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xdk_streaming.bridge.GLANCE", 0.001)
-    loop, bridge, threaded = asyncio.new_event_loop(), Bridge(), Running()
+    monkeypatch.setattr("xdk_streaming.streams.loop_bridge.GLANCE", 0.001)
+    loop, bridge, threaded = asyncio.new_event_loop(), LoopBridge(), Running()
 
     async def opened() -> None:
         bridge.open(threaded)  # type: ignore[arg-type]  # all that it asks for

@@ -1,32 +1,61 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from xdk_streaming.callbacks import Callbacks
-from xdk_streaming.config import StreamConfig
-from xdk_streaming.state import StreamState
+from xdk_streaming.config import Record, StreamConfig
+from xdk_streaming.gap import Gap
+from xdk_streaming.state import (
+    ConnectionState,
+    InvalidLine,
+    Lag,
+    NoticeReceived,
+    StreamState,
+    Transition,
+    Trigger,
+)
+
+TRANSITION = Transition(
+    ConnectionState.CONNECTING, ConnectionState.STREAMING, Trigger.OPENED, "a stream came", 1.0
+)
+GAP = Gap(1.0, 2.0)
+LAG = Lag(True, 1, 2, 3.0)
+INVALID = InvalidLine(b"{", "not JSON")
+NOTICE = NoticeReceived({"errors": []})
 
 
 def test_a_callback_gets_the_arguments_it_is_called_with() -> None:
     heard = Mock()
-    Callbacks(StreamConfig(on_reconnect=heard), StreamState()).call("on_reconnect", 3, 0.5)
+    Callbacks(StreamConfig(on_reconnect=heard), StreamState()).tell(
+        TRANSITION,
+        [
+            (
+                "on_reconnect",
+                (
+                    3,
+                    0.5,
+                ),
+            )
+        ],
+    )
     heard.assert_called_once_with(3, 0.5)
 
 
 def test_only_the_callback_that_is_named_is_called() -> None:
     connect, disconnect = Mock(), Mock()
     config = StreamConfig(on_connect=connect, on_disconnect=disconnect)
-    Callbacks(config, StreamState()).call("on_connect")
+    Callbacks(config, StreamState()).tell(TRANSITION, [("on_connect", ())])
     connect.assert_called_once_with()
     disconnect.assert_not_called()
 
 
 def test_a_callback_that_is_not_set_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     state = StreamState()
-    Callbacks(StreamConfig(), state).call("on_error", ValueError())
+    Callbacks(StreamConfig(), state).tell(TRANSITION, [("on_error", (ValueError(),))])
     assert state == StreamState()
     assert caplog.records == []
 
@@ -35,11 +64,11 @@ def test_a_callback_counts_from_the_moment_it_is_assigned() -> None:
     config, before, after = StreamConfig(), Mock(), Mock()
     callbacks = Callbacks(config, StreamState())
     config.on_connect = before
-    callbacks.call("on_connect")
+    callbacks.tell(TRANSITION, [("on_connect", ())])
     config.on_connect = after
-    callbacks.call("on_connect")
+    callbacks.tell(TRANSITION, [("on_connect", ())])
     config.on_connect = None
-    callbacks.call("on_connect")
+    callbacks.tell(TRANSITION, [("on_connect", ())])
 
     before.assert_called_once_with()
     after.assert_called_once_with()
@@ -47,7 +76,7 @@ def test_a_callback_counts_from_the_moment_it_is_assigned() -> None:
 
 def test_what_a_callback_returns_means_nothing(caplog: pytest.LogCaptureFixture) -> None:
     state, heard = StreamState(), Mock(return_value=False)
-    Callbacks(StreamConfig(on_connect=heard), state).call("on_connect")
+    Callbacks(StreamConfig(on_connect=heard), state).tell(TRANSITION, [("on_connect", ())])
     heard.assert_called_once_with()
     assert state == StreamState()
     assert caplog.records == []
@@ -59,8 +88,8 @@ def test_an_exception_of_a_callback_is_counted_and_logged_and_goes_no_further(
 ) -> None:
     state = StreamState()
     callbacks = Callbacks(StreamConfig(on_connect=Mock(side_effect=raised)), state)
-    callbacks.call("on_connect")
-    callbacks.call("on_connect")
+    callbacks.tell(TRANSITION, [("on_connect", ())])
+    callbacks.tell(TRANSITION, [("on_connect", ())])
 
     assert state == StreamState(callback_errors=2)
     assert len(caplog.records) == 2
@@ -76,7 +105,7 @@ def test_a_callback_that_takes_other_arguments_is_an_exception_like_any_other() 
     state = StreamState()
     config = StreamConfig()
     config.on_error = lambda: None  # type: ignore[assignment]  # that is the user's mistake
-    Callbacks(config, state).call("on_error", ValueError())
+    Callbacks(config, state).tell(TRANSITION, [("on_error", (ValueError(),))])
     assert state.callback_errors == 1
 
 
@@ -87,6 +116,68 @@ def test_what_is_no_exception_gets_out_and_is_not_counted(
     state = StreamState()
     callbacks = Callbacks(StreamConfig(on_connect=Mock(side_effect=interrupt)), state)
     with pytest.raises(interrupt):
-        callbacks.call("on_connect")
+        callbacks.tell(TRANSITION, [("on_connect", ())])
     assert state.callback_errors == 0
     assert caplog.records == []
+
+
+# Records: their own callback, and the observers.
+
+
+@pytest.mark.parametrize(
+    ("record", "name", "arguments"),
+    [
+        (TRANSITION, "on_state_change", (TRANSITION,)),
+        (GAP, "on_gap", (GAP,)),
+        (LAG, "on_lag", (LAG,)),
+        (INVALID, "on_invalid", (b"{", "not JSON")),
+        (NOTICE, "on_notice", ({"errors": []},)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_kind_of_record_has_one_callback(record: Record, name: str, arguments: tuple[Any, ...]) -> None:
+    heard: list[tuple[str, tuple[Any, ...]]] = []
+    names = ("on_state_change", "on_gap", "on_lag", "on_invalid", "on_notice")
+    config = StreamConfig()
+    for each in names:
+        setattr(config, each, lambda *given, each=each: heard.append((each, given)))
+    Callbacks(config, StreamState()).tell(record)
+    assert heard == [(name, arguments)]
+
+
+@pytest.mark.parametrize("record", [TRANSITION, GAP, LAG, INVALID, NOTICE], ids=repr)
+def test_every_observer_gets_every_record(record: Record) -> None:
+    first, second = Mock(), Mock()
+    Callbacks(StreamConfig(observers=(first, second)), StreamState()).tell(record)
+    first.assert_called_once_with(record)
+    second.assert_called_once_with(record)
+
+
+def test_observers_hear_of_a_transition_before_on_state_change_and_the_callbacks_of_its_row() -> None:
+    order: list[str] = []
+    config = StreamConfig(
+        observers=(lambda record: order.append("first"), lambda record: order.append("second")),
+        on_state_change=lambda transition: order.append("on_state_change"),
+        on_connect=lambda: order.append("on_connect"),
+    )
+    Callbacks(config, StreamState()).tell(TRANSITION, [("on_connect", ())])
+    assert order == ["first", "second", "on_state_change", "on_connect"]
+
+
+def test_an_observer_that_raises_keeps_the_record_from_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    state, other, callback = StreamState(), Mock(), Mock()
+    config = StreamConfig(observers=(Mock(side_effect=ValueError("mine")), other), on_gap=callback)
+    Callbacks(config, state).tell(GAP)
+    other.assert_called_once_with(GAP)
+    callback.assert_called_once_with(GAP)
+    assert state.callback_errors == 1
+    assert [record.getMessage() for record in caplog.records] == ["The observer raised; the stream goes on"]
+
+
+def test_an_interrupt_in_an_observer_gets_out_after_the_others_were_told() -> None:
+    other, callback = Mock(), Mock()
+    config = StreamConfig(observers=(Mock(side_effect=KeyboardInterrupt), other), on_gap=callback)
+    with pytest.raises(KeyboardInterrupt):
+        Callbacks(config, StreamState()).tell(GAP)
+    other.assert_called_once_with(GAP)
+    callback.assert_called_once_with(GAP)

@@ -235,7 +235,7 @@ print(before, *(thing.__module__ for thing in (StreamError, StreamConfig, stream
         "[]",
         "xdk_streaming.errors",
         "xdk_streaming.config",
-        "xdk_streaming.stream",
+        "xdk_streaming.streams.sync",
     ]
 
 

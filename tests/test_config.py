@@ -42,6 +42,7 @@ OURS: dict[str, object] = {
     "buffer": None,
     "on_lag": None,
     "history": 100,
+    "observers": (),
 }
 
 LADDERS = BackoffPolicy(Backoff(0.1), Backoff(1.0), Backoff(30.0), Backoff(60.0))
@@ -87,6 +88,7 @@ BAD: list[tuple[str, object, str]] = [
     ("on_model_error", "ignore", "'report', 'yield' or 'raise'"),
     ("history", -1, "greater than or equal to 0"),
     ("history", None, "integer"),
+    ("observers", print, "tuple"),
     *((name, "print", "callable") for name in CALLBACKS),
 ]
 
@@ -326,6 +328,7 @@ def test_for_x_differs_from_the_defaults_in_these_four_fields_alone() -> None:
         ("backoff", None),
         ("jitter", False),
         ("history", 7),
+        ("observers", (print, len)),
         ("timeout", (3.0, 25.0)),
         ("on_error", print),
     ],

@@ -90,7 +90,7 @@ def test_retries_exhausted_carries_the_last_loss_whatever_it_was(
     assert [error.error_type for error in audience.errors[:-1]] == [error_type] * (2 if error_type else 0)
     if last is None:
         assert (failure.original_exception, failure.response_body, failure.problem) == (None, None, None)
-        assert "good order" in str(failure)
+        assert "ended the last connection cleanly" in str(failure)
     else:
         assert failure.original_exception is last.original_exception
         assert failure.response_body == last.response_body

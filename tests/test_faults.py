@@ -27,7 +27,7 @@ from xdk_streaming import (
     StreamErrorType,
     Trigger,
 )
-from xdk_streaming.outcomes import OUTCOMES
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Refuse, Script, Serve, Simulator
 from xdk_streaming.simulator.faults import CATALOGUE, FAULTS, RANDOM_FAULTS, Fault, Peer
 

@@ -21,10 +21,9 @@ from benchmarks.chaos.play import running
 from benchmarks.chaos.publisher import Published
 from benchmarks.chaos.task import Task
 from xdk_streaming import Buffer, Recovery, Stream, StreamConfig
-from xdk_streaming.recovery.outages import published
 from xdk_streaming.simulator import Cut, Live, Script, Simulator
 from xdk_streaming.simulator.script import LIVE
-from xdk_streaming.x import ENDPOINTS
+from xdk_streaming.x import ENDPOINTS, published
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 

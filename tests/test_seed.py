@@ -51,6 +51,7 @@ OUR_CONFIG = {
     "buffer": None,
     "on_lag": None,
     "history": 100,
+    "observers": (),
 }
 OUR_LATER_CONFIG = {"backoff": None, "recovery": None, "on_gap": None, "buffer": None, "on_lag": None}
 
@@ -143,6 +144,7 @@ def test_the_package_offers_what_was_promised_and_what_goes_with_it() -> None:
         *("Stream", "patch_xdk", "AsyncStream", "astream_with_retry"),
         *("Transition", "ConnectionState", "Trigger", "Problem", "RateLimit", "RetriesExhausted"),
         *("Backoff", "BackoffPolicy", "Recovery", "Gap", "Buffer", "Lag"),
+        *("InvalidLine", "NoticeReceived"),
     }
 
 

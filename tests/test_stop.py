@@ -269,7 +269,7 @@ def left_with(stream: Stream[Post]) -> None:
 
 
 def exhausted(stream: Stream[Post]) -> None:
-    with pytest.raises(StreamError, match="good order"):
+    with pytest.raises(StreamError, match="ended the last connection cleanly"):
         list(stream)
 
 

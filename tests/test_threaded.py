@@ -20,9 +20,11 @@ from fakes import FakeClock
 from peers import until
 
 from xdk_streaming.config import Buffer
+from xdk_streaming.driver.batch import Batch, Receipt
+from xdk_streaming.driver.threaded import BATCH_BYTES, BATCH_ITEMS, END, Threaded
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import Lag, StreamState
-from xdk_streaming.threaded import BATCH_BYTES, BATCH_ITEMS, END, Batch, Threaded
 
 ITEM = b"x" * 10
 LOST = StreamError("lost", StreamErrorType.CLIENT_ERROR)
@@ -31,8 +33,14 @@ LOST = StreamError("lost", StreamErrorType.CLIENT_ERROR)
 class Tap:
     """A driver: yields bytes, calls what can be called, raises what is an exception."""
 
-    def __init__(self, steps: Iterable[Any]) -> None:
+    def __init__(self, steps: Iterable[Any], *, at_hand: bool = False) -> None:
         self.given = 0
+        self.at_hand = at_hand
+        """Whether the next item comes without a wait; else there is one after each item."""
+        self.clock = FakeClock()
+        self.gaps: list[tuple[int, float, float]] = []
+        self.delivered_items: list[Any] = []
+        self.told_on: set[threading.Thread] = set()
         self.last = b""
         self.runs: list[threading.Thread] = []
         self.closed = False
@@ -42,7 +50,8 @@ class Tap:
         self._wake = threading.Lock()
         self._wake.acquire()
 
-    def run(self) -> Generator[Any, None, None]:
+    def run(self, before_wait: Callable[[], object], *, hands_over_lines: bool) -> Generator[Any, None, None]:
+        assert not hands_over_lines
         self.runs.append(threading.current_thread())
         try:
             for step in self._steps:
@@ -58,12 +67,27 @@ class Tap:
                 self.last = step
                 self.given += 1
                 yield step
+                if not self.at_hand:
+                    before_wait()
         finally:
             self.closed = True
 
-    def read(self) -> None:
+    def wait(self) -> None:
         """A step: wait for bytes that do not come."""
         self._wake.acquire()
+
+    def receipt(self) -> Receipt:
+        return Receipt(len(self.last), self.clock.time(), Position(self.given, 0.0))
+
+    def delivered(self, position: Position) -> None:
+        self.delivered_items.append(position.key)
+
+    def dropped(self, *gap: Any) -> None:
+        self.told_on.add(threading.current_thread())
+        self.gaps.append(gap)
+
+    def read(self, lines: Iterator[Any]) -> Iterator[Any]:
+        raise NotImplementedError("no lines are handed over here")
 
     def stop(self) -> None:
         self.stopped = True
@@ -80,26 +104,19 @@ class Tap:
 class Stage:
     """A tap with a thread of its own, and what it told."""
 
-    def __init__(self, *steps: Any, at_hand: bool = False, delivered: Any = None, **buffer: Any) -> None:
-        self.tap = Tap(itertools.chain.from_iterable(s if isinstance(s, Iterator) else [s] for s in steps))
-        self.clock = FakeClock()
+    def __init__(self, *steps: Any, at_hand: bool = False, **buffer: Any) -> None:
+        each = itertools.chain.from_iterable(s if isinstance(s, Iterator) else [s] for s in steps)
+        self.tap = Tap(each, at_hand=at_hand)
+        self.clock, self.gaps, self.told_on = self.tap.clock, self.tap.gaps, self.tap.told_on
         self.state = StreamState()
         self.lags: list[Lag] = []
-        self.gaps: list[tuple[int, float, float]] = []
-        self.told_on: set[threading.Thread] = set()
         self.wakes = 0
         self.threaded = Threaded(
             self.tap,
             Buffer(**buffer),
             self.state,
             self.clock,
-            size=lambda: len(self.tap.last),
-            received_at=self.clock.time,
-            at_hand=lambda: at_hand,
-            mark=lambda: self.tap.given,
-            notify=self._notify,
-            dropped=self._dropped,
-            delivered=delivered,
+            on_lag=self._on_lag,
             on_ready=self._woken,
         )
         self.items = self.threaded.items()
@@ -108,14 +125,9 @@ class Stage:
     def lag(self) -> tuple[int, int]:
         return self.state.lag_items, self.state.lag_bytes
 
-    def _notify(self, name: str, lag: Lag) -> None:
-        assert name == "on_lag"
+    def _on_lag(self, lag: Lag) -> None:
         self.told_on.add(threading.current_thread())
         self.lags.append(lag)
-
-    def _dropped(self, *gap: Any) -> None:
-        self.told_on.add(threading.current_thread())
-        self.gaps.append(gap)
 
     def _woken(self) -> None:
         self.wakes += 1
@@ -200,14 +212,7 @@ def test_a_stream_that_was_stopped_before_starts_no_thread() -> None:
 
 def test_an_item_is_handed_over_as_soon_as_no_other_is_at_hand() -> None:
     stage = Stage(ITEM)
-    stage.tap._steps = [ITEM, stage.tap.read]
-    assert next(stage.items) == ITEM
-    stage.items.close()
-
-
-def test_a_driver_that_flushes_before_it_waits_need_not_know_what_is_at_hand() -> None:
-    stage = Stage(at_hand=True)
-    stage.tap._steps = [ITEM, stage.threaded.flush, stage.tap.read]
+    stage.tap._steps = [ITEM, stage.tap.wait]
     assert next(stage.items) == ITEM
     stage.items.close()
 
@@ -312,7 +317,7 @@ print(next(items))
 
 def test_stop_from_another_thread_wakes_a_waiting_consumer() -> None:
     stage = Stage()
-    stage.tap._steps = [ITEM, stage.tap.read]
+    stage.tap._steps = [ITEM, stage.tap.wait]
     consumer = Consumer(stage.items)
     until(lambda: consumer.items)
     stage.threaded.stop()
@@ -369,7 +374,7 @@ def waits(thread: threading.Thread, threaded: Threaded) -> bool:
 
 def test_a_thousand_signals_whose_handlers_stop_it_end_a_waiting_consumer() -> None:
     stage, main = Stage(), threading.current_thread()
-    stage.tap._steps = [ITEM, stage.tap.read]
+    stage.tap._steps = [ITEM, stage.tap.wait]
     handler = lambda *_: stage.threaded.stop()  # noqa: E731
     with bombarded(signal.SIGUSR1, handler, lambda: waits(main, stage.threaded)):
         assert list(stage.items) in ([], [ITEM])
@@ -396,7 +401,7 @@ def test_a_signal_raised_between_two_items_stops_it() -> None:
 
 def test_ctrl_c_interrupts_a_waiting_consumer_and_ends_it_all() -> None:
     stage, main = Stage(), threading.current_thread()
-    stage.tap._steps = [stage.tap.read]
+    stage.tap._steps = [stage.tap.wait]
     with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: waits(main, stage.threaded)):
         list(stage.items)
     assert stage.tap.closed
@@ -499,7 +504,7 @@ def test_a_gap_is_told_when_the_queue_has_emptied_while_the_stream_goes_on() -> 
     stage.tap._steps = itertools.chain(
         [ITEM, lambda: go.wait(GUARD)],
         numbered(5),
-        [full.set, lambda: empty.wait(GUARD), b"few", stage.tap.read],
+        [full.set, lambda: empty.wait(GUARD), b"few", stage.tap.wait],
     )
     next(stage.items)
     go.set()
@@ -539,7 +544,7 @@ def test_each_mark_is_told_once_when_it_is_passed() -> None:
     stage.tap._steps = itertools.chain(
         [ITEM, lambda: gates[0].wait(GUARD)],
         numbered(8),
-        [gates[1].set, lambda: gates[2].wait(GUARD), ITEM, ITEM, ITEM, gates[3].set, stage.tap.read],
+        [gates[1].set, lambda: gates[2].wait(GUARD), ITEM, ITEM, ITEM, gates[3].set, stage.tap.wait],
     )
     next(stage.items)
     gates[0].set()
@@ -571,7 +576,7 @@ def test_the_lag_in_seconds_is_the_age_of_the_oldest_item_not_yet_seen() -> None
         later,
         stage.threaded.flush,
         went_on.clear,
-        stage.tap.read,
+        stage.tap.wait,
     ]
     next(stage.items)
     went_on.set()
@@ -591,9 +596,9 @@ def test_a_buffer_whose_marks_are_upside_down_is_refused() -> None:
 # Other faces
 
 
-def test_a_mark_is_told_when_the_item_after_it_is_asked_for() -> None:
-    marks: list[Any] = []
-    stage = Stage(numbered(600), at_hand=True, delivered=marks.append)
+def test_an_item_counts_as_delivered_when_the_item_after_it_is_asked_for() -> None:
+    stage = Stage(numbered(600), at_hand=True)
+    marks = stage.tap.delivered_items
     for number, _ in enumerate(stage.items):
         assert marks == list(range(1, number + 1))
         if number == 400:
@@ -604,7 +609,7 @@ def test_a_mark_is_told_when_the_item_after_it_is_asked_for() -> None:
 
 def test_taking_never_waits_and_one_wake_announces_each_batch() -> None:
     stage = Stage(max_bytes=1000)
-    stage.tap._steps = [ITEM, stage.tap.read, ITEM, LOST]
+    stage.tap._steps = [ITEM, stage.tap.wait, ITEM, LOST]
     assert stage.threaded.take() is None
     stage.threaded.start()
     until(lambda: stage.wakes == 1)

@@ -1,13 +1,22 @@
 """X's streams as an explicit state machine: a drop-in for `xdk.streaming`."""
 
-from xdk_streaming.aio import AsyncStream, astream_with_retry
 from xdk_streaming.backoff import Backoff, BackoffPolicy
 from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.gap import Gap
-from xdk_streaming.state import ConnectionState, Lag, RateLimit, StreamState, Transition, Trigger
-from xdk_streaming.stream import Stream, stream_with_retry
+from xdk_streaming.state import (
+    ConnectionState,
+    InvalidLine,
+    Lag,
+    NoticeReceived,
+    RateLimit,
+    StreamState,
+    Transition,
+    Trigger,
+)
+from xdk_streaming.streams.aio import AsyncStream, astream_with_retry
+from xdk_streaming.streams.sync import Stream, stream_with_retry
 
 __version__ = "0.1.0"
 
@@ -18,7 +27,9 @@ __all__ = [
     "Buffer",
     "ConnectionState",
     "Gap",
+    "InvalidLine",
     "Lag",
+    "NoticeReceived",
     "Problem",
     "RateLimit",
     "Recovery",

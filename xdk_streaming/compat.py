@@ -18,7 +18,7 @@ from typing import Any
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.state import StreamState
-from xdk_streaming.stream import stream_with_retry
+from xdk_streaming.streams.sync import stream_with_retry
 
 REPLACEMENTS: dict[str, Any] = {
     replacement.__name__: replacement

@@ -12,12 +12,17 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from xdk_streaming import x
 from xdk_streaming.backoff import X_LADDERS, BackoffPolicy
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap
-from xdk_streaming.state import Lag, Transition
+from xdk_streaming.state import InvalidLine, Lag, NoticeReceived, Transition
 
 C = TypeVar("C")
+
+Record = Transition | Gap | Lag | InvalidLine | NoticeReceived
+"""What an observer gets: one frozen record for each thing that happened."""
+Observer = Callable[[Record], Any]
 
 
 def _endless(value: object) -> object:
@@ -58,9 +63,9 @@ class Recovery:
     (docs.x.com/x-api/fundamentals/recovery-and-redundancy). Where it refuses, it is not asked again.
     """
 
-    parameter: str | None = "backfill_minutes"
+    parameter: str | None = x.BACKFILL_PARAMETERS[0]
     """What X calls it: `backfillMinutes` on Powerstream. None: nothing is asked for."""
-    max_minutes: Annotated[int, Field(ge=1)] = 5
+    max_minutes: Annotated[int, Field(ge=1)] = x.MAX_BACKFILL_MINUTES
     key: Callable[[Any], Hashable] | None = None
     """What tells an item from all others. None: its id or `event_uuid`, else the whole of it."""
     window: PositiveSeconds = 600.0
@@ -150,7 +155,11 @@ class StreamConfig:
     on_lag: Callable[[Lag], Any] | None = Field(default=None, kw_only=True)
     """The consumer has begun to lag behind the buffer, or has caught up."""
     history: Count = Field(default=100, kw_only=True)
-    """Changes that `Stream.history` keeps."""
+    """Transitions that `Stream.history` keeps."""
+    observers: tuple[Observer, ...] = Field(default=(), kw_only=True)
+    """Any number of callables. Each gets every `Transition`, `Gap`, `Lag`, `InvalidLine` and
+    `NoticeReceived`, on the thread of the callbacks and before the callback for that record. If an observer
+    raises, that is logged and counted as for a callback, and the other observers get the record too."""
 
     @classmethod
     def for_x(cls, **overrides: Any) -> StreamConfig:

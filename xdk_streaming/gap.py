@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 Span = tuple[float, float]
 """From, to, in Unix seconds."""
+Refill = Callable[[Span], Any]
+"""From the uncovered span of a gap to a stream of it."""
 Reason = Literal["not asked", "not entitled", "too long", "slow reader", "dropped", "unproven end"]
 
 
@@ -32,7 +34,7 @@ class Gap:
     why: Reason | None = None
     dropped_items: int = 0
     """Items that the buffer dropped, where it did."""
-    refill: Callable[[Span], Any] | None = field(default=None, repr=False, compare=False)
+    refill: Refill | None = field(default=None, repr=False, compare=False)
 
     @property
     def seconds(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from xdk_streaming.errors import StreamError
 
@@ -94,7 +95,7 @@ class StreamState:
     rate_limit: RateLimit | None = field(default=None, kw_only=True)
     """As the last answer that told of it had it."""
     gaps: int = field(default=0, kw_only=True)
-    """Outages that are over: each went to `on_gap`."""
+    """Gaps that are over: each went to `on_gap`."""
     gap_seconds: float = field(default=0.0, kw_only=True)
     """Seconds of them that no backfill covers."""
     duplicate_items: int = field(default=0, kw_only=True)
@@ -134,3 +135,21 @@ class Transition:
         if self.error is not None:
             parts.append(str(self.error))
         return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class InvalidLine:
+    """A line that is no item, or that the response model refused, as `on_invalid` is told."""
+
+    line: bytes
+    """The line without its LF; of a line longer than `max_item_bytes`, its beginning."""
+    reason: str
+    """Why it is no item. Quotes the item if the response model refused it."""
+
+
+@dataclass(frozen=True)
+class NoticeReceived:
+    """An object about the stream that does not end it, as `on_notice` is told."""
+
+    content: dict[str, Any]
+    """The whole object, as X sent it."""

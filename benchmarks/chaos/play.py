@@ -18,7 +18,7 @@ from benchmarks.chaos.account import Outcome, account
 from benchmarks.chaos.consumer import DIARY, consume
 from benchmarks.chaos.publisher import serve
 from benchmarks.chaos.task import Task
-from xdk_streaming.recovery.outages import published
+from xdk_streaming.x import published
 
 PATIENCE = 120.0
 """Seconds after the last fault in which the client may catch up."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from benchmarks.chaos.task import Task
-from xdk_streaming.outcomes import OUTCOMES
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import Live, Script, Simulator
 from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
 from xdk_streaming.simulator.script import LIVE, Cut, Reset

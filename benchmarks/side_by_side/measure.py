@@ -25,7 +25,7 @@ from typing import Any
 
 import orjson
 
-from xdk_streaming.outcomes import OUTCOMES
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import Live, Notice, Open, Script, Send, Sent, Serve, Simulator, Step, Visit
 from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
 from xdk_streaming.x import Endpoint

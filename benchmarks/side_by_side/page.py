@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from xdk_streaming import __version__, outcomes
+from xdk_streaming import __version__
+from xdk_streaming.driver import outcomes
 from xdk_streaming.simulator.faults import CATALOGUE, Fault
 from xdk_streaming.state import ConnectionState
 

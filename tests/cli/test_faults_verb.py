@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from xdk_streaming.cli.app import app
-from xdk_streaming.outcomes import OUTCOMES
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator.faults import CATALOGUE, FAULTS, Peer
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"

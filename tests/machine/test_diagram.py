@@ -78,7 +78,7 @@ def in_dot(text: str) -> list[Arrow]:
 
 def in_markdown(text: str) -> list[list[str]]:
     head, rule, *lines = text.splitlines()
-    assert head == "| trigger | source | dest | guard | action | notify, in order | why |"
+    assert head == "| trigger | source | dest | guard | action | notify, in order | reason |"
     assert re.fullmatch(r"\|( --- \|){7}", rule)
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 

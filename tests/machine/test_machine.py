@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from stage import (
@@ -27,8 +29,11 @@ from stage import (
 from transitions import EventData, Machine
 from transitions.core import Transition
 
-from xdk_streaming.machine.machine import IllegalEvent
-from xdk_streaming.state import ConnectionState, Trigger
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.machine.event import Event
+from xdk_streaming.machine.machine import ConnectionMachine, IllegalEvent
+from xdk_streaming.machine.table import TABLE
+from xdk_streaming.state import ConnectionState, StreamState, Trigger
 
 
 def test_every_state_and_every_trigger_is_among_the_situations_and_events() -> None:
@@ -79,7 +84,7 @@ def test_the_snapshot_sees_each_fact_that_could_change() -> None:
     before = stage.snapshot()
     stage.fire((BROKE, dismissal()), RETRY)
     changed = {name for name, value in stage.snapshot().items() if value != before[name]}
-    assert changed == {"_connection_state", "_loss", "_planned", "_steps", "history", "state"}
+    assert changed == {"_connection_state", "_retries", "history", "state"}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ def test_the_snapshot_sees_each_fact_that_could_change() -> None:
 def test_a_fault_without_its_error_changes_nothing(trigger: Trigger, situation: str) -> None:
     stage = reach(situation)
     before = stage.snapshot()
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match=f"{trigger.name} was fired without its error"):
         stage.fire(trigger)
     assert stage.snapshot() == before
     assert stage.told == []
@@ -283,3 +288,56 @@ def test_transitions_says_false_and_does_nothing_where_no_guard_holds() -> None:
     assert witness.fire("move") is False
     assert witness.state == "old"
     assert witness.calls == [("asked", "old")]
+
+
+# What cannot be right is refused, in a sentence.
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"guard": "frash"}, "names the guard 'frash', which there is not; there are amendable, exhausted"),
+        ({"action": "begyn"}, "names the action 'begyn', which there is not; there are amend_request, begin"),
+        ({"notify": ("on_conect",)}, "names the callback 'on_conect', which there is not; there are on_conn"),
+        ({"guard": "begin"}, "names the guard 'begin'"),
+        ({"guard": "fire"}, "names the guard 'fire'"),
+        ({"action": "fresh"}, "names the action 'fresh'"),
+    ],
+    ids=str,
+)
+def test_a_name_that_a_row_gets_wrong_is_refused_when_the_machine_is_built(
+    change: dict[str, Any], words: str
+) -> None:
+    table = (replace(TABLE[0], **change), *TABLE[1:])
+    with pytest.raises(ValueError, match="The row of START from DISCONNECTED to CONNECTING") as raised:
+        ConnectionMachine(StreamConfig(), StreamState(), table=table)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", ["start", Trigger.START, None, {"trigger": Trigger.START}], ids=repr)
+def test_fire_takes_an_event_and_nothing_else(wrong: Any) -> None:
+    stage = Stage()
+    before = stage.snapshot()
+    with pytest.raises(TypeError, match="fire takes an Event, not "):
+        stage.machine.fire(wrong)
+    assert stage.snapshot() == before
+
+
+@pytest.mark.parametrize("wrong", ["start", "START", None, ConnectionState.FAILED], ids=repr)
+def test_an_event_begins_with_a_trigger(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"An Event begins with a Trigger, not with .*START, OPENED"):
+        Stage().machine.fire(Event(wrong))
+
+
+def test_a_trigger_that_a_table_has_no_row_for_is_illegal() -> None:
+    table = tuple(row for row in TABLE if row.trigger is not Trigger.SETTLED)
+    machine = ConnectionMachine(StreamConfig(), StreamState(), table=table)
+    with pytest.raises(IllegalEvent, match="SETTLED is not allowed in DISCONNECTED"):
+        machine.fire(Event(Trigger.SETTLED))
+
+
+def test_a_machine_without_callbacks_handed_down_tells_those_of_its_config() -> None:
+    heard: list[Any] = []
+    machine = ConnectionMachine(StreamConfig(on_state_change=heard.append), StreamState())
+    machine.fire(Event(Trigger.START, at=1.0))
+    assert heard == list(machine.history)

@@ -20,7 +20,7 @@ from stage import (
     SETTLED,
     START,
     WAITED,
-    Event,
+    Happening,
     Stage,
     climb,
     dismissal,
@@ -142,7 +142,7 @@ OTHER_NOTICE = fault(StreamErrorType.STREAM_INTERRUPTED, kind="client-disconnect
 
 
 @pytest.mark.parametrize("loss", [ENDED, (BROKE, dismissal())], ids=["clean end", "operational disconnect"])
-def test_x_takes_a_settled_connection_back_at_once_after_it_ended_it_itself(loss: Event) -> None:
+def test_x_takes_a_settled_connection_back_at_once_after_it_ended_it_itself(loss: Happening) -> None:
     stage = Stage(jitter=True, initial_backoff=5)
     stage.fire(START, OPENED, SETTLED, loss)
     assert stage.delay() == 0
@@ -166,7 +166,7 @@ def test_after_any_other_loss_of_a_settled_connection_the_ladder_begins_at_its_f
     ids=["clean end", "operational disconnect", "reset"],
 )
 def test_a_connection_that_had_not_settled_is_never_taken_back_at_once(
-    loss: Event, before: tuple[Trigger, ...]
+    loss: Happening, before: tuple[Trigger, ...]
 ) -> None:
     stage = Stage()
     stage.fire(START, OPENED, *before, loss)
@@ -283,7 +283,7 @@ def test_a_server_that_keeps_ending_streams_soon_is_asked_no_more_often_than_one
 
 
 @pytest.mark.parametrize("loss", [(BROKE, RESET), (BROKE, STALL)], ids=["reset", "stall"])
-def test_a_stream_that_was_lost_climbs_the_ladder_of_the_network(loss: Event) -> None:
+def test_a_stream_that_was_lost_climbs_the_ladder_of_the_network(loss: Happening) -> None:
     stage = like_x()
     delays = []
     for _ in range(3):
@@ -478,7 +478,7 @@ def test_a_limit_that_is_lowered_meanwhile_counts_at_once() -> None:
 # What exhaustion says.
 
 
-def exhausted(*losses: Event, max_retries: int) -> RetriesExhausted:
+def exhausted(*losses: Happening, max_retries: int) -> RetriesExhausted:
     """The failure after these losses, the last of which is one too many."""
     stage = Stage(max_retries=max_retries)
     stage.fire(START)
@@ -496,7 +496,7 @@ def exhausted(*losses: Event, max_retries: int) -> RetriesExhausted:
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
 @pytest.mark.parametrize("loss", [(REFUSED, RESET), (BROKE, RESET), ENDED], ids=["refused", "broke", "ended"])
-def test_exhaustion_begins_with_the_words_users_match_on(loss: Event, limit: int) -> None:
+def test_exhaustion_begins_with_the_words_users_match_on(loss: Happening, limit: int) -> None:
     failure = exhausted(*[loss] * (limit + 1), max_retries=limit)
     assert str(failure).startswith(f"Max retries exceeded after {limit} attempts")
     assert failure.error_type is StreamErrorType.FATAL_ERROR
@@ -536,5 +536,5 @@ def test_exhaustion_after_a_clean_end_knows_of_no_error_and_says_so() -> None:
     assert failure.problem is None
     assert failure.retry_after is None
     assert failure.__cause__ is None
-    assert "in good order" in str(failure)
+    assert "cleanly" in str(failure)
     assert "It broke." not in str(failure)

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from xdk_streaming.backoff import X_LADDERS, BackoffPolicy
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
+from xdk_streaming.machine.event import Event
 from xdk_streaming.machine.machine import ConnectionMachine, IllegalEvent
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
@@ -125,7 +126,7 @@ class Walk(RuleBasedStateMachine):
     ) -> None:
         problem = None if kind is None else Problem(kind, "A problem", "Of some kind.")
         error = StreamError("It broke.", error_type, problem=problem) if trigger in FAULTS else None
-        self.machine.fire(trigger, at=float(self.fired), error=error)
+        self.machine.fire(Event(trigger, error, at=float(self.fired)))
         self.fired += 1
 
     def facts(self) -> dict[str, Any]:
@@ -133,7 +134,6 @@ class Walk(RuleBasedStateMachine):
         copied = {
             "state": copy.copy(self.state),
             "history": list(self.machine.history),
-            "_steps": self.machine._steps.copy(),
         }
         return {**known, **copied, "errors": len(self.errors), "announced": len(self.announced)}
 

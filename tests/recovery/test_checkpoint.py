@@ -25,7 +25,8 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.recovery import checkpoint as module
 from xdk_streaming.recovery import lock
 from xdk_streaming.recovery.checkpoint import Checkpoint
-from xdk_streaming.recovery.ledger import Delivered, Key, Ledger
+from xdk_streaming.recovery.sqlite_store import SQLiteStore
+from xdk_streaming.recovery.store import Delivered, StoredKey
 
 Log = Callable[[], list[tuple[int, str]]]
 
@@ -50,7 +51,7 @@ def contents(path: Path, **settings: Any) -> Delivered:
         return delivered
 
 
-def write(path: Path, *keys: Key, at: float = 1000.0) -> None:
+def write(path: Path, *keys: StoredKey, at: float = 1000.0) -> None:
     with loaded(path) as (checkpoint, _):
         for key in keys:
             checkpoint.note(key, at)
@@ -110,7 +111,7 @@ keys = st.lists(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys)
-def test_keys_come_back_as_they_were_to_the_last_bit(keys: list[Key]) -> None:
+def test_keys_come_back_as_they_were_to_the_last_bit(keys: list[StoredKey]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "delivered")
         write(path, *keys)
@@ -171,7 +172,7 @@ def test_keys_older_than_the_window_go(path: Path) -> None:
 
 
 def test_no_more_keys_are_kept_than_allowed(path: Path) -> None:
-    with loaded(path, most=100) as (checkpoint, _):
+    with loaded(path, max_keys=100) as (checkpoint, _):
         for batch in range(20):
             for number in range(30):
                 checkpoint.note(batch * 30 + number, 1000.0)
@@ -516,14 +517,14 @@ def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_and_the_stream_goe
     with loaded(path) as (checkpoint, _):
         checkpoint.note("1", 1000.0)
         assert checkpoint.commit()
-        real, broken = Ledger._add, iter([sqlite3.DatabaseError(text)])
+        real, broken = SQLiteStore._add, iter([sqlite3.DatabaseError(text)])
 
-        def failing(self: Any, keys: list[Key], received_at: float) -> None:
+        def failing(self: Any, keys: list[StoredKey], received_at: float) -> None:
             for error in broken:
                 raise error
             real(self, keys, received_at)
 
-        monkeypatch.setattr(Ledger, "_add", failing)
+        monkeypatch.setattr(SQLiteStore, "_add", failing)
         checkpoint.note("2", 1001.0)
         assert checkpoint.commit()
     assert contents(path) == Delivered(1001.0, ("2",))
@@ -536,11 +537,11 @@ def test_a_file_whose_place_cannot_be_opened_any_more_is_begun_when_it_can(
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.01)
     with loaded(path) as (checkpoint, _):
-        real = Ledger._connected
+        real = SQLiteStore._connected
         texts = ("malformed", "unable to open database file")
         failures = iter([sqlite3.DatabaseError(text) for text in texts])
 
-        def malformed(self: Any, keys: list[Key], received_at: float) -> None:
+        def malformed(self: Any, keys: list[StoredKey], received_at: float) -> None:
             raise next(failures)
 
         def unable(self: Any) -> sqlite3.Connection:
@@ -549,8 +550,8 @@ def test_a_file_whose_place_cannot_be_opened_any_more_is_begun_when_it_can(
             return real(self)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Ledger, "_add", malformed)
-            patch.setattr(Ledger, "_connected", unable)
+            patch.setattr(SQLiteStore, "_add", malformed)
+            patch.setattr(SQLiteStore, "_connected", unable)
             checkpoint.note("1", 1000.0)
             assert not checkpoint.commit()
         eventually(lambda: not checkpoint._failing)
@@ -562,7 +563,7 @@ def test_a_disk_that_hangs_holds_nobody_for_ever(
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     hanging = threading.Event()
-    monkeypatch.setattr(Ledger, "add", lambda *_: hanging.wait(20))
+    monkeypatch.setattr(SQLiteStore, "add", lambda *_: hanging.wait(20))
     checkpoint = Checkpoint(path)
     checkpoint.load()
     checkpoint.note("1", 1000.0)
@@ -586,7 +587,7 @@ def test_who_asks_for_a_commit_while_the_file_cannot_be_opened_is_told(
         assert asked.wait(20)
         raise OSError("no such device")
 
-    monkeypatch.setattr(Ledger, "begin", failing)
+    monkeypatch.setattr(SQLiteStore, "begin", failing)
     checkpoint = Checkpoint(path)
     answers: list[bool] = []
 
@@ -654,13 +655,13 @@ def test_where_writing_is_not_permitted_the_stream_does_not_begin(closed: str) -
 def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Says from now on how many pages a database may have, as a disk does that is full."""
     pages = [1_000_000]
-    real = Ledger._add
+    real = SQLiteStore._add
 
-    def limited(self: Any, keys: list[Key], received_at: float) -> None:
+    def limited(self: Any, keys: list[StoredKey], received_at: float) -> None:
         self._db.execute(f"PRAGMA max_page_count={pages[0]}")
         real(self, keys, received_at)
 
-    monkeypatch.setattr(Ledger, "_add", limited)
+    monkeypatch.setattr(SQLiteStore, "_add", limited)
 
     def allow(count: int) -> None:
         pages[0] = count

@@ -14,8 +14,8 @@ from fakes import FakeClock, MemorySession, NoMoreConnections
 
 from xdk_streaming import Buffer, ConnectionState, Gap, Recovery, Stream, StreamConfig, StreamError
 from xdk_streaming.recovery.bounds import stamp
-from xdk_streaming.recovery.outages import SNOWFLAKE_EPOCH
 from xdk_streaming.simulator import Cut, End, Notice, Open, Refuse, Script, Send, Stall
+from xdk_streaming.x import SNOWFLAKE_EPOCH
 
 T0 = 1_700_000_000.0
 URL = "https://api.x.example/2/tweets/search/stream"

@@ -30,7 +30,7 @@ NO_OBJECT = "invalid: not a JSON object but "
 def events(stream: bytes, limit: int = LIMIT) -> tuple[list[Any], bool]:
     """All that comes of a stream, the tail included, and whether it ran away."""
     splitter, decoder = LineSplitter(limit), Decoder()
-    found = [decoder.decode(line) for line in splitter.feed(stream)]
+    found = [decoder(line) for line in splitter.feed(stream)]
     tail = splitter.tail()
     return [*found, *([decoder.decode_tail(tail)] if tail else [])], splitter.runaway is not None
 
@@ -218,7 +218,7 @@ def test_poison_takes_memory_in_proportion_to_its_length(name: str) -> None:
     tracemalloc.start()
     try:
         for line in [*splitter.feed(stream), splitter.tail()]:
-            decoder.decode(line)
+            decoder(line)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -232,7 +232,7 @@ def test_lines_over_the_limit_leave_no_more_than_their_first_bytes() -> None:
     tracemalloc.start()
     try:
         for _ in range(20):
-            kept += [decoder.decode(whole) for whole in splitter.feed(line)]
+            kept += [decoder(whole) for whole in splitter.feed(line)]
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

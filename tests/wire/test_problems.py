@@ -91,7 +91,7 @@ def refuse(
 
 def notice(content: Mapping[str, Any]) -> Notice:
     """The notice, as the decoder makes it of its line."""
-    event = Decoder().decode(json.dumps(content).encode() + b"\r")
+    event = Decoder()(json.dumps(content).encode() + b"\r")
     assert isinstance(event, Notice)
     return event
 
@@ -1048,7 +1048,7 @@ def test_the_operational_disconnect_as_x_sends_it(
 
 def test_the_error_of_an_end_carries_the_line_as_it_came() -> None:
     line = '{"errors":[{"title":"caf\u00e9","type":"x/operational-disconnect"}]}\r'
-    event = Decoder().decode(line.encode())
+    event = Decoder()(line.encode())
     assert isinstance(event, Notice)
     ending, parting = problems.ending(event), problems.parting(event)
     assert ending is not None

@@ -44,7 +44,7 @@ from requests.adapters import HTTPAdapter
 
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, StreamErrorType
 from xdk_streaming.simulator import End, Send, Serve, Simulator, Stall
-from xdk_streaming.wire.transport import Request
+from xdk_streaming.wire.request import Request
 
 routes = pytest.mark.parametrize("tunnel", [False, True], ids=["forwarded", "tunnelled"])
 """A plain URL is forwarded by the proxy; a TLS one goes through a tunnel."""

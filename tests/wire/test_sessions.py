@@ -45,7 +45,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from xdk_streaming import Stream, StreamConfig, StreamError
 from xdk_streaming.simulator import End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.simulator.body import Encoding, Framing
-from xdk_streaming.wire.transport import Answer
+from xdk_streaming.wire.answer import Answer
 
 BUSY = Refuse(503, b"busy")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from xdk_streaming.cli.output import Output, write
-from xdk_streaming.outcomes import OUTCOMES
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator.faults import CATALOGUE, FAULTS, Fault, Peer
 
 HEADER = ("fault", "what happens", "state", "error", "retry", "callbacks")

@@ -14,7 +14,7 @@ from xdk_streaming.cli.journal import Event
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
 from xdk_streaming.cli.sinks import Sink
-from xdk_streaming.stream import Stream
+from xdk_streaming.streams.sync import Stream
 
 MOST_LINES = 500
 """Items that wait to be shown, at most."""

@@ -23,7 +23,7 @@ from xdk_streaming.cli.live import show_cursor
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.errors import StreamError
-from xdk_streaming.stream import Stream
+from xdk_streaming.streams.sync import Stream
 
 TICK = 0.25
 SIGNALS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}

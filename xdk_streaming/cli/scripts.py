@@ -9,7 +9,7 @@ from typing import NamedTuple
 import typer
 
 from xdk_streaming.cli.quantities import duration
-from xdk_streaming.outcomes import OUTCOMES
+from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Live, Script
 from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
 

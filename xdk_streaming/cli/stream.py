@@ -39,7 +39,7 @@ from xdk_streaming.cli.run import Run, unwritable
 from xdk_streaming.cli.session import is_loopback
 from xdk_streaming.cli.sinks import Pipe, Sink, open_file
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
-from xdk_streaming.stream import Stream
+from xdk_streaming.streams.sync import Stream
 
 Partition = Annotated[int | None, typer.Option("--partition", help="Which slice of the stream, from 1.")]
 GROUPS = (Asked, Shown, Written, Reached, Kept, Told)

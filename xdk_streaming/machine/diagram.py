@@ -96,7 +96,7 @@ def fingerprint(source: str) -> str:
 def markdown(highlight: Highlight = None) -> str:
     """The table itself, with its reasons; the highlighted state in bold."""
     lines = [
-        "| trigger | source | dest | guard | action | notify, in order | why |",
+        "| trigger | source | dest | guard | action | notify, in order | reason |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in TABLE:

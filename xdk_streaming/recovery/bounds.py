@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from xdk_streaming import x
 from xdk_streaming.gap import Span
 
-NAMES = (("start_time", "end_time"), ("startTime", "endTime"))
-"""As X has them; Powerstream has the second (docs.x.com/x-api/powerstream/recovery-and-redundancy)."""
-BACKFILLS = ("backfill_minutes", "backfillMinutes")
 Source = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 UNSORTED = 60.0
 """Seconds by which items may come out of order, and which are asked for again after a break."""
@@ -30,7 +28,7 @@ class Bounds:
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Bounds | None:
         """Those of a request; None where it has no end."""
-        for start, end in NAMES:
+        for start, end in x.RECOVERY_PARAMETERS:
             if params.get(end):
                 return cls((start, end), _moment(params.get(start)), _moment(params.get(end)))
         return None
@@ -42,17 +40,20 @@ class Bounds:
         return {self.names[0]: stamp(max(self.start, newest - UNSORTED))}
 
 
-def between(span: Span, params: Source, *, camel: bool) -> dict[str, Any]:
-    """Params that ask for this span and no backfill; its bounds are rounded outwards to whole seconds."""
+def between(span: Span, params: Source, *, names: tuple[str, str]) -> dict[str, Any]:
+    """Params that ask for this span and no backfill, start and end by these names.
+
+    The bounds are rounded outwards to whole seconds.
+    """
     plain = dict((params() if callable(params) else params) or {})
-    start, end = NAMES[camel]
-    kept = {name: value for name, value in plain.items() if name not in BACKFILLS}
+    start, end = names
+    kept = {name: value for name, value in plain.items() if name not in x.BACKFILL_PARAMETERS}
     return {**kept, start: stamp(math.floor(span[0])), end: stamp(math.ceil(span[1]))}
 
 
 def stamp(moment: float) -> str:
     """A moment as X wants it: whole seconds of UTC."""
-    return datetime.fromtimestamp(math.floor(moment), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(math.floor(moment), timezone.utc).strftime(x.TIME_FORMAT)
 
 
 def _moment(text: Any) -> float | None:

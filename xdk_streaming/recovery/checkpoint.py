@@ -19,8 +19,9 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.recovery.ledger import Delivered, Key, Ledger
 from xdk_streaming.recovery.lock import in_use, locked
+from xdk_streaming.recovery.sqlite_store import SQLiteStore
+from xdk_streaming.recovery.store import Delivered, Store, StoredKey
 
 logger = logging.getLogger("xdk_streaming")
 
@@ -38,7 +39,7 @@ INTEGERS = range(-(2**63), 2**64)
 class Checkpoint:
     """Notes what was delivered, in the file `path`. One stream at a time uses it, in one process.
 
-    Keys of `window` seconds are kept, of `most` items at most. Only str, bytes and integers of 64 bits
+    Keys of `window` seconds are kept, of `max_keys` at most. Only str, bytes and integers of 64 bits
     outlive the process; of other keys the first is logged, and none is kept.
 
     What was noted is in the file a second later at the latest, and stays there whatever ends the process.
@@ -46,10 +47,12 @@ class Checkpoint:
     thread, `note` to any one; a process that is forked off has no part in it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, window: float = 600.0, most: int = 4_300_000) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, window: float = 600.0, max_keys: int = 4_300_000
+    ) -> None:
         self.path = Path(path)
         self._window = window
-        self._most = most
+        self._max_keys = max_keys
         self._pending: deque[tuple[Hashable, float]] = deque(maxlen=PENDING)
         self._asked: deque[Future[bool]] = deque()
         self._opened: Future[Delivered] = Future()
@@ -127,13 +130,13 @@ class Checkpoint:
             while self._asked:
                 self._asked.popleft().set_result(False)
 
-    def _open(self, held: ExitStack) -> Ledger | None:
+    def _open(self, held: ExitStack) -> Store | None:
         """The file, to be let go with `held`; None where `load` is told why not."""
         opened = self._opened
         try:
             path = self.path.resolve()
             held.enter_context(locked(path))
-            file = held.enter_context(closing(Ledger(path, self._window, self._most)))
+            file = held.enter_context(closing(SQLiteStore(path, self._window, self._max_keys)))
             opened.set_result(file.begin())
         except StreamError as error:
             opened.set_exception(error)
@@ -143,7 +146,7 @@ class Checkpoint:
             return file
         return None
 
-    def _serve(self, file: Ledger) -> None:
+    def _serve(self, file: Store) -> None:
         """Sleep until something is noted, let more of it gather, write it down; and again, until the end."""
         unsaved: deque[tuple[Hashable, float]] = deque(maxlen=PENDING)
         while not self._closing:
@@ -160,7 +163,7 @@ class Checkpoint:
         if not self._write(file, unsaved):
             logger.error("The last %d item(s) are not in the checkpoint %s", len(unsaved), self.path)
 
-    def _write(self, file: Ledger, unsaved: deque[tuple[Hashable, float]]) -> bool:
+    def _write(self, file: Store, unsaved: deque[tuple[Hashable, float]]) -> bool:
         """Whether all that was noted is in the file now. What is not stays in `unsaved`."""
         pending = self._pending
         unsaved.extend([pending.popleft() for _ in range(len(pending))])
@@ -177,9 +180,9 @@ class Checkpoint:
             logger.warning("The checkpoint %s is written again", self.path)
         return True
 
-    def _lasting(self, noted: Iterable[tuple[Hashable, float]]) -> list[Key]:
+    def _lasting(self, noted: Iterable[tuple[Hashable, float]]) -> list[StoredKey]:
         """The keys that a file can hold as they are."""
-        keys: list[Key] = []
+        keys: list[StoredKey] = []
         for key, _ in noted:
             kind = type(key)
             if kind is str or kind is bytes or (kind is int and key in INTEGERS):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from orjson import JSONDecodeError, loads
 from pydantic import BaseModel, TypeAdapter
@@ -70,6 +70,8 @@ DATA_FIRST = b'{"data":'
 
 CONTROL_MESSAGES = ("limit", "warning", "disconnect", "info")
 """Keys under which X's older streaming APIs speak of the stream, each alone in its object."""
+TYPING_MODULES = ("typing", "typing_extensions")
+"""Where things come from that can be called and mean a type."""
 INTEGERS = range(-(2**63), 2**64)
 """What orjson keeps to the last digit; an integer beyond comes as the nearest float."""
 
@@ -85,6 +87,19 @@ def _integer(digits: str) -> int | float:
 LENIENT = json.JSONDecoder(parse_int=_integer)
 
 
+def decoder_for(model: Any, on_model_error: OnModelError = "report") -> Decoder:
+    """The decoder for what a user gives as `response_model`.
+
+    None, `bytes`, a pydantic model class, a `TypeAdapter` or what pydantic can make one from; or a callable
+    from a line to an item.
+    """
+    if model is bytes:
+        return LineDecoder()
+    if _is_function(model):
+        return FunctionDecoder(model, on_model_error)
+    return Decoder(model, on_model_error)
+
+
 class Decoder:
     """Decodes one line at a time; nothing is carried over from line to line.
 
@@ -95,17 +110,18 @@ class Decoder:
     def __init__(self, model: Any = None, on_model_error: OnModelError = "report") -> None:
         self._validate = _as_it_is if model is None else _validator(model)
         self._on_model_error = on_model_error
-        self._quickest: Callable[[Any], Any] = loads if model is None else self._validated
+        self.quick: Callable[[Any], Any] = loads if model is None else self._validated
+        """Decodes a line that begins with its data, as posts do. If it raises, the decoder itself tells."""
 
     def quickest(self, lines: Sequence[bytes | Oversized]) -> Callable[[Any], Any]:
-        """The quickest way to decode these lines. Where it raises, `decode` tells what the line is.
+        """The quickest way to decode these lines. If it raises, the decoder itself tells what the line is.
 
         Posts are the common case by far. A line that begins with its data is one, if it is JSON at
         all: neither a notice nor a heartbeat.
         """
-        return self._quickest if _all_begin_with_data(lines) else self.decode
+        return self.quick if _all_begin_with_data(lines) else self
 
-    def decode(self, line: bytes | Oversized | Unended) -> Any:
+    def __call__(self, line: bytes | Oversized | Unended) -> Any:
         """An item (a dict, or what the model makes of it), or a `NotAnItem`. Raises nothing.
 
         An integer beyond 64 bits may come as the nearest float, as orjson reads it.
@@ -118,7 +134,7 @@ class Decoder:
 
     def decode_tail(self, line: bytes | Oversized) -> Any:
         """The same for bytes that no LF ended: a whole object is an item, less is `Truncated`."""
-        event = self.decode(line)
+        event = self(line)
         if isinstance(line, Oversized):
             return Truncated(line.head, f"{line.length:,} bytes came of it, more than max_item_bytes")
         if isinstance(event, Invalid) and event.cause is None:
@@ -179,13 +195,13 @@ class LineDecoder(Decoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._quickest = bytes  # which gives back what is bytes already
+        self.quick = bytes  # which gives back what is bytes already
 
-    def decode(self, line: bytes | Oversized | Unended) -> Any:
+    def __call__(self, line: bytes | Oversized | Unended) -> Any:
         """The line, or a `NotAnItem`. Raises nothing."""
         if type(line) is bytes and line.startswith(DATA_FIRST):
             return line
-        return super().decode(line)
+        return super().__call__(line)
 
     def decode_tail(self, line: bytes | Oversized) -> Any:
         """The same for bytes that no LF ended, which have to be read to tell whether they are whole."""
@@ -194,6 +210,34 @@ class LineDecoder(Decoder):
 
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
         return line
+
+
+class FunctionDecoder(Decoder):
+    """For those who decode by themselves: the item is what their function makes of the line.
+
+    It is asked for lines that are items, and for no others: what is no JSON object, a heartbeat or a notice
+    never reaches it. What it raises counts as a model's refusal.
+    """
+
+    def __init__(self, function: Callable[[bytes], Any], on_model_error: OnModelError = "report") -> None:
+        super().__init__(on_model_error=on_model_error)
+        self._function = function
+        self.quick = self._made
+
+    def _made(self, line: bytes) -> Any:
+        return self._item(loads(line), line)
+
+    def _item(self, content: dict[str, Any], line: bytes) -> Any:
+        try:
+            return self._function(line)
+        except Exception as refusal:  # noqa: BLE001 - it is the user's code, and may raise anything
+            return self._refused(content, line, refusal)
+
+
+def _is_function(model: Any) -> bool:
+    """Whether it is to be called, rather than a type for pydantic, which may be callable as well."""
+    is_type = isinstance(model, (type, TypeAdapter)) or get_origin(model) is not None
+    return callable(model) and not is_type and type(model).__module__ not in TYPING_MODULES
 
 
 def _all_begin_with_data(lines: Sequence[Any]) -> bool:

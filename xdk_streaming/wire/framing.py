@@ -54,8 +54,9 @@ class LineSplitter:
         self._max_bytes = max_bytes
         self._runaway_at = RUNAWAY * max_bytes + 1
         self._kept = min(max(max_bytes, KEPT_OF_OVERSIZED), self._runaway_at)
+        self.begun = 0
+        """Bytes that have come of a line which no LF has ended yet."""
         self._held = bytearray()
-        self._length = 0
         self.runaway: StreamError | None = None
 
     def feed(self, data: bytes) -> list[bytes | Oversized]:
@@ -64,19 +65,14 @@ class LineSplitter:
             return []
         lines: list[Any] = data.split(b"\n")
         rest = lines.pop()
-        if self._length + len(data) > self._max_bytes:
+        if self.begun + len(data) > self._max_bytes:
             return self._guarded(lines, rest)
-        if lines and self._length:
+        if lines and self.begun:
             self._hold(lines[0])
             lines[0] = self._release()
         if rest:
             self._hold(rest)
         return lines
-
-    @property
-    def holds(self) -> bool:
-        """Whether part of a line has come."""
-        return self._length > 0
 
     def tail(self) -> bytes | Oversized:
         """What came after the last LF; empty where nothing did. The splitter is empty afterwards."""
@@ -94,17 +90,17 @@ class LineSplitter:
         return lines
 
     def _hold(self, piece: bytes) -> None:
-        room = self._kept - self._length
+        room = self._kept - self.begun
         if room > 0:
             self._held += memoryview(piece)[:room]
-        self._length += len(piece)
-        if self._length >= self._runaway_at:
-            self._length = self._runaway_at  # where it is given up, however the bytes were cut
+        self.begun += len(piece)
+        if self.begun >= self._runaway_at:
+            self.begun = self._runaway_at  # where it is given up, however the bytes were cut
             self.runaway = _runaway(self._max_bytes)
 
     def _release(self) -> bytes | Oversized:
-        line, length = bytes(self._held), self._length
-        self._held, self._length = bytearray(), 0
+        line, length = bytes(self._held), self.begun
+        self._held, self.begun = bytearray(), 0
         return line if length <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], length)
 
 

@@ -11,18 +11,16 @@ from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 
+from xdk_streaming import x
 from xdk_streaming.state import RateLimit
 
 logger = logging.getLogger("xdk_streaming")
-
-WINDOW = 900.0
-"""Seconds of X's rate-limit window (docs.x.com/x-api/fundamentals/rate-limits): no reset lies further off."""
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """What an answer tells of the limit on connecting; None where it tells nothing."""
     limit, remaining, reset = (
-        _number(headers.get(f"x-rate-limit-{name}", "")) for name in ("limit", "remaining", "reset")
+        _number(headers.get(name, "")) for name in (x.LIMIT_HEADER, x.REMAINING_HEADER, x.RESET_HEADER)
     )
     if limit is remaining is reset is None:
         return None
@@ -43,14 +41,14 @@ def until_reset(limit: RateLimit | None, now: float) -> float | None:
     if limit is None or limit.reset is None:
         return None
     seconds = limit.reset - now
-    if 0 < seconds <= WINDOW:
+    if 0 < seconds <= x.RATE_LIMIT_WINDOW:  # no reset lies further off
         return seconds
     logger.warning(
         "The server's rate limit is said to reset %.0f s %s, where a window lasts %.0f s: its clock and this "
         "machine's disagree. The reset is ignored, and the usual backoff waited; check this machine's clock",
         abs(seconds),
         "from now" if seconds > 0 else "ago",
-        WINDOW,
+        x.RATE_LIMIT_WINDOW,
     )
     return None
 

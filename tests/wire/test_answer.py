@@ -41,7 +41,7 @@ from peers import (
 from xdk_streaming.errors import StreamError
 from xdk_streaming.simulator import Cut, End, Refuse, Reset, Send, Simulator, Stall
 from xdk_streaming.simulator.body import Body, Encoding, Framing
-from xdk_streaming.wire.transport import Answer
+from xdk_streaming.wire.answer import Answer
 
 # Bytes come as soon as they are there
 

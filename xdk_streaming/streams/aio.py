@@ -10,22 +10,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter
-
-from xdk_streaming.bridge import NUDGE, Bridge
+from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import Buffer, StreamConfig
-from xdk_streaming.driver import Driver
-from xdk_streaming.face import Face, Fields, Json
+from xdk_streaming.driver.driver import Driver
+from xdk_streaming.driver.threaded import END, Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.threaded import END, Threaded
-from xdk_streaming.wire.transport import Request
+from xdk_streaming.streams.assembly import Assembly, Fields, Model, T
+from xdk_streaming.streams.loop_bridge import NUDGE, LoopBridge
+from xdk_streaming.wire.request import Request
 
 if TYPE_CHECKING:
     import requests
 
-T = TypeVar("T")
 S = TypeVar("S", bound="AsyncStream[Any]")
 
 BOUND = Buffer(max_bytes=2**19)
@@ -33,7 +31,7 @@ BOUND = Buffer(max_bytes=2**19)
 next one comes, and so little that a slow consumer soon holds the reader back, as a slow loop would."""
 
 
-class AsyncStream(Face[T]):
+class AsyncStream(Assembly[T]):
     """One stream for asyncio, over as many connections as it takes.
 
         async with AsyncStream(session, "get", url) as stream:
@@ -58,11 +56,13 @@ class AsyncStream(Face[T]):
     def _another(*arguments: Any) -> AsyncStream[Any]:
         return AsyncStream(*arguments)
 
+    def _told(self, config: StreamConfig) -> Callbacks:
+        self._bridge = LoopBridge()
+        return Callbacks(config, self.state, self._bridge.run)
+
     def _prepare(self, config: StreamConfig) -> None:
-        self._bridge = Bridge()
-        self._driver.machine.callbacks.run = self._bridge.run
-        self._threaded = self._buffered(config, config.buffer or BOUND, self._bridge.wake)
-        self._batches = _Batches(self._threaded, self._bridge, self._request, self._driver)
+        self._threaded = self._threaded_driver(config.buffer or BOUND, self._bridge.wake)
+        self._batches = _Batches(self._threaded, self._bridge, self._parts.request, self._driver)
         self._items: AsyncGenerator[T, None] = _one_by_one(self._batches)
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
@@ -102,7 +102,7 @@ class AsyncStream(Face[T]):
 class _Batches:
     """What comes from the thread. Knows no stream: that is dropped, and closed, before this is."""
 
-    def __init__(self, threaded: Threaded, bridge: Bridge, request: Request, driver: Driver) -> None:
+    def __init__(self, threaded: Threaded, bridge: LoopBridge, request: Request, driver: Driver) -> None:
         self._threaded = threaded
         self._bridge = bridge
         self._request = request
@@ -137,8 +137,8 @@ class _Batches:
         try:
             self._threaded.close()
         finally:
-            if self._driver.unsettled:
-                await asyncio.to_thread(self._driver.settle_up)  # it waits for the disk, and for callbacks
+            if self._driver.unfinished:
+                await asyncio.to_thread(self._driver.finish)  # it waits for the disk, and for callbacks
             self._bridge.closed.set()
 
 
@@ -152,36 +152,6 @@ async def _one_by_one(batches: _Batches) -> AsyncGenerator[Any, None]:
         await batches.close()
 
 
-@overload
-def astream_with_retry(
-    session: requests.Session,
-    method: str,
-    url: str,
-    config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
-    json_data: Any = None,
-    response_model: None = None,
-    *,
-    state: StreamState | None = None,
-) -> AsyncGenerator[Json, None]: ...
-
-
-@overload
-def astream_with_retry(
-    session: requests.Session,
-    method: str,
-    url: str,
-    config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
-    json_data: Any = None,
-    response_model: type[T] | TypeAdapter[T] = ...,
-    *,
-    state: StreamState | None = None,
-) -> AsyncGenerator[T, None]: ...
-
-
 async def astream_with_retry(
     session: requests.Session,
     method: str,
@@ -190,10 +160,10 @@ async def astream_with_retry(
     params: Fields | Callable[[], Fields] | None = None,
     headers: Fields | Callable[[], Fields] | None = None,
     json_data: Any = None,
-    response_model: Any = None,
+    response_model: Model[T] | None = None,
     *,
     state: StreamState | None = None,
-) -> AsyncGenerator[Any, None]:
+) -> AsyncGenerator[T, None]:
     """The items of a stream for asyncio, reconnecting by itself: `stream_with_retry` with `async for`.
 
     An async generator: nothing happens before the first item is asked for, and closing it closes

@@ -6,7 +6,7 @@ import logging
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock
-from xdk_streaming.state import StreamState
+from xdk_streaming.state import InvalidLine, StreamState
 from xdk_streaming.wire.decoder import Invalid
 
 logger = logging.getLogger("xdk_streaming")
@@ -14,8 +14,11 @@ logger = logging.getLogger("xdk_streaming")
 LOG_INTERVAL = 60.0
 
 
-class Quarantine:
-    """Where invalid lines go. The first is logged at WARNING, those after it as a count a minute."""
+class InvalidLines:
+    """Where the invalid lines of all connections of a stream go.
+
+    The first is logged at WARNING, those after it as a count a minute.
+    """
 
     def __init__(self, state: StreamState, callbacks: Callbacks, clock: Clock) -> None:
         self._state = state
@@ -38,7 +41,7 @@ class Quarantine:
             )
             self._unlogged = 0
             self._logged_at = now
-        self._callbacks.call("on_invalid", invalid.line, invalid.reason)
+        self._callbacks.tell(InvalidLine(invalid.line, invalid.reason))
 
 
 def _unquoted(invalid: Invalid) -> str:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import StreamConfig
-from xdk_streaming.quarantine import Quarantine
+from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.state import StreamState
 from xdk_streaming.wire.decoder import Decoder, Invalid
 
@@ -25,7 +25,7 @@ class Ward:
         self.state = StreamState()
         self.on_invalid = Mock()
         callbacks = Callbacks(StreamConfig(on_invalid=self.on_invalid), self.state)
-        self.quarantine = Quarantine(self.state, callbacks, clock)
+        self.quarantine = InvalidLines(self.state, callbacks, clock)
 
     def take(self, times: int = 1, *, every: float = 0.0) -> None:
         for _ in range(times):
@@ -117,7 +117,7 @@ def test_lines_are_counted_and_logged_where_no_callback_is_set(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = StreamState()
-    Quarantine(state, Callbacks(StreamConfig(), state), clock).take(BAD)
+    InvalidLines(state, Callbacks(StreamConfig(), state), clock).take(BAD)
     assert state == StreamState(invalid_items=1)
     assert counts(caplog) == [1]
 
@@ -136,7 +136,7 @@ def test_lines_are_counted_and_logged_where_no_callback_is_set(
 def test_the_log_never_quotes_the_line(
     ward: Ward, caplog: pytest.LogCaptureFixture, model: Any, line: bytes
 ) -> None:
-    invalid = Decoder(model).decode(line)
+    invalid = Decoder(model)(line)
     assert isinstance(invalid, Invalid)
     ward.quarantine.take(invalid)
 

@@ -9,15 +9,13 @@ import sqlite3
 import zlib
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.recovery.store import Delivered, StoredKey
 
 logger = logging.getLogger("xdk_streaming")
-
-Key = str | int | bytes
 
 APPLICATION = 0x58444B53
 """Tells our files from those of others: "XDKS", where SQLite keeps an application's mark."""
@@ -37,16 +35,6 @@ ENVIRONMENT = (
 """How SQLite's errors begin that are not the file's own fault. Python 3.10 tells of them by text alone."""
 
 
-@dataclass(frozen=True)
-class Delivered:
-    """What the file held when it was opened."""
-
-    received_at: float | None
-    """When the last item came, in Unix seconds; None where none ever did."""
-    keys: tuple[Key, ...]
-    """Of the items of the last `window` seconds before that, oldest first."""
-
-
 class _Damage(sqlite3.DatabaseError):
     """What SQLite finds in order, and is not as we wrote it."""
 
@@ -57,15 +45,15 @@ class _Batch(NamedTuple):
     size: int
 
 
-class Ledger:
+class SQLiteStore:
     """The file, for one thread. A row holds the keys of one commit: a thousandth of the work of rows
     of one key each, and with a checksum, for SQLite does not notice bytes that change within a key.
     """
 
-    def __init__(self, path: Path, window: float, most: int) -> None:
+    def __init__(self, path: Path, window: float, max_keys: int) -> None:
         self._path = path
         self._window = window
-        self._most = most
+        self._max_keys = max_keys
         self._db: sqlite3.Connection | None = None
         self._batches: deque[_Batch] = deque()
         self._count = 0
@@ -79,7 +67,7 @@ class Ledger:
                 raise
             return self._begin_afresh(error)
 
-    def add(self, keys: list[Key], received_at: float) -> None:
+    def add(self, keys: list[StoredKey], received_at: float) -> None:
         """One commit more, and away with what is outdated by it. All of it happens, or nothing."""
         if self._db is None:
             self.begin()
@@ -98,7 +86,7 @@ class Ledger:
             with suppress(sqlite3.Error):
                 db.close()
 
-    def _add(self, keys: list[Key], received_at: float) -> None:
+    def _add(self, keys: list[StoredKey], received_at: float) -> None:
         assert self._db is not None
         number = self._batches[-1].number + 1 if self._batches else 1
         outdated = self._outdated(received_at, len(keys))
@@ -120,7 +108,7 @@ class Ledger:
         """How many of the batches, from the oldest on, can go when `more` keys come."""
         left = self._count + more
         for position, batch in enumerate(self._batches):
-            if batch.received_at >= received_at - self._window and left <= self._most:
+            if batch.received_at >= received_at - self._window and left <= self._max_keys:
                 return position
             left -= batch.size
         return len(self._batches)
@@ -172,7 +160,7 @@ class Ledger:
                 db.execute(f"PRAGMA user_version={VERSION}")
 
     def _contents(self, db: sqlite3.Connection) -> Delivered:
-        found: list[list[Key]] = []
+        found: list[list[StoredKey]] = []
         before: int | None = None
         rows = db.execute("SELECT number, received_at, checksum, keys FROM delivered ORDER BY number")
         for number, received_at, checksum, data in rows:
@@ -214,7 +202,7 @@ class Ledger:
         return not text.startswith(ENVIRONMENT)
 
 
-def _encoded(keys: list[Key]) -> bytes:
+def _encoded(keys: list[StoredKey]) -> bytes:
     text = json.dumps(keys, ensure_ascii=False, separators=(",", ":"), default=_encoded_bytes)
     return text.encode("utf-8", "surrogatepass")
 
@@ -223,8 +211,8 @@ def _encoded_bytes(key: bytes) -> dict[str, str]:
     return {"bytes": key.hex()}
 
 
-def _decoded(data: bytes) -> list[Key]:
-    keys: list[Key] = json.loads(data.decode("utf-8", "surrogatepass"), object_hook=_decoded_bytes)
+def _decoded(data: bytes) -> list[StoredKey]:
+    keys: list[StoredKey] = json.loads(data.decode("utf-8", "surrogatepass"), object_hook=_decoded_bytes)
     return keys
 
 

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from inspect import isawaitable
 from typing import Any
 
-from xdk_streaming.threaded import Threaded
+from xdk_streaming.driver.threaded import Threaded
 
 GLANCE = 0.1
 """Seconds after which a thread that waits for a callback looks whether there is still a loop to run it."""
@@ -75,7 +75,7 @@ class Call:
         self.done.release()
 
 
-class Bridge:
+class LoopBridge:
     """Knows the loop, from `open` on. Keeps no reference to the consumer, whose end must be noticed."""
 
     def __init__(self) -> None:

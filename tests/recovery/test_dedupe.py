@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from xdk_streaming.recovery.seam import Seam, item_key
+from xdk_streaming.recovery.dedupe import Dedupe, item_key
 from xdk_streaming.simulator.content.items import item_id, make_item
 from xdk_streaming.x import ENDPOINTS
 
@@ -126,7 +126,7 @@ def test_items_that_differ_in_odd_values_alone_have_different_keys() -> None:
 )
 def test_an_id_that_is_none_is_not_taken_for_one(item: dict[str, Any]) -> None:
     assert isinstance(item_key(item), bytes)
-    seam = Seam()
+    seam = Dedupe()
     assert seam.is_new(item)
     assert not seam.is_new(item)
 
@@ -138,7 +138,7 @@ def test_a_line_that_is_no_object_is_known_by_its_bytes(line: Any) -> None:
 
 
 def test_what_cannot_be_keyed_is_never_held_back() -> None:
-    seam = Seam()
+    seam = Dedupe()
     for item in (Opaque(), PlainPost({"x": Opaque()}), {"data": {"x": Opaque()}}):
         assert item_key(item) is None
         assert seam.is_new(item)
@@ -164,7 +164,7 @@ def test_two_items_have_one_key_only_where_they_are_written_alike(one: Any, othe
 
 
 def test_an_item_that_was_there_is_not_new_again() -> None:
-    seam = Seam()
+    seam = Dedupe()
     assert seam.is_new(post(1))
     assert seam.is_new(post(2))
     assert not seam.is_new(post(1))
@@ -174,7 +174,7 @@ def test_an_item_that_was_there_is_not_new_again() -> None:
 
 
 def test_the_key_of_the_item_asked_about_last_can_be_had_new_or_not() -> None:
-    seam = Seam()
+    seam = Dedupe()
     told = []
     for item in (post(1), post(2), post(1), Opaque(), b'{"id_str":"3"}'):
         seam.is_new(item)
@@ -183,7 +183,7 @@ def test_the_key_of_the_item_asked_about_last_can_be_had_new_or_not() -> None:
 
 
 def test_what_a_process_before_this_one_delivered_is_not_new() -> None:
-    seam = Seam()
+    seam = Dedupe()
     seam.restore(["1", b"digest", 7])
     assert not seam.is_new(post(1))
     assert seam.is_new(post(2))
@@ -191,14 +191,14 @@ def test_what_a_process_before_this_one_delivered_is_not_new() -> None:
 
 
 def test_of_more_than_can_be_remembered_the_youngest_are_restored() -> None:
-    seam = Seam(most=10)
+    seam = Dedupe(max_keys=10)
     seam.restore(map(str, range(1000)))
     assert len(seam) <= 20
     assert not any(seam.is_new(post(number)) for number in range(990, 1000))
 
 
 def test_what_is_restored_is_remembered_for_a_whole_window() -> None:
-    seam = Seam(window=600.0)
+    seam = Dedupe(window=600.0)
     seam.restore(["1"])
     for now in (5000.0, 5599.0, 5601.0, 6200.0):
         seam.turn(now)
@@ -215,7 +215,7 @@ steps = st.lists(
 @given(steps, st.sampled_from([3, 5, 1000]))
 def test_the_seam_agrees_with_a_list_of_all_that_was_ever_yielded(steps: list[Any], most: int) -> None:
     window = 10.0
-    seam = Seam(window=window, most=most)
+    seam = Dedupe(window=window, max_keys=most)
     now = 1000.0
     yielded: list[tuple[str, float]] = []  # once each time that it was called new
     seam.turn(now)
@@ -239,7 +239,7 @@ def test_the_seam_agrees_with_a_list_of_all_that_was_ever_yielded(steps: list[An
 
 @given(st.integers(0, 40))
 def test_nothing_is_remembered_for_more_than_two_windows(turns: int) -> None:
-    seam = Seam(window=10.0)
+    seam = Dedupe(window=10.0)
     seam.turn(0.0)
     seam.is_new(post(1))
     for turn in range(turns):
@@ -253,7 +253,7 @@ def test_nothing_is_remembered_for_more_than_two_windows(turns: int) -> None:
 
 
 def test_a_key_of_the_users_own_decides_what_is_a_repeat() -> None:
-    seam = Seam(lambda item: item["data"]["text"])
+    seam = Dedupe(lambda item: item["data"]["text"])
     assert seam.is_new({"data": {"id": "1", "text": "a"}})
     assert not seam.is_new({"data": {"id": "2", "text": "a"}})
     assert seam.last_key == "a"
@@ -271,7 +271,7 @@ def unhashable(item: Any) -> Any:
 def test_where_the_key_fails_items_pass_and_it_is_logged_once_without_them(
     key: Callable[[Any], Hashable], log: Log
 ) -> None:
-    seam = Seam(key)
+    seam = Dedupe(key)
     assert seam.is_new(post("secret"))
     assert seam.is_new(post("secret"))
     assert seam.last_key is None
@@ -281,7 +281,7 @@ def test_where_the_key_fails_items_pass_and_it_is_logged_once_without_them(
 
 
 def test_a_key_of_none_lets_items_pass() -> None:
-    seam = Seam(lambda item: None)
+    seam = Dedupe(lambda item: None)
     assert seam.is_new(post(1))
     assert seam.is_new(post(1))
     assert (len(seam), seam.key_errors, seam.last_key) == (0, 0, None)
@@ -292,7 +292,7 @@ def test_a_key_that_is_interrupted_is_not_held_back() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Seam(interrupted).is_new(post(1))
+        Dedupe(interrupted).is_new(post(1))
 
 
 # Memory
@@ -300,7 +300,7 @@ def test_a_key_that_is_interrupted_is_not_held_back() -> None:
 
 @pytest.mark.parametrize("count", [40_000, 80_000, 170_000])
 def test_an_id_takes_less_than_160_bytes(count: int) -> None:
-    seam = Seam()
+    seam = Dedupe()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()

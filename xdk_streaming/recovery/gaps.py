@@ -1,4 +1,4 @@
-"""Outages, measured: how far everything has been received, what to ask for, what remains.
+"""Gaps, measured: how far everything has been received, what to ask for, what remains.
 
 Knows times and no socket. The driver tells it when it was up to date, when a connection opened and
 when it was lost.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable
-from typing import Any
 
+from xdk_streaming import x
 from xdk_streaming.config import Recovery
 from xdk_streaming.errors import StreamError
-from xdk_streaming.gap import Gap, Reason, Span
+from xdk_streaming.gap import Gap, Reason, Refill, Span
 
 MINUTE = 60.0
 BEHIND = 5.0
@@ -23,11 +22,9 @@ OLDEST = 600.0
 ID = re.compile(rb'"id": ?"(\d{15,20})"')
 SLOW = frozenset({"SlowReader", "FullBuffer"})
 """How X names a reader that it cuts off for its slowness."""
-SNOWFLAKE_EPOCH = 1_288_834_974_657
-"""Milliseconds of Unix time at which X's ids begin (docs.x.com/resources/fundamentals/x-ids)."""
 
 
-class Outages:
+class Gaps:
     """What one stream has received, in time, and what it has missed. All times are Unix seconds.
 
     `reached` is the moment up to which everything has come: when all was read that had come, but not
@@ -37,24 +34,20 @@ class Outages:
     item that was published after the connection had opened.
     """
 
-    def __init__(self, recovery: Recovery | None, refill: Callable[[Span], Any] | None = None) -> None:
+    def __init__(self, recovery: Recovery | None, refill: Refill | None = None) -> None:
         self.reached: float | None = None
-        self._most_minutes = 0 if recovery is None else recovery.max_minutes
+        self._max_minutes = 0 if recovery is None else recovery.max_minutes
         self._refill = refill
         self._drained_at: float | None = None
         self._sure_to: float | None = None
-        self._pending: float | None = None
+        self.pending_since: float | None = None
+        """When the connection opened whose backfill is under way, in Unix seconds; None if none is."""
         self._asked: int | None = None
         self._slow = False
 
-    @property
-    def pending(self) -> bool:
-        """Whether a backfill is under way."""
-        return self._pending is not None
-
     def resume_from(self) -> float | None:
         """From when on a restart has to ask, while items of the last read are being delivered."""
-        return self._sure_to if self._pending is None else self.reached
+        return self._sure_to if self.pending_since is None else self.reached
 
     def resume(self, received_at: float | None) -> None:
         """What an earlier process delivered last was received then; None for nothing."""
@@ -65,14 +58,14 @@ class Outages:
         self._asked = None
         if wanted and self.reached is not None:
             whole = math.ceil((now - self.reached) / MINUTE)
-            self._asked = min(max(whole, 1), self._most_minutes)
+            self._asked = min(max(whole, 1), self._max_minutes)
         return self._asked
 
     def up_to_date(self, at: float, moment: float | None = None) -> None:
         """All that had come by then was read, an item published at `moment` last, if that is known."""
         self._drained_at = at
         self._sure_to = at if moment is None or moment < at - OLDEST else min(at, moment)
-        if self._pending is None:
+        if self.pending_since is None:
             self.reached = self._sure_to
 
     def delivered(self, moment: float | None, *, lasting: bool) -> None:
@@ -80,14 +73,14 @@ class Outages:
 
         Items that bear no date end it once the connection is `lasting`.
         """
-        live = lasting if moment is None else self._pending is not None and moment >= self._pending
+        live = lasting if moment is None else self.pending_since is not None and moment >= self.pending_since
         if live:
             self.complete()
 
     def complete(self) -> None:
         """The backfill is over, by whatever shows it."""
-        if self._pending is not None:
-            self._pending = None
+        if self.pending_since is not None:
+            self.pending_since = None
             self.reached = self._sure_to
 
     def lost(self, error: StreamError | None, last_byte_at: float | None) -> None:
@@ -113,7 +106,7 @@ class Outages:
         if asked is None:
             self.reached = now
         else:
-            self._pending = now
+            self.pending_since = now
             self.reached = start
         why = None if uncovered is None else self._why(asked, refused=refused)
         return Gap(lost_at, now, covered, uncovered, why, refill=self._refill)
@@ -133,12 +126,4 @@ class Outages:
 def dated(line: object) -> float | None:
     """When the post of this line was published, by the first id in it; None where there is none."""
     found = ID.search(line) if isinstance(line, bytes) else None
-    return None if found is None else published(found[1].decode())
-
-
-def published(key: Hashable) -> float | None:
-    """When the post of this id was published; None where the key is no such id."""
-    text = str(key) if isinstance(key, (str, int)) else ""
-    if not text.isascii() or not text.isdigit() or len(text) < 15:
-        return None
-    return ((int(text) >> 22) + SNOWFLAKE_EPOCH) / 1e3
+    return None if found is None else x.published(found[1].decode())

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from inspect import GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter
-
+from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import StreamConfig
-from xdk_streaming.face import Face, Fields, Json
+from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.threaded import Threaded
+from xdk_streaming.streams.assembly import Assembly, Fields, Model, T
 
 if TYPE_CHECKING:
     import requests
 
-T = TypeVar("T")
 S = TypeVar("S", bound="Stream[Any]")
 
 
-class Stream(Face[T]):
+class Stream(Assembly[T]):
     """One stream, over as many connections as it takes.
 
         with Stream(session, "get", url) as stream:
@@ -35,8 +33,9 @@ class Stream(Face[T]):
     order, it counts the item in hand as delivered.
 
     `params` and `headers` may be callables that give them anew at every attempt, for
-    tokens that expire. `response_model` is a pydantic model class or a `TypeAdapter`;
-    without one the items are dicts, and with `bytes` they are the lines as they came.
+    tokens that expire. `response_model` is a pydantic model class, a `TypeAdapter`, or a
+    function from a line to an item; without one the items are dicts, and with `bytes` they
+    are the lines as they came.
     `state` is a `StreamState` of your own to be kept up to date; `clock` and `rng`
     replace time and jitter in tests.
 
@@ -48,8 +47,11 @@ class Stream(Face[T]):
     def _another(*arguments: Any) -> Stream[Any]:
         return Stream(*arguments)
 
+    def _told(self, config: StreamConfig) -> Callbacks:
+        return Callbacks(config, self.state)
+
     def _prepare(self, config: StreamConfig) -> None:
-        self._threaded = None if config.buffer is None else self._buffered(config, config.buffer)
+        self._threaded = None if config.buffer is None else self._threaded_driver(config.buffer)
         self._items: Generator[T, None, None] = (
             self._driver.run() if self._threaded is None else self._handed_over(self._threaded)
         )
@@ -58,7 +60,7 @@ class Stream(Face[T]):
         try:
             yield from threaded.items()
         finally:
-            self._driver.settle_up()
+            self._driver.finish()
 
     def __iter__(self) -> Iterator[T]:
         """The items. There is one iterator: a second `iter()` goes on where the first stands."""
@@ -86,11 +88,13 @@ class Stream(Face[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and getgeneratorstate(self._items) == GEN_SUSPENDED:
-            (self._threaded or self._driver).deliver_last()
+            if self._threaded is None:
+                self._driver.delivered()
+            else:
+                self._threaded.deliver_last()
         self.close()
 
 
-@overload
 def stream_with_retry(
     session: requests.Session,
     method: str,
@@ -99,39 +103,10 @@ def stream_with_retry(
     params: Fields | Callable[[], Fields] | None = None,
     headers: Fields | Callable[[], Fields] | None = None,
     json_data: Any = None,
-    response_model: None = None,
+    response_model: Model[T] | None = None,
     *,
     state: StreamState | None = None,
-) -> Generator[Json, None, None]: ...
-
-
-@overload
-def stream_with_retry(
-    session: requests.Session,
-    method: str,
-    url: str,
-    config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
-    json_data: Any = None,
-    response_model: type[T] | TypeAdapter[T] = ...,
-    *,
-    state: StreamState | None = None,
-) -> Generator[T, None, None]: ...
-
-
-def stream_with_retry(
-    session: requests.Session,
-    method: str,
-    url: str,
-    config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
-    json_data: Any = None,
-    response_model: Any = None,
-    *,
-    state: StreamState | None = None,
-) -> Generator[Any, None, None]:
+) -> Generator[T, None, None]:
     """The items of a stream, reconnecting by itself: the call of `xdk.streaming`, name for name.
 
     A generator: nothing happens before the first `next()`, and closing it closes the

@@ -97,13 +97,13 @@ def _short(content: bytes) -> bytes:
     return blake2b(content, digest_size=16).digest()
 
 
-class Seam:
+class Dedupe:
     """Which items are new, among those of the last `window` seconds.
 
     `key` gives what tells an item from all others. Where it gives None, raises or gives what has no
     hash, the item counts as new: better twice than never.
 
-    At least the last `window` seconds or the last `most` keys are remembered, whichever is less, and at
+    At least the last `window` seconds or the last `max_keys` keys are remembered, whichever is less, and at
     most twice that. A post's key takes 107 to 133 bytes, its id included. One thread uses it.
     """
 
@@ -111,7 +111,7 @@ class Seam:
         "_begun_at",
         "_by_id",
         "_key",
-        "_most",
+        "_max_keys",
         "_old",
         "_window",
         "_young",
@@ -119,7 +119,7 @@ class Seam:
         "last_key",
     )
 
-    def __init__(self, key: Key = item_key, *, window: float = 600.0, most: int = 2_150_000) -> None:
+    def __init__(self, key: Key = item_key, *, window: float = 600.0, max_keys: int = 2_150_000) -> None:
         self.last_key: Hashable = None
         """Of the item asked about last; None where it has none."""
         self.key_errors = 0
@@ -127,7 +127,7 @@ class Seam:
         self._key = key
         self._by_id = key is item_key
         self._window = window
-        self._most = most
+        self._max_keys = max_keys
         self._young: set[Hashable] = set()
         self._old: set[Hashable] = set()
         self._begun_at: float | None = None
@@ -155,18 +155,18 @@ class Seam:
         """Forget what is old, at `now`, in seconds of a clock that never jumps.
 
         To be called once a read: `is_new` looks neither at the clock nor at the count, and the items of
-        one read, of 256 KiB at most, do not add much to `most`.
+        one read, of 256 KiB at most, do not add much to `max_keys`.
         """
         if self._begun_at is None:
             self._begun_at = now
-        if now - self._begun_at >= self._window or len(self._young) >= self._most:
+        if now - self._begun_at >= self._window or len(self._young) >= self._max_keys:
             self._rotate()
             self._begun_at = now
 
     def restore(self, keys: Iterable[Hashable]) -> None:
         """Remember these too, oldest first: what a process before this one delivered."""
         for key in keys:
-            if len(self._young) >= self._most:
+            if len(self._young) >= self._max_keys:
                 self._rotate()
             self._young.add(key)
 

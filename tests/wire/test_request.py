@@ -34,7 +34,8 @@ from requests import exceptions as rq
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Cut, End, Refuse, Send, Serve, Simulator, Stall
-from xdk_streaming.wire.transport import Answer, Request
+from xdk_streaming.wire.answer import Answer
+from xdk_streaming.wire.request import Request
 
 # Secrets
 

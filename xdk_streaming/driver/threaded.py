@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from operator import length_hint
 from typing import Any, Final, Protocol
 
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import Buffer
+from xdk_streaming.driver.batch import Batch, Lines, Receipt
+from xdk_streaming.driver.batch_queue import BatchQueue
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.lines import Lines
+from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import Lag, StreamState
 
 BATCH_ITEMS = 256
@@ -29,88 +29,69 @@ GLANCE = 1.0
 """Seconds after which an idle consumer looks up: a signal that comes in between Python's last look for one
 and the system call does not interrupt that call."""
 
-
-@dataclass(eq=False)
-class Batch:
-    """Items that go from one thread to the other together."""
-
-    items: list[Any] = field(default_factory=list)
-    marks: list[Any] = field(default_factory=list)
-    """One for each item, where somebody wants to know what was delivered."""
-    bytes: int = 0
-    since: float = 0.0
-    """When the first was received."""
-    until: float = 0.0
-    """When the last was."""
-    read: Callable[[Iterator[Any]], Iterator[Any]] | None = None
-    """What makes items of them, where they are still lines."""
-
-
 END: Final = Batch()
 """What `take` gives when nothing more will come."""
 
 
 class Producer(Protocol):
-    """What a driver gives."""
+    """What the hand-over asks of a driver. It runs on the driver's thread, except where another is named."""
 
-    def run(self) -> Generator[Any, None, None]:
-        """The items. Runs on one thread."""
+    def run(self, before_wait: Callable[[], object], *, hands_over_lines: bool) -> Generator[Any, None, None]:
+        """The items. `before_wait` is called before anything is done that may take its time."""
 
-    def stop(self) -> None:
-        """End the run soon. Takes no lock."""
+    def receipt(self) -> Receipt:
+        """Of the item that `run` has yielded last."""
+
+    def dropped(self, count: int, since: float, until: float) -> None:
+        """So many items were dropped that had been received between these times, in Unix seconds."""
 
     def fail(self, error: StreamError) -> None:
-        """Have `run` raise this soon. Called on the thread that runs it."""
+        """Have `run` raise this soon."""
+
+    def stop(self) -> None:
+        """End the run soon. Takes no lock: for any thread and any signal handler."""
+
+    def read(self, lines: Iterator[Any]) -> Iterator[Any]:
+        """The items of lines that `run` has handed over. On the consumer's thread."""
+
+    def delivered(self, position: Position) -> None:
+        """The item of this position was delivered. On the consumer's thread."""
 
 
 class Threaded:
     """A driver in a thread of its own, and a queue between it and the consumer. Serves one consumer, once.
 
-    `size`, `received_at` and `mark` tell of the item that the driver has yielded last, `at_hand` whether
-    the next one comes without a wait; they, `notify`, `dropped`, `on_ready` and all that the driver
-    itself calls run on the driver's thread. `delivered` runs on the consumer's, with an item's mark,
-    when the consumer asks for the item after it.
+    `on_ready` is called on the driver's thread when the consumer may have to look; `on_lag`, also there,
+    when the queue passes a watermark. Lines are handed over undecoded where `hands_over_lines` allows it.
     """
 
     def __init__(
         self,
-        driver: Producer,
+        producer: Producer,
         buffer: Buffer,
         state: StreamState,
         clock: Clock,
         *,
-        size: Callable[[], int],
-        received_at: Callable[[], float],
-        at_hand: Callable[[], bool],
-        notify: Callable[..., object],
-        dropped: Callable[[int, float, float], object],
-        mark: Callable[[], Any] = lambda: None,
-        delivered: Callable[[Any], object] | None = None,
-        on_ready: Callable[[], object] = lambda: None,
-        read: Callable[[Iterator[Any]], Iterator[Any]] | None = None,
+        hands_over_lines: bool = False,
+        on_lag: Callable[[Lag], object] | None = None,
+        on_ready: Callable[[], object] | None = None,
     ) -> None:
-        self._driver = driver
+        self._producer = producer
         self._buffer = buffer
         self._state = state
-        self._clock = clock
-        self._size, self._received_at, self._at_hand = size, received_at, at_hand
-        self._notify, self._dropped, self._on_ready = notify, dropped, on_ready
-        self._mark, self._delivered, self._read = mark, delivered, read
+        self._hands_over_lines = hands_over_lines
+        self._on_ready = on_ready
+        self._queue = BatchQueue(buffer, state, clock, on_lag)
         self._thread = threading.Thread(target=self._run, name="xdk_streaming", daemon=True)
-        self._queue: deque[Batch] = deque()
         self._ready, self._room = _held(), _held()
         self._stopping = False
         # Written by the driver's thread.
         self._open = Batch()
-        self._most = min(BATCH_BYTES, buffer.max_bytes // 16)
-        self._items_in = self._bytes_in = 0
-        self._gap: tuple[int, float, float] | None = None
-        self._behind = False
+        self._batch_bytes = min(BATCH_BYTES, buffer.max_bytes // 16)
+        self._dropped: tuple[int, float, float] | None = None
         self._ended = False
         self._failure: BaseException | None = None
         # Written by the consumer's thread.
-        self._items_out = self._bytes_out = 0
-        self._hand: Batch | None = None
         self._left = 0
         self._last_counts = False
 
@@ -137,7 +118,7 @@ class Threaded:
     def start(self) -> None:
         """Start the driver, unless it was stopped before."""
         if not self._stopping:
-            atexit.register(self.close)  # later, daemon threads stand still: it could not end in good order
+            atexit.register(self.close)  # later, daemon threads stand still: it could not end cleanly
             self._thread.start()
 
     def take(self) -> Batch | None:
@@ -148,16 +129,10 @@ class Threaded:
         ended = self._ended  # asked first: what came before the end was queued before it was told
         if self._stopping:
             return END
-        self._hand = None
-        with suppress(IndexError):
-            self._hand = self._queue.popleft()
-        batch = self._hand
+        batch = self._queue.take()
         if batch is not None:
-            self._items_out += len(batch.items)
-            self._bytes_out += batch.bytes
             _pass(self._room)
-        self._show_lag()
-        if batch is None and ended:
+        elif ended:
             self._raise()
             return END
         return batch
@@ -173,8 +148,7 @@ class Threaded:
                     if self._last_counts:
                         self._deliver(batch, rest)
                     raise
-                if self._delivered is not None:
-                    self._deliver(batch, rest)
+                self._deliver(batch, rest)
                 if self._stopping:
                     return
         finally:
@@ -185,8 +159,8 @@ class Threaded:
         self._last_counts = True
 
     def _deliver(self, batch: Batch, rest: Iterator[Any]) -> None:
-        if self._delivered is not None:
-            self._delivered(batch.marks[-1 - length_hint(rest)])
+        if batch.positions:
+            self._producer.delivered(batch.positions[-1 - length_hint(rest)])
 
     def stop(self) -> None:
         """End the stream soon: from any thread, signal handler or callback. Takes no lock.
@@ -194,7 +168,7 @@ class Threaded:
         What was queued but not yet yielded is not delivered.
         """
         self._stopping = True
-        self._driver.stop()
+        self._producer.stop()
         _pass(self._ready)
         _pass(self._room)
 
@@ -207,12 +181,8 @@ class Threaded:
         with suppress(RuntimeError):  # it is this thread, or not started: then it will not touch the driver
             self._thread.join()
         atexit.unregister(self.close)
-        self._hand = None
-        self._queue.clear()
-        left, self._left = self._left + self._items_in - self._items_out, 0
-        self._items_out, self._bytes_out = self._items_in, self._bytes_in
-        self._state.undelivered_items += left
-        self._show_lag()
+        left, self._left = self._left, 0
+        self._state.undelivered_items += left + self._queue.clear()
         self._raise(unless=StreamError)  # to a stopped stream no loss matters
 
     def _raise(self, unless: type[BaseException] | tuple[()] = ()) -> None:
@@ -226,21 +196,14 @@ class Threaded:
     # The driver's side
 
     def flush(self) -> None:
-        """Hand over what is collected, and tell what is to be told. Only on the driver's thread.
-
-        For a driver to call before it waits: what it says of `at_hand` then need not be exact.
-        """
+        """Hand over what is collected, and report what is to be reported."""
         batch = self._open
         if batch.items:
             self._open = Batch()
-            self._items_in += len(batch.items)
-            self._bytes_in += batch.bytes
-            self._queue.append(batch)
-            if len(self._queue) == 1:  # else the consumer was woken for those before it
-                _pass(self._ready)
-                self._on_ready()
-        self._show_lag()
-        self._tell()
+            if self._queue.put(batch):  # else the consumer was woken for those before it
+                self._rouse()
+        if self._queue.look_at_lag() and self._dropped is not None:
+            self._report_dropped()
 
     def _run(self) -> None:
         try:
@@ -248,96 +211,91 @@ class Threaded:
                 self._collect()
             finally:
                 self.flush()
-                self._tell_of_gap()
+                self._report_dropped()
         except BaseException as error:  # noqa: BLE001 - raised on the consumer's thread
             self._failure = error
         self._ended = True
+        self._rouse()
+
+    def _rouse(self) -> None:
+        """Have the consumer look."""
         _pass(self._ready)
-        self._on_ready()
+        if self._on_ready is not None:
+            self._on_ready()
 
     def _collect(self) -> None:
-        size, received_at, at_hand = self._size, self._received_at, self._at_hand
-        room, marked, most = self._buffer.max_bytes, self._delivered is not None, self._most
-        with closing(self._driver.run()) as items:
+        receipt, queue = self._producer.receipt, self._queue
+        max_bytes, batch_bytes = self._buffer.max_bytes, self._batch_bytes
+        run = self._producer.run(self.flush, hands_over_lines=self._hands_over_lines)
+        with closing(run) as items:
             for item in items:
+                size, received_at, position = receipt()
                 if type(item) is Lines:
-                    self._hand_over(item)
+                    self._hand_over(item, received_at)
                     continue
-                more = size()
-                if self._bytes_in - self._bytes_out + self._open.bytes + more > room:
+                if queue.bytes_in - queue.bytes_out + self._open.size + size > max_bytes:
                     self.flush()
-                    if not self._made_room(more):
-                        self._fail(more)
+                    if not self._made_room(size):
+                        self._fail(size)
                         continue
                 batch = self._open
                 batch.items.append(item)
-                batch.bytes += more
-                batch.until = received_at()
+                batch.size += size
+                batch.until = received_at
+                if position is not None:
+                    batch.positions.append(position)
                 if len(batch.items) == 1:
                     batch.since = batch.until
-                if marked:
-                    batch.marks.append(self._mark())
-                if not at_hand() or len(batch.items) >= BATCH_ITEMS or batch.bytes >= most:
+                if len(batch.items) >= BATCH_ITEMS or batch.size >= batch_bytes:
                     self.flush()
                 if self._stopping:
                     return
 
-    def _hand_over(self, lines: Lines) -> None:
+    def _hand_over(self, lines: Lines, received_at: float) -> None:
         """A batch of its own, from a driver that may give such: only where a full buffer blocks."""
         self.flush()
-        self._made_room(lines.bytes)
-        now = self._received_at()
-        self._open = Batch(lines.lines, [], lines.bytes, now, now, self._read)
+        self._made_room(lines.size)
+        self._open = Batch(lines.lines, [], lines.size, received_at, received_at, self._producer.read)
         self.flush()
 
-    def _made_room(self, more: int) -> bool:
+    def _made_room(self, size: int) -> bool:
         """Do what is to be done for an item of this size to fit. False where it may not."""
-        most = self._buffer.max_bytes
+        queue, max_bytes = self._queue, self._buffer.max_bytes
         if self._buffer.overflow == "fail":
-            return self._queued == 0 or self._queued + more <= most or self._stopping
+            queued = queue.bytes_in - queue.bytes_out
+            return queued == 0 or queued + size <= max_bytes or self._stopping
         if self._buffer.overflow == "block":
-            more = max(more, self._most)  # or it would go on in batches as small as the room that is made
-            while not self._stopping and most - more < self._queued != 0:
+            # Else it would go on in batches as small as the room that is made.
+            size = max(size, self._batch_bytes)
+            while not self._stopping and max_bytes - size < queue.bytes_in - queue.bytes_out != 0:
                 self._room.acquire()
             return True
-        with suppress(IndexError):  # the consumer has just taken the last
-            while self._queued + more > most:
-                self._drop(self._queue.popleft())
+        while queue.bytes_in - queue.bytes_out + size > max_bytes:
+            batch = queue.drop_oldest()
+            if batch is None:
+                break
+            self._note_dropped(batch)
         return True
 
-    def _drop(self, batch: Batch) -> None:
-        count = len(batch.items)
-        self._items_in -= count
-        self._bytes_in -= batch.bytes
-        self._state.dropped_items += count
-        before, since, _ = self._gap or (0, batch.since, 0.0)
-        self._gap = before + count, since, batch.until
+    def _note_dropped(self, batch: Batch) -> None:
+        self._state.dropped_items += len(batch.items)
+        before, since, _ = self._dropped or (0, batch.since, 0.0)
+        self._dropped = before + len(batch.items), since, batch.until
 
-    def _fail(self, more: int) -> None:
+    def _report_dropped(self) -> None:
+        dropped, self._dropped = self._dropped, None
+        if dropped is not None:
+            self._producer.dropped(*dropped)
+
+    def _fail(self, size: int) -> None:
         """Have the driver raise at the next step, and count the item that had no room."""
+        behind = self._queue.bytes_in - self._queue.bytes_out + size
         message = (
-            f"The consumer is {self._queued + more} bytes behind, more than the buffer's max_bytes; take "
+            f"The consumer is {behind} bytes behind, more than the buffer's max_bytes; take "
             'items faster, raise max_bytes, or set overflow to "block" or "drop_oldest"'
         )
         self._state.undelivered_items += 1
-        self._driver.fail(StreamError(message, StreamErrorType.FATAL_ERROR))
-
-    def _tell(self) -> None:
-        """Call back where a mark was passed."""
-        queued, buffer = self._queued, self._buffer
-        low = queued <= buffer.low_watermark * buffer.max_bytes
-        if low if self._behind else queued > buffer.high_watermark * buffer.max_bytes:
-            self._behind = not self._behind
-            state = self._state
-            lag = Lag(self._behind, state.lag_items, state.lag_bytes, state.lag_seconds)
-            self._notify("on_lag", lag)
-        if low:
-            self._tell_of_gap()
-
-    def _tell_of_gap(self) -> None:
-        gap, self._gap = self._gap, None
-        if gap is not None:
-            self._dropped(*gap)
+        self._producer.fail(StreamError(message, StreamErrorType.FATAL_ERROR))
 
     # Both sides
 
@@ -350,27 +308,6 @@ class Threaded:
     def running(self) -> bool:
         """Whether the driver's thread has more to do than to end."""
         return self._thread.ident is not None and not self._ended
-
-    @property
-    def _queued(self) -> int:
-        """Bytes in the queue."""
-        return self._bytes_in - self._bytes_out
-
-    def _show_lag(self) -> None:
-        """Write what there is to know of the lag, again if the other thread has changed it meanwhile."""
-        state, seen = self._state, None
-        while seen != (now := (self._items_in - self._items_out, self._queued, self._oldest())):
-            seen = state.lag_items, state.lag_bytes, oldest = now
-            state.lag_seconds = 0.0 if oldest is None else max(0.0, self._clock.time() - oldest)
-
-    def _oldest(self) -> float | None:
-        """When the oldest item was received of those that the consumer has not seen, or is just seeing."""
-        hand = self._hand
-        if hand is not None:
-            return hand.since
-        with suppress(IndexError):
-            return self._queue[0].since
-        return None
 
 
 def _held() -> threading.Lock:

@@ -1,0 +1,114 @@
+"""The queue between a driver's thread and its consumer's: batches, counted in bytes, and their lag."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from xdk_streaming.clock import Clock
+from xdk_streaming.config import Buffer
+from xdk_streaming.driver.batch import Batch
+from xdk_streaming.state import Lag, StreamState
+
+
+class BatchQueue:
+    """Batches in order, without a lock: one thread puts and drops, the other takes.
+
+    Each counter has one thread that writes it. The lag is written into the state at every hand-over;
+    `on_lag` is called when it passes a watermark.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        state: StreamState,
+        clock: Clock,
+        on_lag: Callable[[Lag], object] | None = None,
+    ) -> None:
+        self.bytes_in = 0
+        """Bytes put, less those dropped. Written by the driver's thread."""
+        self.bytes_out = 0
+        """Bytes taken. Written by the consumer's thread."""
+        self._items_in = self._items_out = 0
+        self._batches: deque[Batch] = deque()
+        self._hand: Batch | None = None
+        self._buffer = buffer
+        self._state = state
+        self._clock = clock
+        self._on_lag = on_lag
+        self._behind = False
+
+    # The driver's side
+
+    def put(self, batch: Batch) -> bool:
+        """Append it. Returns whether it is the only one, so that the consumer may have to be woken."""
+        self._items_in += len(batch.items)
+        self.bytes_in += batch.size
+        self._batches.append(batch)
+        return len(self._batches) == 1
+
+    def drop_oldest(self) -> Batch | None:
+        """Remove the oldest batch as if it had never been put; None if the consumer has just taken it."""
+        with suppress(IndexError):
+            batch = self._batches.popleft()
+            self._items_in -= len(batch.items)
+            self.bytes_in -= batch.size
+            return batch
+        return None
+
+    def look_at_lag(self) -> bool:
+        """Report the lag if it has passed a watermark. Returns whether it is at the low one or below."""
+        self._show_lag()
+        state, buffer = self._state, self._buffer
+        queued = state.lag_bytes
+        low = queued <= buffer.low_watermark * buffer.max_bytes
+        if low if self._behind else queued > buffer.high_watermark * buffer.max_bytes:
+            self._behind = not self._behind
+            if self._on_lag is not None:
+                self._on_lag(Lag(self._behind, state.lag_items, state.lag_bytes, state.lag_seconds))
+        return low
+
+    # The consumer's side
+
+    def take(self) -> Batch | None:
+        """The oldest batch, which is then in the consumer's hand; None if there is none."""
+        self._hand = None
+        with suppress(IndexError):
+            self._hand = self._batches.popleft()
+        batch = self._hand
+        if batch is not None:
+            self._items_out += len(batch.items)
+            self.bytes_out += batch.size
+        self._show_lag()
+        return batch
+
+    def clear(self) -> int:
+        """Throw away what is left. Returns how many items that were. Only when nobody puts any more."""
+        left = self._items_in - self._items_out
+        self._hand = None
+        self._batches.clear()
+        self._items_out, self.bytes_out = self._items_in, self.bytes_in
+        self._show_lag()
+        return left
+
+    # Both sides
+
+    def _show_lag(self) -> None:
+        """Write the lag into the state, and again if the other thread has changed it meanwhile."""
+        state, seen = self._state, None
+        while True:
+            now = self._items_in - self._items_out, self.bytes_in - self.bytes_out, self._since()
+            if now == seen:
+                return
+            seen = state.lag_items, state.lag_bytes, since = now
+            state.lag_seconds = 0.0 if since is None else max(0.0, self._clock.time() - since)
+
+    def _since(self) -> float | None:
+        """When the oldest item was received of those that wait or are in hand, in Unix seconds."""
+        hand = self._hand
+        if hand is not None:
+            return hand.since
+        with suppress(IndexError):
+            return self._batches[0].since
+        return None

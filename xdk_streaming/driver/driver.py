@@ -1,0 +1,309 @@
+"""The loop: does the I/O, tells the machine what happened, yields the items, always cleans up.
+
+It measures and reports; what follows from that is the transition table's business. Of `StreamState` it
+writes only the counters of what came through. `run` is the loop and nothing else, and stays inlined: a
+generator around it would cost 5 to 17 % of the throughput.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from typing import Any
+
+from xdk_streaming import x
+from xdk_streaming.driver.batch import Lines, Receipt
+from xdk_streaming.driver.connection import Connection, Ending
+from xdk_streaming.driver.parts import Parts
+from xdk_streaming.errors import StreamError
+from xdk_streaming.gap import Gap
+from xdk_streaming.machine.event import Event
+from xdk_streaming.recovery.tracker import Position
+from xdk_streaming.state import ConnectionState, RateLimit, Trigger
+from xdk_streaming.wire import limits, problems
+from xdk_streaming.wire.answer import Answer
+from xdk_streaming.wire.decoder import Invalid, NotAnItem
+
+logger = logging.getLogger("xdk_streaming")
+
+
+class Driver:
+    """Runs one stream from its first connection to its last. `run` once, on one thread; `stop` from any.
+
+    A `Producer` for whoever runs it in a thread of its own.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._stopping = False
+        self._wake = threading.Lock()
+        self._wake.acquire()
+        self._answer: Answer | None = None
+        self._connection: Connection | None = None
+        self._line: Any = b""
+        self._refused: deque[Invalid] = deque()
+
+    def run(
+        self, before_wait: Callable[[], object] | None = None, *, hands_over_lines: bool = False
+    ) -> Generator[Any, None, None]:
+        """The items, over as many connections as it takes. Raises `StreamError` if the stream FAILED.
+
+        Lines are decoded as they are delivered, one by one: items that lie about while others are decoded
+        cost as much again, in memory that is no longer near and in garbage collections.
+
+        With `before_wait` the items are read ahead of their consumer: it is called when none is left at
+        hand, before anything is done that may take its time, and asking for the next item does not say that
+        the last one was delivered; `delivered` does. With `hands_over_lines`, `Lines` may be among the items.
+        """
+        state, tracker = self._parts.state, self._parts.tracker
+        try:
+            self._begin()
+            while self._step(before_wait):
+                connection = self._connection
+                if connection is None or self._stopping:
+                    continue
+                accepts, decode = tracker.accepts, connection.decode
+                delivered = tracker.delivered if before_wait is None else None
+                if hands_over_lines and accepts is None and (lines := connection.take_undecoded()):
+                    state.total_items_received += len(lines)
+                    yield Lines(lines, sum(map(len, lines)))
+                for line in connection.lines:
+                    try:
+                        event = decode(line)
+                    except (ValueError, TypeError):  # the quickest way was not the right one
+                        event = connection.look_at(line)
+                    if type(event) is dict or not isinstance(event, NotAnItem):
+                        if accepts is not None and not accepts(event):
+                            state.duplicate_items += 1
+                            continue
+                        self._line = line
+                        state.total_items_received += 1
+                        yield event
+                        if delivered is not None:
+                            delivered()
+                    elif connection.set_aside(event):
+                        break
+                    if self._stopping:
+                        break
+        finally:
+            self._hang_up()  # first: nothing that comes after it may leave the connection open
+            self._count_undelivered()
+            if before_wait is None:
+                tracker.close()
+            self._stopping = True
+            self._fire(Trigger.STOP)
+
+    def stop(self) -> None:
+        """End the run soon and cleanly. Takes no lock: signal handlers may call it."""
+        self._stopping = True
+        with suppress(RuntimeError):  # it was released before, and nothing has waited since
+            self._wake.release()
+        answer = self._answer
+        if answer is not None:
+            answer.wake()
+
+    def fail(self, error: StreamError) -> None:
+        """End the run with this error, soon. Only on its own thread, between two items."""
+        self._count_undelivered()
+        if self._connection is not None:
+            self._connection.ending = Ending(Trigger.BROKE, error)
+
+    def receipt(self) -> Receipt:
+        """Of the item that was yielded last."""
+        tracker = self._parts.tracker
+        position = None if tracker.delivered is None else tracker.position()
+        return Receipt(len(self._line), tracker.received_at, position)
+
+    def delivered(self, position: Position | None = None) -> None:
+        """The item of this position was delivered; without one, the item in hand, and none will be asked for.
+
+        With a position it is for the consumer's thread.
+        """
+        note = self._parts.tracker.delivered
+        if note is not None:
+            note(position)
+
+    def dropped(self, count: int, since: float, until: float) -> None:
+        """A buffer has dropped so many items, which were received between these times, in Unix seconds."""
+        span = since, until
+        self._report(Gap(since, until, None, span, "dropped", count, self._parts.refill))
+
+    def read(self, lines: Iterator[Any]) -> Iterator[Any]:
+        """The items of `Lines`, on the consumer's thread; what is none is kept for the driver to report."""
+        decoder = self._parts.decoder
+        for line in lines:
+            try:
+                event = decoder.quick(line)
+            except (ValueError, TypeError):
+                event = decoder(line)
+            if isinstance(event, Invalid):  # a line that begins with its data can be nothing else but an item
+                self._refused.append(event)
+            else:
+                yield event
+
+    def finish(self) -> None:
+        """Report what `read` has refused, and have all that was delivered on disk.
+
+        For a consumer that was read ahead of, when the run has ended.
+        """
+        self._report_refused()
+        self._parts.tracker.close()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether `finish` has anything to do."""
+        return bool(self._refused) or self._parts.tracker.delivered is not None
+
+    # One move after the other
+
+    def _begin(self) -> None:
+        self._warn_of_short_timeout()
+        self._fire(Trigger.START)
+
+    def _step(self, before_wait: Callable[[], object] | None) -> bool:
+        """One move, after which there may be lines at hand; False if the stream is over."""
+        if self._stopping:
+            self._hang_up()
+            self._fire(Trigger.STOP)
+        machine, connection = self._parts.machine, self._connection
+        where = machine.connection_state
+        if machine.failure is not None:
+            raise machine.failure
+        if where is ConnectionState.DISCONNECTED:
+            return False
+        if before_wait is not None:
+            before_wait()
+            self._report_refused()
+        if where is ConnectionState.CONNECTING:
+            self._dial()
+        elif where is ConnectionState.BACKOFF:
+            self._back_off()
+        elif connection is not None and connection.ending is None:
+            connection.receive()
+        elif connection is not None:
+            self._lose(connection)
+        return True
+
+    def _fire(
+        self,
+        trigger: Trigger,
+        error: StreamError | None = None,
+        *,
+        rate_limit: RateLimit | None = None,
+        parameter: str | None = None,
+        bounded: bool = False,
+    ) -> None:
+        """Tell the machine, unless stop() was called meanwhile: then it is told that, and nothing else."""
+        if self._stopping:
+            trigger, error = Trigger.STOP, None
+        at = self._parts.clock.time()
+        self._parts.machine.fire(Event(trigger, error, at, rate_limit, parameter, bounded))
+
+    def _dial(self) -> None:
+        request, tracker, machine = self._parts.request, self._parts.tracker, self._parts.machine
+        connect_timeout, read_timeout = self._timeouts()
+        more: dict[str, Any] = {}
+        try:
+            more = tracker.params(self._parts.clock.time(), machine.withdrawn)
+            answer = self._answer = request.send(  # in one breath: Ctrl-C may come at any line
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                chunk_size=self._parts.config.chunk_size,
+                more=more,
+            )
+        except StreamError as error:
+            self._fire(Trigger.REFUSED, error)
+            return
+        if self._stopping:
+            return
+        if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
+            self._open(answer)
+        else:
+            self._refuse(answer, next(iter(more), None))
+
+    def _open(self, answer: Answer) -> None:
+        self._connection = Connection(answer, self._parts, self._note)
+        self._fire(Trigger.OPENED, rate_limit=limits.rate_limit(answer.headers))
+        gap = self._parts.tracker.opened(self._parts.clock.time(), self._parts.request.params)
+        if gap is not None:
+            self._report(gap)
+
+    def _refuse(self, answer: Answer, parameter: str | None) -> None:
+        """The answer is no stream."""
+        body = answer.read_start(problems.KEPT_OF_BODY, problems.BODY_SECONDS)
+        self._hang_up()
+        refusal = problems.refusal(answer.status, answer.headers, body, self._parts.clock.time())
+        rate_limit = limits.rate_limit(answer.headers)
+        self._fire(Trigger.REFUSED, refusal, rate_limit=rate_limit, parameter=parameter)
+
+    def _note(self, trigger: Trigger) -> None:
+        """What a connection reports of itself."""
+        if not self._stopping:
+            self._fire(trigger)
+
+    def _lose(self, connection: Connection) -> None:
+        proven = self._answer is None or self._answer.delimited
+        self._hang_up()
+        self._count_undelivered()
+        ending = connection.last_word()
+        doubt = self._parts.tracker.lost(
+            self._parts.clock.time(), ending.error, proven=proven, settled=connection.settled
+        )
+        self._connection = None
+        bounded = x.is_bounded(self._parts.request.params)
+        self._fire(ending.trigger, ending.error, bounded=bounded)
+        if doubt is not None and not self._stopping:
+            logger.warning(
+                "The server ended a bounded stream by closing the connection, which a break looks like, too: "
+                "some of it may be missing, and is reported as a gap"
+            )
+            self._report(doubt)
+
+    def _back_off(self) -> None:
+        self._fire(Trigger.RETRY)
+        if self._parts.machine.connection_state is ConnectionState.BACKOFF:
+            self._parts.clock.wait(self._parts.state.current_backoff, self._wake)
+            self._fire(Trigger.WAITED)
+
+    def _hang_up(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+
+    def _count_undelivered(self) -> None:
+        if self._connection is not None:
+            self._connection.count_undelivered()
+
+    def _report_refused(self) -> None:
+        """See to what `read` found to be no item."""
+        while self._refused:
+            self._parts.state.total_items_received -= 1
+            self._parts.invalid_lines.take(self._refused.popleft())
+
+    def _report(self, gap: Gap) -> None:
+        self._parts.state.gaps += 1
+        self._parts.state.gap_seconds += gap.seconds
+        self._parts.callbacks.tell(gap)
+
+    def _timeouts(self) -> tuple[float | None, float | None]:
+        """Seconds for connecting, and for each wait for bytes; None for no bound."""
+        timeout, stall = self._parts.config.timeout, self._parts.config.stall_timeout
+        connect, each_read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        return _shorter(connect, stall), _shorter(each_read, stall)
+
+    def _warn_of_short_timeout(self) -> None:
+        _, silence = self._timeouts()
+        if silence is not None and silence < x.HEARTBEAT_SECONDS:
+            logger.warning(
+                "%.3g s of silence will count as a fault, but X's heartbeat comes only every %.0f s; "
+                "raise timeout or stall_timeout above that",
+                silence,
+                x.HEARTBEAT_SECONDS,
+            )
+
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    return min((bound for bound in (one, other) if bound is not None), default=None)

@@ -1,0 +1,33 @@
+"""What one stream is made of: put together by the assembly, shared by a driver and its connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdk_streaming.callbacks import Callbacks
+from xdk_streaming.clock import Clock
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.driver.invalid_lines import InvalidLines
+from xdk_streaming.gap import Refill
+from xdk_streaming.machine.machine import ConnectionMachine
+from xdk_streaming.recovery.tracker import Tracker
+from xdk_streaming.state import StreamState
+from xdk_streaming.wire.decoder import Decoder
+from xdk_streaming.wire.request import Request
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one stream. Each belongs to this stream alone, and lives as long as it does."""
+
+    request: Request
+    config: StreamConfig
+    state: StreamState
+    clock: Clock
+    callbacks: Callbacks
+    machine: ConnectionMachine
+    decoder: Decoder
+    tracker: Tracker
+    invalid_lines: InvalidLines
+    refill: Refill | None = None
+    """What makes a stream of that which a gap has left uncovered."""

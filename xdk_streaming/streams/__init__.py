@@ -1,0 +1,1 @@
+"""The faces: `Stream`, `AsyncStream`, and the two functions that xdk.streaming has or would have."""

@@ -1,0 +1,134 @@
+"""How a stream is put together from its parts: the same for both faces.
+
+Nothing here runs; the faces know who iterates, and on which thread.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic
+
+from pydantic import TypeAdapter
+
+from xdk_streaming import x
+from xdk_streaming.callbacks import Callbacks
+from xdk_streaming.clock import Clock, SystemClock
+from xdk_streaming.config import Buffer, StreamConfig, as_config
+from xdk_streaming.driver.driver import Driver
+from xdk_streaming.driver.invalid_lines import InvalidLines
+from xdk_streaming.driver.parts import Parts
+from xdk_streaming.driver.threaded import Threaded
+from xdk_streaming.gap import Span
+from xdk_streaming.machine.machine import ConnectionMachine
+from xdk_streaming.recovery.bounds import between
+from xdk_streaming.recovery.tracker import Tracker
+from xdk_streaming.state import ConnectionState, StreamState, Transition
+from xdk_streaming.wire.decoder import decoder_for
+from xdk_streaming.wire.request import Request
+
+if TYPE_CHECKING:
+    import requests
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=dict[str, Any])
+else:  # a default of a type variable means nothing at run time, and Python has it from 3.13 on
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+Json = dict[str, Any]
+Fields = Mapping[str, Any]
+Model = type[T] | TypeAdapter[T] | Callable[[bytes], T]
+"""What makes items of lines: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
+
+
+class Assembly(ABC, Generic[T]):
+    """A driver with its parts, and what is seen of it, for those who iterate on a thread or on a loop."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        config: StreamConfig | None = None,
+        params: Fields | Callable[[], Fields] | None = None,
+        headers: Fields | Callable[[], Fields] | None = None,
+        json_data: Any = None,
+        response_model: Model[T] | None = None,
+        *,
+        state: StreamState | None = None,
+        clock: Clock | None = None,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        config = StreamConfig() if config is None else as_config(config)
+        another = self._another  # not `self`: the driver would keep it, and what is dropped not be closed
+
+        def refill(span: Span) -> Any:
+            bounded = partial(between, span, params, names=x.recovery_parameters(url))
+            alone = replace(config, recovery=None, buffer=None)
+            return another(session, method, url, alone, bounded, headers, json_data, response_model)
+
+        self.state = state or StreamState()
+        clock = clock or SystemClock()
+        callbacks = self._told(config)
+        self._parts = Parts(
+            request=Request(session, method, url, params, headers, json_data),
+            config=config,
+            state=self.state,
+            clock=clock,
+            callbacks=callbacks,
+            machine=ConnectionMachine(config, self.state, callbacks, rng=rng),
+            decoder=decoder_for(response_model, config.on_model_error),
+            tracker=Tracker(config.recovery, monotonic=clock.monotonic, refill=refill),
+            invalid_lines=InvalidLines(self.state, callbacks, clock),
+            refill=refill,
+        )
+        self._driver = Driver(self._parts)
+        self._prepare(config)
+
+    @staticmethod
+    @abstractmethod
+    def _another(*arguments: Any) -> Any:
+        """A stream of this face, for what remains uncovered of a gap."""
+
+    @abstractmethod
+    def _told(self, config: StreamConfig) -> Callbacks:
+        """Who is told, and on which thread."""
+
+    @abstractmethod
+    def _prepare(self, config: StreamConfig) -> None:
+        """What the face needs besides."""
+
+    def _threaded_driver(self, buffer: Buffer, on_ready: Callable[[], object] | None = None) -> Threaded:
+        config, callbacks = self._parts.config, self._parts.callbacks
+        return Threaded(
+            self._driver,
+            buffer,
+            self.state,
+            self._parts.clock,
+            hands_over_lines=buffer.overflow == "block"
+            and config.recovery is None
+            and config.on_model_error != "raise",
+            on_lag=callbacks.tell if config.buffer is not None else None,
+            on_ready=on_ready,
+        )
+
+    @property
+    def connection_state(self) -> ConnectionState:
+        """Where the connection's machine stands."""
+        return self._parts.machine.connection_state
+
+    @property
+    def history(self) -> tuple[Transition, ...]:
+        """The last transitions, oldest first: `StreamConfig.history` of them."""
+        return tuple(self._parts.machine.history)
+
+    def __repr__(self) -> str:
+        # The query may hold a secret of the user's.
+        request = self._parts.request
+        url = request.url.partition("?")[0]
+        return f"<{type(self).__name__} {request.method} {url} {self.connection_state.name}>"

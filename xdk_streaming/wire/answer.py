@@ -1,0 +1,151 @@
+"""An answer to a request: status, headers, and the body's bytes as they come.
+
+Foreign exceptions end here. Interprets no body. Leans on what is not public in `_detach`: the `sock` of the
+connection that urllib3's response keeps. If there is none, the session keeps its connection, and X may
+count it until the response is collected.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import urllib3
+
+from xdk_streaming.errors import StreamError
+from xdk_streaming.wire import body
+from xdk_streaming.wire.translation import translate
+
+
+class Answer:
+    """What the server answered: its status, its headers (names in lower case), and its bytes as they come."""
+
+    # What close() needs is there before anything else is: Ctrl-C may come at any line.
+    _response: Any = None
+    _socket: socket.socket | None = None
+
+    def __init__(self, response: Any, chunk_size: int | None) -> None:
+        self._response = response
+        self.status: int = response.status_code
+        self.headers = _plain_headers(response)
+        raw = getattr(response, "raw", None)
+        if isinstance(raw, urllib3.HTTPResponse) and not raw.closed:
+            self._socket = _second_handle(raw)
+            self._chunks = body.arriving(raw, self._socket)
+            _detach(raw)
+        else:
+            self._chunks = body.portable(response, chunk_size)
+
+    def read(self) -> bytes:
+        """The next bytes, decompressed, as soon as there are any; empty at the end.
+
+        Raises `StreamError`, and nothing else, where the body breaks off.
+        """
+        try:
+            data = next(self._chunks, b"")
+        except StreamError:
+            raise
+        except Exception as exception:  # noqa: BLE001 - adapters and response objects are foreign code
+            error = translate(exception)
+            raise error from error.original_exception
+        if not data:
+            self._let_go()
+        return data
+
+    def read_start(self, limit: int, seconds: float) -> bytes:
+        """The first `limit` bytes at most, or what of them comes within `seconds`. Raises nothing."""
+        watchdog = threading.Timer(seconds, self.wake)
+        watchdog.daemon = True
+        watchdog.start()
+        body = b""
+        try:
+            while len(body) < limit and (data := self.read()):
+                body += data
+        except StreamError:
+            return body[:limit]  # broken off or cut short: what came is still worth reading
+        finally:
+            watchdog.cancel()
+        return body[:limit]
+
+    @property
+    def delimited(self) -> bool:
+        """Whether the body's end can be told from a break: it tells its length, or comes in chunks."""
+        return (
+            "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
+        )
+
+    def idle(self) -> bool:
+        """Whether nothing waits to be read: all that has come is read. True where that cannot be told."""
+        if self._socket is None:
+            return True
+        return not _waits(self._socket)
+
+    def wake(self) -> None:
+        """End a `read` that blocks, from any thread or signal handler: it then sees the end, or a fault.
+
+        Nothing more comes after it; the caller knows why. The server sees the connection closed.
+        """
+        handle = self._socket
+        if handle is not None:
+            # On a second handle of the connection: under TLS the SSLSocket's own shutdown() would drop the
+            # encryption, and the blocked read would return ciphertext as data.
+            with suppress(OSError):  # closed already, by either side
+                handle.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection, whoever else holds the response: X counts one left open against its app."""
+        self.wake()
+        with suppress(Exception):  # a foreign response; the connection is shut down whatever it says
+            self._response.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give up our handle, without a word to the server."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _waits(handle: socket.socket) -> bool:
+    """Whether there is something to read, an end or a fault included."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _plain_headers(response: Any) -> dict[str, str]:
+    headers = getattr(response, "headers", None)
+    if not isinstance(headers, Mapping):
+        return {}
+    return {
+        name.lower(): value
+        for name, value in headers.items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
+
+
+def _detach(raw: urllib3.HTTPResponse) -> None:
+    """Take the connection from the session, for servers that ignore our `Connection: close`.
+
+    One given back to the session's pool at a stream's end may be on its way out, and would look
+    like a refusal to whoever takes it next; and X counts one left open. The body's own file
+    keeps the socket until it is closed.
+    """
+    connection: Any = raw.connection
+    held = getattr(connection, "sock", None)
+    if held is not None:  # else it is detached already, by the server's wish
+        with suppress(AttributeError, OSError):  # a foreign connection, whose socket is its own
+            connection.sock = None
+            held.close()
+
+
+def _second_handle(raw: urllib3.HTTPResponse) -> socket.socket | None:
+    """A handle of our own on the connection, so that it can be shut down from anywhere at any time."""
+    try:  # the family is not looked at when a socket is shut down: this serves IPv6 as well
+        return socket.fromfd(raw.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, AttributeError):  # no socket under it: a body made in memory, or one already read whole
+        return None

@@ -1,0 +1,153 @@
+"""What is asked for, through requests: one attempt at a time.
+
+Foreign exceptions end here. Retries nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType, MappingProxyType
+from typing import Any
+from urllib.request import getproxies
+
+import requests
+from requests import exceptions as rq
+
+from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.wire import interrupt
+from xdk_streaming.wire.answer import Answer
+from xdk_streaming.wire.translation import translate
+
+METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
+
+Fields = Mapping[str, Any]
+NOTHING_MORE: Fields = MappingProxyType({})
+Source = Fields | Callable[[], Fields] | None
+"""Params or headers: plain ones, or a callable that is asked at every attempt."""
+
+
+class Request:
+    """What is asked for, anew at every attempt.
+
+    Callable params and headers are asked each time. Plain headers, and the session's
+    Authorization, stay those of the first attempt: another call on a shared session must
+    not change this stream's identity at its next reconnect.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        params: Source = None,
+        headers: Source = None,
+        json_data: Any = None,
+    ) -> None:
+        if method.lower() not in METHODS:
+            raise ValueError(
+                f"method is {method!r}, must be one of {', '.join(sorted(METHODS))}, in any case"
+            )
+        self.method = method.upper()
+        self._verb = method.lower()
+        self.url = url
+        self._session = session
+        self._params = params
+        self._headers = headers
+        self._body = {} if json_data is None else {"json": json_data}
+        self._identity: dict[str, Any] | None = None
+        self.params: dict[str, Any] = {}
+        """What the last attempt asked with."""
+        self._sender = 0
+
+    def send(
+        self,
+        *,
+        connect_timeout: float | None,
+        read_timeout: float | None,
+        chunk_size: int | None,
+        more: Fields = NOTHING_MORE,
+    ) -> Answer:
+        """One attempt. Raises `StreamError`, and nothing else, where it brings no answer.
+
+        `more` are params of this attempt alone; they go before the others.
+        """
+        self._sender = threading.get_ident()
+        try:
+            return self._answered(self._sent(connect_timeout, read_timeout, more), chunk_size)
+        except StreamError:
+            raise
+        except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
+            interrupt.close_abandoned(exception, (Answer, requests.Response))
+            error = translate(exception, _passwords(self.url, self._session))
+            raise error from error.original_exception
+        except BaseException as broken_off:
+            interrupt.close_abandoned(broken_off, (Answer, requests.Response, socket.socket))
+            raise
+
+    def wake(self) -> None:
+        """Break off a `send` in progress, from any thread: the sockets that it is at are shut down.
+
+        It may stand before its first socket or between two, so call this until it has returned. A name
+        lookup cannot be broken off.
+        """
+        interrupt.shut_down_sockets(self._sender, self._is_sent_in)
+
+    def _is_sent_in(self, frame: FrameType) -> bool:
+        return frame.f_code is Request.send.__code__ and frame.f_locals.get("self") is self
+
+    def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: Fields) -> Any:
+        send = getattr(self._session, self._verb)
+        try:
+            self.params = {**_asked(self._params), **more}
+            return send(
+                self.url,
+                params=self.params,
+                headers=self._identified(_asked(self._headers)),
+                stream=True,
+                timeout=(connect_timeout, read_timeout),
+                **self._body,
+            )
+        except Exception as exception:
+            if isinstance(exception, rq.HTTPError) and exception.response is not None:
+                return exception.response  # a hook's raise_for_status() brings the answer
+            if interrupt.quotes_a_header(exception):
+                raise rq.InvalidHeader from None
+            raise
+
+    def _answered(self, response: Any, chunk_size: int | None) -> Answer:
+        if isinstance(getattr(response, "status_code", None), int):
+            return Answer(response, chunk_size)
+        raise StreamError(
+            f"The session returned a {type(response).__name__} without a status_code; "
+            "it must return responses like those of requests",
+            StreamErrorType.FATAL_ERROR,
+        )
+
+    def _identified(self, headers: Fields) -> Fields:
+        if self._identity is None:
+            # A stream has a connection of its own; see `Answer` for servers that do not listen.
+            self._identity = {"Connection": "close", **_authorization(self._session)}
+            if not callable(self._headers):
+                self._identity.update(headers)
+        return {**self._identity, **headers} if callable(self._headers) else self._identity
+
+
+def _passwords(url: str, session: Any) -> set[str]:
+    """User names and passwords in this URL, and in those of the proxies: in pieces, where a URL may break."""
+    proxies = getattr(session, "proxies", None)
+    urls = [url, *(proxies.values() if isinstance(proxies, Mapping) else ()), *getproxies().values()]
+    logins = [re.sub(r"^[\w+.-]+://", "", text).rpartition("@")[0] for text in map(str, urls)]
+    return {piece for login in logins for piece in re.split(r"[:/?#@]", login) if piece}
+
+
+def _asked(source: Source) -> dict[str, Any]:
+    return dict((source() if callable(source) else source) or {})
+
+
+def _authorization(session: Any) -> dict[str, Any]:
+    headers = getattr(session, "headers", None)
+    value = headers.get("Authorization") if isinstance(headers, Mapping) else None
+    return {} if value is None else {"Authorization": value}
