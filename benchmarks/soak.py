@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from multiprocessing.connection import Connection
@@ -47,7 +47,7 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
-from xdk_streaming.simulator.body import Encoding, Framing
+from xdk_streaming.simulator.body import Encoding, Framing, Sending
 from xdk_streaming.simulator.script import Wire
 
 MIB = 2**20
@@ -161,7 +161,8 @@ def serve(line: Connection, reconnects: int, folder: str | None) -> None:
     def scripts() -> Iterator[Script]:
         for number in range(reconnects):
             # A script is drawn when the form of its own connection is settled: this is the next one's.
-            simulator.framing, simulator.encoding = FORMS[(number + 1) // len(LOSSES) % len(FORMS)]
+            form = Sending(*FORMS[(number + 1) // len(LOSSES) % len(FORMS)], tls)
+            simulator.conduct = replace(simulator.conduct, sending=form)
             yield LOSSES.get(loss(number), STALL)
 
     tls, authority = certified(Path(folder)) if folder else (None, None)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from xdk_streaming import ConnectionState, StreamError, StreamErrorType, StreamState, Transition, Trigger
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import MEANINGS
-from xdk_streaming.cli.journal import change_event
+from xdk_streaming.cli.journal import transition_event
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.options import ENVIRONMENT
 from xdk_streaming.cli.panel import Facts, picture
@@ -124,7 +124,7 @@ def _facts() -> Facts:
     sink = Pipe(1)
     sink.name, sink.size = "posts.ndjson.zst", 402_000_000
     changes = _changes(error)
-    events = [change_event(change) for change in changes]
+    events = [transition_event(change) for change in changes]
     return Facts(
         "https://api.x.com/2/tweets/search/stream",
         NOW,

@@ -355,7 +355,7 @@ def test_a_fault_of_a_compressed_body_wants_one(monkeypatch: pytest.MonkeyPatch)
 def test_a_random_fault_needs_only_its_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[float, int]] = []
     result = simulate_for(
-        lambda simulator: seen.append((simulator.random_faults, simulator.seed)),
+        lambda simulator: seen.append((simulator.conduct.random_faults, simulator.conduct.seed)),
         monkeypatch,
         *("--fault", "random:0.25", "--seed", "7"),
     )

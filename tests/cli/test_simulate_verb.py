@@ -210,9 +210,10 @@ def test_each_flag_reaches_the_simulator(monkeypatch: pytest.MonkeyPatch) -> Non
     flags = ["--no-slow-notice", "--no-entitled", "--rule", "cat", "--rule", "dog bird"]
     (simulator,), result = simulated(monkeypatch, *words, *flags)
     assert result.exit_code == 0, result.output
-    seen = (simulator.heartbeat, simulator.queue, simulator.backlog, simulator.book.most)
+    conduct = simulator.conduct
+    seen = (conduct.heartbeat, conduct.patience.seconds, conduct.backlog, simulator.book.most)
     assert seen == (0.5, 1.5, 120.0, 3)
-    assert (simulator.slow_notice, simulator.entitled) == (False, False)
+    assert (conduct.patience.notice, simulator.access.entitled) == (False, False)
     assert [rule.value for rule in simulator.book.rules] == ["cat", "dog bird"]
     assert [simulator.slots.enter(visit) for visit in range(3)] == [True, True, False]
     simulator.slots.leave(0, abrupt=True)

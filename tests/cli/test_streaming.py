@@ -315,22 +315,23 @@ def test_standard_output_on_a_full_disk_is_a_sentence(simulator: Simulator) -> N
 # What is told.
 
 
-def test_each_change_is_a_line_of_json() -> None:
+def test_each_transition_is_a_line_of_json_and_names_its_row() -> None:
     with Simulator(script=[(Serve(2), Reset())], rate=100) as simulator:
         _, _, err = finished("sample", "--base-url", simulator.url, "-n", 5, "--log-format", "json")
     told = [json.loads(line) for line in err.splitlines()]
     changes = [
-        (event["source"], event["dest"], event["trigger"]) for event in told if event["event"] == "change"
+        (event["source"], event["dest"], event["trigger"]) for event in told if event["event"] == "transition"
     ]
     assert changes == [
-        ("DISCONNECTED", "CONNECTING", "start"),
-        ("CONNECTING", "STREAMING", "opened"),
-        ("STREAMING", "BACKOFF", "broke"),
-        ("BACKOFF", "BACKOFF", "retry"),
-        ("BACKOFF", "CONNECTING", "waited"),
-        ("CONNECTING", "STREAMING", "opened"),
-        ("STREAMING", "DISCONNECTED", "stop"),
+        ("DISCONNECTED", "CONNECTING", "START"),
+        ("CONNECTING", "STREAMING", "OPENED"),
+        ("STREAMING", "BACKOFF", "BROKE"),
+        ("BACKOFF", "BACKOFF", "RETRY"),
+        ("BACKOFF", "CONNECTING", "WAITED"),
+        ("CONNECTING", "STREAMING", "OPENED"),
+        ("STREAMING", "DISCONNECTED", "STOP"),
     ]
+    assert all(event["reason"] for event in told if event["event"] == "transition")
     assert {"gap", "summary"} <= {event["event"] for event in told}
     assert (told[-1]["event"], told[-1]["items"], told[-1]["reconnects"]) == ("summary", 5, 1)
 

@@ -39,9 +39,10 @@ from xdk_streaming import StreamConfig, stream_with_retry
 from xdk_streaming.simulator import Cut, End, Live, Reset, Script, Sent, Serve, Simulator, Stall
 from xdk_streaming.simulator.account import account
 from xdk_streaming.simulator.backfill import WINDOW, delivery
+from xdk_streaming.simulator.content.items import make_item
 from xdk_streaming.simulator.faults import FAULTS, RANDOM_FAULTS
 from xdk_streaming.simulator.faults.problems import TOO_MANY
-from xdk_streaming.simulator.lines import Line, Lines
+from xdk_streaming.simulator.lines import Lines
 from xdk_streaming.simulator.log import Log
 from xdk_streaming.simulator.parameters import refuse_parameters
 from xdk_streaming.simulator.script import Notice
@@ -537,15 +538,15 @@ def test_a_client_that_reads_is_not_cut_off_and_after_the_cut_the_place_is_free(
 # Efficiency.
 
 
-def test_an_item_that_is_sent_again_is_not_made_again() -> None:
+def test_an_item_that_is_sent_again_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made: Counter[int] = Counter()
 
-    class Counting(Simulator):
-        def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> Line:
-            made[number] += 1
-            return super().item(number, endpoint, params)
+    def counting(endpoint: Endpoint, number: int, *arguments: Any) -> dict[str, Any]:
+        made[number] += 1
+        return make_item(endpoint, number, *arguments)
 
-    with Counting(rate=0, script=[(Serve(500), End())], then=(Serve(0), End())) as simulator:
+    monkeypatch.setattr("xdk_streaming.simulator.feed.make_item", counting)
+    with Simulator(rate=0, script=[(Serve(500), End())], then=(Serve(0), End())) as simulator:
         for _ in range(3):
             with streaming(simulator, backfill_minutes="5") as (_, received):
                 list(received)

@@ -15,8 +15,9 @@ import orjson
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
 from xdk_streaming.cli.sinks import Sink
+from xdk_streaming.config import Record
 from xdk_streaming.gap import Gap
-from xdk_streaming.state import Lag, StreamState, Transition
+from xdk_streaming.state import InvalidLine, Lag, NoticeReceived, StreamState, Transition
 
 SUMMARY = 60.0
 """Seconds between two summaries."""
@@ -87,7 +88,7 @@ class Journal:
 
 
 class LogEvents(logging.Handler):
-    """Warnings of the library, as events. Of its errors the machine's own are told as changes."""
+    """Warnings of the library, as events. Of its errors the machine's own are told as transitions."""
 
     def __init__(self, tell: Callable[[Event], None]) -> None:
         super().__init__(logging.WARNING)
@@ -104,7 +105,7 @@ class LogEvents(logging.Handler):
 def as_text(event: Event) -> str:
     """A line for people."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(event.at))
-    return " ".join(f"{moment} {event.kind:<9} {event.words}".splitlines())
+    return " ".join(f"{moment} {event.kind:<10} {event.words}".splitlines())
 
 
 def as_json(event: Event) -> str:
@@ -112,23 +113,38 @@ def as_json(event: Event) -> str:
     return orjson.dumps({"event": event.kind, "at": round(event.at, 3), **event.facts}, default=str).decode()
 
 
-def change_event(change: Transition) -> Event:
+def event_of(record: Record) -> Event:
+    """A record of the stream's as an event."""
+    match record:
+        case Transition():
+            return transition_event(record)
+        case Gap():
+            return gap_event(record)
+        case Lag():
+            return lag_event(record)
+        case InvalidLine():
+            return invalid_event(record)
+        case NoticeReceived():
+            return notice_event(record)
+
+
+def transition_event(transition: Transition) -> Event:
     """A change of state, or an announced retry."""
     facts: dict[str, Any] = {
-        "source": change.source.name,
-        "dest": change.dest.name,
-        "trigger": change.trigger.value,
-        "reason": change.reason,
+        "source": transition.source.name,
+        "dest": transition.dest.name,
+        "trigger": transition.trigger.name,
+        "reason": transition.reason,
     }
-    if change.attempt is not None:
-        facts |= {"attempt": change.attempt, "delay": change.delay}
-    if change.error is not None:
+    if transition.attempt is not None:
+        facts |= {"attempt": transition.attempt, "delay": transition.delay}
+    if transition.error is not None:
         facts |= {
-            "error_type": change.error.error_type.name,
-            "error": str(change.error),
-            "status_code": change.error.status_code,
+            "error_type": transition.error.error_type.name,
+            "error": str(transition.error),
+            "status_code": transition.error.status_code,
         }
-    return Event("change", change.at, str(change), facts)
+    return Event("transition", transition.at, str(transition), facts)
 
 
 def gap_event(gap: Gap) -> Event:
@@ -149,15 +165,17 @@ def gap_event(gap: Gap) -> Event:
     return Event("gap", gap.back_at, f"an outage of {length}, {missing}{dropped}", facts)
 
 
-def notice_event(notice: Mapping[str, Any]) -> Event:
+def notice_event(notice: NoticeReceived) -> Event:
     """What X said of the stream, as it came."""
-    return Event("notice", time.time(), orjson.dumps(notice, default=str).decode(), {"notice": notice})
+    content = notice.content
+    return Event("notice", time.time(), orjson.dumps(content, default=str).decode(), {"notice": content})
 
 
-def invalid_event(line: bytes, reason: str) -> Event:
-    """A line that was no item. Its length is told, its content not: it may be long, or anything."""
-    words = f"a line of {len(line)} bytes is no item: {reason}"
-    return Event("invalid", time.time(), words, {"bytes": len(line), "reason": reason})
+def invalid_event(invalid: InvalidLine) -> Event:
+    """A line that was no item. Its length is shown, its content not: it may be long, or anything."""
+    length, reason = len(invalid.line), invalid.reason
+    words = f"a line of {length} bytes is no item: {reason}"
+    return Event("invalid", time.time(), words, {"bytes": length, "reason": reason})
 
 
 def lag_event(lag: Lag) -> Event:

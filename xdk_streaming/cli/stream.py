@@ -24,11 +24,7 @@ from xdk_streaming.cli.journal import (
     LogEvents,
     Silent,
     Teller,
-    change_event,
-    gap_event,
-    invalid_event,
-    lag_event,
-    notice_event,
+    event_of,
     summary_event,
 )
 from xdk_streaming.cli.live import LiveView, Screen
@@ -201,11 +197,7 @@ def _teller(
 @contextmanager
 def _telling(config: StreamConfig, teller: Teller) -> Iterator[None]:
     """Whatever happens meanwhile is told."""
-    config.on_state_change = lambda change: teller.tell(change_event(change))
-    config.on_gap = lambda gap: teller.tell(gap_event(gap))
-    config.on_notice = lambda notice: teller.tell(notice_event(notice))
-    config.on_invalid = lambda line, reason: teller.tell(invalid_event(line, reason))
-    config.on_lag = lambda lag: teller.tell(lag_event(lag))
+    config.observers = (*config.observers, lambda record: teller.tell(event_of(record)))
     logger, handler = logging.getLogger("xdk_streaming"), LogEvents(teller.tell)
     logger.addHandler(handler)
     try:

@@ -22,7 +22,7 @@ from xdk_streaming.simulator.script import (
     Step,
     Uncompressed,
 )
-from xdk_streaming.simulator.server import Simulator
+from xdk_streaming.simulator.simulator import Simulator
 
 __all__ = [
     "HEARTBEAT",

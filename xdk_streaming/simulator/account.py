@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xdk_streaming.simulator.log import KILLED, Sent, Visit
-from xdk_streaming.simulator.server import Simulator
+from xdk_streaming.simulator.simulator import Simulator
 
 
 @dataclass

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import ssl
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 Framing = Literal["chunked", "close"]
 Encoding = Literal["gzip", "deflate"]
 
 WINDOW_BITS: dict[Encoding, int] = {"gzip": 31, "deflate": 15}
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How bodies are sent."""
+
+    framing: Framing = "chunked"
+    encoding: Encoding | None = None
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing can follow a piece of which only a part went out: what comes after it is sealed."""
+        return self.tls is not None or self.encoding is not None
 
 
 class Body:

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import random
-import select
-import socket
-import ssl
-import struct
-import sys
-import termios
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import orjson
 
 from xdk_streaming.simulator.backfill import delivery
-from xdk_streaming.simulator.body import Body, Encoding, Framing
+from xdk_streaming.simulator.body import Body
 from xdk_streaming.simulator.faults import FAULTS, RANDOM_FAULTS
 from xdk_streaming.simulator.lines import Line
-from xdk_streaming.simulator.log import KILLED, OPEN, Log, Sent, Visit
-from xdk_streaming.simulator.outlet import Outlet
+from xdk_streaming.simulator.log import KILLED, OPEN, Sent
+from xdk_streaming.simulator.outlet import ClientLeft, Outlet
 from xdk_streaming.simulator.recovery import span
 from xdk_streaming.simulator.script import Notice, Script
-from xdk_streaming.simulator.slots import Slots
-from xdk_streaming.simulator.timeline import Timeline
-from xdk_streaming.x import HEARTBEAT_LINE, Endpoint
+from xdk_streaming.simulator.service import Exchange, Service
+from xdk_streaming.x import HEARTBEAT_LINE
 
-AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER that makes close() send RST."""
 SILENT = "silent"
-SHORT_PAUSE = 0.05
-"""Seconds before a reset, for the client to read what was sent before it: RST may overtake data."""
 BREATH = 0.002
 """Seconds at least between two looks at what is due: at high rates, items go out together."""
 BULK = 256
@@ -46,62 +32,24 @@ SLOW_READER = next(
 )
 
 
-class ClientLeft(Exception):
-    """The client closed the connection, or the simulator is being closed."""
-
-
 class Over(Exception):
     """The connection was ended by the script: nothing can follow."""
-
-
-class World(Protocol):
-    """What a connection must know of the simulator that it belongs to."""
-
-    timeline: Timeline
-    log: Log
-    unmatched: deque[int]
-    slots: Slots
-    heartbeat: float
-    random_faults: float
-    seed: int
-    framing: Framing
-    encoding: Encoding | None
-    tls: ssl.SSLContext | None
-    queue: float | None
-    slow_notice: bool
-    backlog: float
-
-    def items(
-        self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]
-    ) -> Sequence[Line | None]:
-        """Items as lines without their ends, and their ids; None for one that matches no rule."""
-
-
-class Exchange(Protocol):
-    """The request that a connection answers."""
-
-    connection: socket.socket
-    visit: Visit
-    endpoint: Endpoint
-    params: dict[str, str]
-
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Send the head, and what of the body is known."""
 
 
 class SocketWire:
     """The `Wire` of a real connection. Each method is a step's deed; see there."""
 
-    def __init__(self, world: World, exchange: Exchange) -> None:
-        self._world = world
+    def __init__(self, service: Service, exchange: Exchange) -> None:
+        self._service = service
+        self._conduct = service.conduct
+        self._timeline = service.feed.timeline
         self._exchange = exchange
         self._visit = exchange.visit
-        self._socket: socket.socket = exchange.connection
-        self._outlet = Outlet(self._socket, world.queue)
-        self._body = Body(world.framing, world.encoding)
+        self._outlet = Outlet(exchange.connection, self._conduct.patience.seconds)
+        self._body = Body(self._conduct.sending.framing, self._conduct.sending.encoding)
         self._open = False
         self._quiet_since = time.time()
-        self._chance = random.Random(f"{world.seed}:{self._visit.number}")
+        self._chance = random.Random(f"{self._conduct.seed}:{self._visit.number}")
         self._befallen = False
         self._past_is_due = True
         self._has_up_to: int | None = None
@@ -132,15 +80,14 @@ class SocketWire:
         self._exchange.answer(status, {**usual, **headers})
 
     def serve(self, count: int) -> None:
-        timeline = self._world.timeline
-        self._past(timeline.reached(time.time()))
-        numbers = timeline.take(count)
+        self._past(self._timeline.reached(time.time()))
+        numbers = self._timeline.take(count)
         self._items(numbers)
         if self._has_up_to is not None and numbers.start <= self._has_up_to:
             self._has_up_to = max(self._has_up_to, numbers.stop)
 
     def live(self, seconds: float | None, *, goes_on: bool = False) -> None:
-        timeline = self._world.timeline
+        timeline = self._timeline
         now = time.time()
         position = timeline.join(now)
         self._visit.live_since, self._visit.live_until = now, None
@@ -164,10 +111,11 @@ class SocketWire:
                 self._has_up_to = max(self._has_up_to, position)
             if now == until:
                 return
-            if now >= self._quiet_since + self._world.heartbeat:
+            if now >= self._quiet_since + self._conduct.heartbeat:
                 self.send(HEARTBEAT_LINE)
-            heartbeat = self._quiet_since + self._world.heartbeat
-            self._wait(min(heartbeat, max(timeline.due_at(position), now + BREATH), until) - time.time())
+            heartbeat = self._quiet_since + self._conduct.heartbeat
+            next_item = max(timeline.due_at(position), now + BREATH)
+            self._outlet.wait(min(heartbeat, next_item, until) - time.time())
 
     def send(self, data: bytes) -> None:
         self._open_body()
@@ -182,7 +130,7 @@ class SocketWire:
 
     def half(self, share: float) -> None:
         for _ in range(BULK):  # of the next items, the first that matches the rules
-            _, lines = self._logged(self._world.timeline.take(1), whole=False)
+            _, lines = self._logged(self._timeline.take(1), whole=False)
             if not lines:
                 continue
             ((line, _id),) = lines
@@ -197,13 +145,13 @@ class SocketWire:
         if head:
             self._open_body()
         self._visit.outcome = SILENT
-        self._wait(seconds)
+        self._outlet.wait(seconds)
         self._visit.outcome = OPEN
 
     def end(self) -> None:
         self._open_body()
         # Whoever has read the end may come back at once.
-        self._world.slots.leave(self._visit.number, abrupt=False)
+        self._service.slots.leave(self._visit.number, abrupt=False)
         self._write([self._body.end()])
         self._close("ended cleanly", abrupt=False)
         raise Over
@@ -213,9 +161,7 @@ class SocketWire:
         raise Over
 
     def reset(self) -> None:
-        self._wait(SHORT_PAUSE)
-        self._drain()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self._outlet.arm()
         self._close("reset", abrupt=True)
         raise Over
 
@@ -232,9 +178,9 @@ class SocketWire:
         minutes = int(params.get(endpoint.backfill_parameter, "0"))
         if recovery is None and not minutes:
             return False
-        now, timeline = time.time(), self._world.timeline
-        since, until = recovery or (now - min(60.0 * minutes, self._world.backlog), math.inf)
-        chance = random.Random(f"{self._world.seed}:{self._visit.number}:past")
+        now, timeline = time.time(), self._timeline
+        since, until = recovery or (now - min(60.0 * minutes, self._conduct.backlog), math.inf)
+        chance = random.Random(f"{self._conduct.seed}:{self._visit.number}:past")
         self._open_body()
         for numbers in delivery(timeline.between(since, until, present), chance, BULK):
             self._tempt_fate(numbers)
@@ -245,9 +191,9 @@ class SocketWire:
 
     def _tempt_fate(self, numbers: Sequence[int], live_since: float | None = None) -> None:
         """Send these items, and after each there may be a fault."""
-        sent, faults = 0, self._world.random_faults
+        sent, faults = 0, self._conduct.random_faults
         if faults:
-            made = self._world.items(numbers, self._exchange.endpoint, self._exchange.params)
+            made = self._service.feed.items(numbers, self._exchange.endpoint, self._exchange.params)
             for count, line in enumerate(made, 1):
                 if line is not None and self._chance.random() < faults:
                     self._items(numbers[sent:count], live_since)
@@ -258,7 +204,7 @@ class SocketWire:
 
     def _items(self, numbers: Sequence[int], live_since: float | None = None) -> None:
         """Send these items, in bulk. `live_since` is from when on they are sent as they are published."""
-        timeline = self._world.timeline
+        timeline = self._timeline
         for first in range(0, len(numbers), BULK):
             some = numbers[first : first + BULK]
             if live_since is not None:
@@ -278,20 +224,20 @@ class SocketWire:
         Logged before they are sent, so that whoever has one finds it in the log.
         """
         exchange, visit, now = self._exchange, self._visit.number, time.time()
-        made = self._world.items(numbers, exchange.endpoint, exchange.params)
+        made = self._service.feed.items(numbers, exchange.endpoint, exchange.params)
         lines = [line for line in made if line is not None]
         if len(lines) < len(made):
             pairs = list(zip(numbers, made, strict=True))
-            self._world.unmatched.extend(number for number, line in pairs if line is None)
+            self._service.logbook.unmatched.extend(number for number, line in pairs if line is None)
             numbers = [number for number, line in pairs if line is not None]
-        self._world.log.write(
+        self._service.logbook.log.write(
             [Sent(visit, number, line[1], now, whole) for number, line in zip(numbers, lines, strict=True)]
         )
         return numbers, lines
 
     def _is_behind(self, moment: float) -> bool:
         """Whether a client that makes the server wait gets only now what should have gone out then."""
-        queue = self._world.queue
+        queue = self._conduct.patience.seconds
         return queue is not None and self._outlet.waited and time.time() - moment > queue
 
     def _cut_off(self, pieces: Sequence[bytes], written: int, items: Sequence[int]) -> None:
@@ -305,31 +251,20 @@ class SocketWire:
             written -= len(pieces[whole])
             whole += 1
         rest = pieces[whole][written:] if written else b""
-        if self._world.slow_notice and self._open and not (self._world.tls or self._world.encoding):
+        if self._conduct.patience.notice and self._open and not self._conduct.sending.sealed:
             notice = self._body.piece(SLOW_READER) + self._body.end()
             if self._outlet.squeeze(rest + notice) >= len(rest) and rest:
                 whole, rest = whole + 1, b""
         if items and whole < len(pieces):
-            self._world.log.retract(self._visit.number, len(pieces) - whole, half=bool(rest))
+            self._service.logbook.log.retract(self._visit.number, len(pieces) - whole, half=bool(rest))
             if self._visit.live_until is not None:
-                last = self._world.timeline.due_at(items[whole] - 1)
+                last = self._timeline.due_at(items[whole] - 1)
                 self._visit.live_until = min(self._visit.live_until, last)
         self._close("cut off as a slow reader", abrupt=False)
         raise Over
 
-    def _drain(self) -> None:
-        """Let the client have what is on its way, for a reset throws it away; unless it does not read."""
-        before = math.inf
-        while (waiting := self._unsent()) and waiting < before:
-            before = waiting
-            self._wait(SHORT_PAUSE)
-
-    def _unsent(self) -> int:
-        """Bytes that are still with the kernel."""
-        return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-
     def _close(self, outcome: str, *, abrupt: bool) -> None:
-        self._world.slots.leave(self._visit.number, abrupt=abrupt)
+        self._service.slots.leave(self._visit.number, abrupt=abrupt)
         self._visit.close(outcome)
 
     def _open_body(self) -> None:
@@ -342,9 +277,3 @@ class SocketWire:
         if written < len(data):
             self._cut_off(pieces, written, items)
         self._quiet_since = time.time()
-
-    def _wait(self, seconds: float | None) -> None:
-        """Wait so long, for ever where that is None or infinite; raise where the client leaves meanwhile."""
-        bounded = None if seconds is None or math.isinf(seconds) else max(0.0, seconds)
-        if select.select([self._socket], [], [], bounded)[0] and not self._socket.recv(4096):
-            raise ClientLeft

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -16,12 +14,11 @@ from xdk_streaming.simulator.calls import Call, answer, is_call
 from xdk_streaming.simulator.connection import SocketWire
 from xdk_streaming.simulator.connections import Connection
 from xdk_streaming.simulator.faults import FAULTS
+from xdk_streaming.simulator.outlet import shut_down
 from xdk_streaming.simulator.parameters import refuse_parameters
 from xdk_streaming.simulator.rules.book import Answer
+from xdk_streaming.simulator.service import Exchange, Service
 from xdk_streaming.x import ENDPOINTS
-
-if TYPE_CHECKING:
-    from xdk_streaming.simulator.server import Server
 
 UNAUTHORIZED = {"title": "Unauthorized", "detail": "Unauthorized", "type": "about:blank", "status": 401}
 NOT_FOUND = {"title": "Not Found", "detail": "Not Found", "type": "about:blank", "status": 404}
@@ -31,28 +28,28 @@ class Handler(BaseHTTPRequestHandler):
     """One request and its answer."""
 
     protocol_version = "HTTP/1.1"
-    server: Server
+
+    def __init__(self, service: Service, *connection: Any) -> None:
+        self._service = service
+        super().__init__(*connection)  # which handles the request
 
     def do_GET(self) -> None:
         """Stream, or refuse to."""
         path, params = self._asked()
-        simulator = self.server.simulator
-        endpoint = ENDPOINTS.get(path)
+        access, endpoint = self._service.access, ENDPOINTS.get(path)
         if endpoint is None and self._call(path, params):
             return
-        self.params = params
-        self.visit = simulator.note(path, params)
-        if not simulator.accepts(self.headers.get("Authorization", "")):
+        self.visit = self._service.logbook.note(path, params)
+        if not access.accepts(self.headers.get("Authorization", "")):
             self._refuse(401, UNAUTHORIZED)
         elif endpoint is None:
             self._refuse(404, NOT_FOUND)
-        elif problem := refuse_parameters(endpoint, self.params):
+        elif problem := refuse_parameters(endpoint, params):
             self._refuse(400, problem)
-        elif problem := simulator.forbids(endpoint, self.params):
+        elif problem := access.forbids(endpoint, params):
             self._refuse(403, problem)
         else:
-            self.endpoint = endpoint
-            self._stream(SocketWire(simulator, self))
+            self._stream(Exchange(self.connection, self.visit, endpoint, params, self.answer))
 
     def do_POST(self) -> None:
         """Change the rules."""
@@ -67,40 +64,41 @@ class Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         return path, dict(parse_qsl(query, keep_blank_values=True))
 
-    def _stream(self, wire: SocketWire) -> None:
+    def _stream(self, exchange: Exchange) -> None:
         """Play what comes next, if there is something to stream and a place for one connection more."""
-        simulator = self.server.simulator
+        service, endpoint = self._service, exchange.endpoint
+        wire = SocketWire(service, exchange)
         connection = Connection(
-            self.visit, self.endpoint.name, self.client_address[0], lambda: shut_down(self.connection)
+            self.visit, endpoint.name, self.client_address[0], lambda: shut_down(self.connection)
         )
-        if simulator.is_ruled(self.endpoint) and not simulator.book.rules:
+        if service.feed.is_ruled(endpoint) and not service.book.rules:
             wire.play(FAULTS["no-rules"].script)
-        elif not simulator.connections.enter(connection):
+        elif not service.connections.enter(connection):
             wire.play(FAULTS["too-many-connections"].script)
         else:
             try:
-                wire.play(simulator.next_script())
+                wire.play(service.scripts.next())
             finally:
-                simulator.slots.leave(self.visit.number, abrupt=True)
+                service.slots.leave(self.visit.number, abrupt=True)
 
     def _call_or_refuse(self) -> None:
         path, params = self._asked()
         if not self._call(path, params):
-            self.visit = self.server.simulator.note_call(self.command, path, params)
+            self.visit = self._service.logbook.note_call(self.command, path, params)
             self._refuse(404, NOT_FOUND)
 
     def _call(self, path: str, params: dict[str, str]) -> bool:
         """Answer a request to the rules or the connections. Was it one?"""
-        simulator = self.server.simulator
+        service = self._service
         call = Call(self.command, path, params, self._body())
-        if not simulator.accepts(self.headers.get("Authorization", "")):
+        if not service.access.accepts(self.headers.get("Authorization", "")):
             answered: Answer | None = (401, UNAUTHORIZED) if is_call(call) else None
         else:
-            answered = answer(call, simulator.book, simulator.connections)
+            answered = answer(call, service.book, service.connections)
         if answered is None:
             return False
         status, content = answered
-        self.visit = simulator.note_call(self.command, path, params)
+        self.visit = service.logbook.note_call(self.command, path, params)
         body = orjson.dumps(content)
         self.visit.close(f"answered with {status}")
         headers = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
@@ -130,9 +128,3 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the terminal for the user."""
-
-
-def shut_down(connection: socket.socket) -> None:
-    """By socket's own method: that of an SSLSocket is not meant for other threads."""
-    with suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)

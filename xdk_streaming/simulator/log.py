@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 OPEN = "open"
@@ -76,3 +77,32 @@ class Log(deque[Sent]):
                     self[place] = entry._replace(whole=False)
                 else:
                     del self[place]
+
+
+class Logbook:
+    """All that a simulator did, the last `length` of each kind. For any thread."""
+
+    def __init__(self, length: int) -> None:
+        self.visits: deque[Visit] = deque(maxlen=length)
+        """The streams that were asked for."""
+        self.calls: deque[Visit] = deque(maxlen=length)
+        """The other requests."""
+        self.log = Log(length)
+        self.unmatched: deque[int] = deque(maxlen=length)
+        """The numbers of the items that matched no rule."""
+        self._visit_numbers = count()
+        self._call_numbers = count()
+        self._lock = threading.Lock()
+
+    def note(self, path: str, params: dict[str, str]) -> Visit:
+        """Note a new request for a stream."""
+        with self._lock:
+            visit = Visit(next(self._visit_numbers), path, params, time.time())
+            self.visits.append(visit)
+        return visit
+
+    def note_call(self, method: str, path: str, params: dict[str, str]) -> Visit:
+        """Note a request that asks for no stream."""
+        visit = Visit(next(self._call_numbers), f"{method} {path}", params, time.time())
+        self.calls.append(visit)
+        return visit

@@ -1,0 +1,66 @@
+"""What a request is served from: the parts of a simulator, and how its streams behave. Values only."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from xdk_streaming.simulator.access import Access
+from xdk_streaming.simulator.body import Sending
+from xdk_streaming.simulator.connections import Connections
+from xdk_streaming.simulator.feed import Feed
+from xdk_streaming.simulator.log import Logbook, Visit
+from xdk_streaming.simulator.outlet import Patience
+from xdk_streaming.simulator.rules.book import RuleBook
+from xdk_streaming.simulator.scripts import Scripts
+from xdk_streaming.simulator.slots import Slots
+from xdk_streaming.x import Endpoint
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How the streams of a simulator behave. Times are seconds."""
+
+    heartbeat: float
+    """Silence before one."""
+    random_faults: float
+    """The chance of one after each item of a live stream, drawn from `seed`."""
+    seed: int
+    backlog: float
+    """How far back a backfill reaches at most."""
+    sending: Sending
+    patience: Patience
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that a request has to do with."""
+
+    access: Access
+    conduct: Conduct
+    feed: Feed
+    book: RuleBook
+    slots: Slots
+    connections: Connections
+    scripts: Scripts
+    logbook: Logbook
+
+
+class Answer(Protocol):
+    """Sends the head of an answer, and what of the body is known."""
+
+    def __call__(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send it."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The request that a connection answers."""
+
+    connection: socket.socket
+    visit: Visit
+    endpoint: Endpoint
+    params: Mapping[str, str]
+    answer: Answer
