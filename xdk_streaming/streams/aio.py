@@ -53,10 +53,10 @@ class AsyncStream(Assembly[T]):
     """
 
     @staticmethod
-    def _another(*arguments: Any) -> AsyncStream[Any]:
+    def _another_stream(*arguments: Any) -> AsyncStream[Any]:
         return AsyncStream(*arguments)
 
-    def _told(self, config: StreamConfig) -> Callbacks:
+    def _make_callbacks(self, config: StreamConfig) -> Callbacks:
         self._bridge = LoopBridge()
         return Callbacks(config, self.state, self._bridge.run)
 

@@ -65,7 +65,9 @@ class Assembly(ABC, Generic[T]):
         rng: Callable[[], float] = random.random,
     ) -> None:
         config = StreamConfig() if config is None else as_config(config)
-        another = self._another  # not `self`: the driver would keep it, and what is dropped not be closed
+        another = (
+            self._another_stream
+        )  # not `self`: the driver would keep it, and what is dropped not be closed
 
         def refill(span: Span) -> Any:
             bounded = partial(between, span, params, names=x.recovery_parameters(url))
@@ -74,7 +76,7 @@ class Assembly(ABC, Generic[T]):
 
         self.state = state or StreamState()
         clock = clock or SystemClock()
-        callbacks = self._told(config)
+        callbacks = self._make_callbacks(config)
         self._parts = Parts(
             request=Request(session, method, url, params, headers, json_data),
             config=config,
@@ -92,11 +94,11 @@ class Assembly(ABC, Generic[T]):
 
     @staticmethod
     @abstractmethod
-    def _another(*arguments: Any) -> Any:
+    def _another_stream(*arguments: Any) -> Any:
         """A stream of this face, for what remains uncovered of a gap."""
 
     @abstractmethod
-    def _told(self, config: StreamConfig) -> Callbacks:
+    def _make_callbacks(self, config: StreamConfig) -> Callbacks:
         """Who is told, and on which thread."""
 
     @abstractmethod

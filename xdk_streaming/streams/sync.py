@@ -44,10 +44,10 @@ class Stream(Assembly[T]):
     """
 
     @staticmethod
-    def _another(*arguments: Any) -> Stream[Any]:
+    def _another_stream(*arguments: Any) -> Stream[Any]:
         return Stream(*arguments)
 
-    def _told(self, config: StreamConfig) -> Callbacks:
+    def _make_callbacks(self, config: StreamConfig) -> Callbacks:
         return Callbacks(config, self.state)
 
     def _prepare(self, config: StreamConfig) -> None:
