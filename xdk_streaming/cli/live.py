@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections import deque
 
 from rich.console import Console
@@ -21,9 +20,6 @@ MOST_LINES = 500
 """Items that wait to be shown, at most."""
 LATEST = 200
 """Events that are kept to be shown."""
-FLUSHED = 0.05
-"""Seconds after which a terminal is done with Ctrl-C. It signals first, and then throws away what waits to be
-shown; what the program writes at once may be among that."""
 
 
 class Screen:
@@ -98,7 +94,6 @@ class LiveView:
 
 
 def show_cursor() -> None:
-    """For who ends the program with a picture on the screen, by Ctrl-C."""
+    """For who ends the program with a picture on the screen."""
     if sys.stderr.isatty():
-        time.sleep(FLUSHED)
         os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the other way may be in use by who was interrupted
