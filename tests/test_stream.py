@@ -405,3 +405,18 @@ class TestWatching:
         shown = [repr(stream), repr(stream.state), str(stream.history), str(raised.value), repr(raised.value)]
         assert "s3cret-token" not in " ".join([*shown, caplog.text])
         assert "CONNECTING -> FAILED" in caplog.text
+
+
+def test_a_stop_while_the_first_line_is_decoded_reports_no_progress_and_ends_the_stream() -> None:
+    """The machine hears of the stop alone, even where a line of data has just been seen."""
+    seen: list[str] = []
+
+    def decode(line: bytes) -> bytes:
+        stream.stop()
+        return line
+
+    session = MemorySession(FakeClock(), [(Serve(3),)])
+    config = StreamConfig(on_state_change=lambda transition: seen.append(transition.trigger.name))
+    stream = Stream(session, "get", "http://nowhere", config, response_model=decode)  # type: ignore[arg-type]
+    assert len(list(stream)) == 1
+    assert seen == ["START", "OPENED", "STOP"]

@@ -21,6 +21,7 @@ from peers import until
 
 from xdk_streaming.config import Buffer
 from xdk_streaming.driver.batch import Batch
+from xdk_streaming.driver.batch_queue import BatchQueue
 from xdk_streaming.driver.producer import Receipt
 from xdk_streaming.driver.threaded import BATCH_BYTES, BATCH_ITEMS, END, Threaded
 from xdk_streaming.errors import StreamError, StreamErrorType
@@ -656,6 +657,24 @@ def test_while_the_oldest_are_dropped_the_rest_stay_in_order_and_all_are_account
     assert received == sorted(set(received))
     assert len(received) + stage.state.dropped_items == 50_000
     assert sum(count for count, _, _ in stage.gaps) == stage.state.dropped_items
+
+
+def test_a_batch_that_the_consumer_takes_just_before_it_would_be_dropped_is_not_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drop = BatchQueue.drop_oldest
+
+    def taken_first(queue: BatchQueue) -> Batch | None:
+        queue.take()
+        return drop(queue)
+
+    monkeypatch.setattr(BatchQueue, "drop_oldest", taken_first)
+    stage = Stage(numbered(2), max_bytes=15, overflow="drop_oldest")
+    stage.threaded.start()
+    until(lambda: stage.tap.closed)
+    stage.threaded.close()
+    assert stage.state.dropped_items == 0
+    assert stage.gaps == []
 
 
 def test_it_tells_whether_it_runs_and_whether_it_was_stopped() -> None:

@@ -5,7 +5,9 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from xdk_streaming.wire.decoder import (
     BOM,
     CONTROL_MESSAGES,
     Decoder,
+    FunctionDecoder,
     Heartbeat,
     Invalid,
     LineDecoder,
@@ -25,6 +28,7 @@ from xdk_streaming.wire.decoder import (
     OnModelError,
     Rejected,
     Truncated,
+    decoder_for,
 )
 from xdk_streaming.wire.framing import Oversized, Unended
 
@@ -535,3 +539,56 @@ def test_a_model_with_a_validation_of_its_own_is_asked_by_that() -> None:
     decoder = Decoder(Own)
     assert decoder(POST) == ["validated", {"data": {"id": "1"}}]
     assert decoder.quickest([POST])(POST) == decoder(POST)
+
+
+# A decoder of one's own.
+
+
+def length(line: bytes) -> int:
+    return len(line)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [length, partial(length), Mock(return_value=len(POST))],
+    ids=["function", "partial", "object"],
+)
+def test_a_function_makes_the_items_of_lines(model: Any) -> None:
+    decoder = decoder_for(model)
+    assert decoder(POST) == decoder.quick(POST) == len(POST)
+
+
+@pytest.mark.parametrize("model", [Post, TypeAdapter(Post), list[int], Any, int | str, None, bytes])
+def test_a_type_is_not_taken_for_a_function(model: Any) -> None:
+    assert not isinstance(decoder_for(model), FunctionDecoder)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b"", Heartbeat),
+        (b"{}", Heartbeat),
+        (b'{"errors":[]}', Notice),
+        (b"[1]", Invalid),
+        (b'{"data":', Invalid),
+        (b'{"data":{}}{}', Invalid),
+        (b'{"data":{"text":"caf\xe9"}}', Invalid),
+    ],
+    ids=repr,
+)
+def test_a_function_is_never_asked_for_what_is_no_item(line: bytes, kind: type[NotAnItem]) -> None:
+    asked = Mock()
+    decoder = decoder_for(asked)
+    assert type(decoder(line)) is kind
+    with suppress(ValueError):
+        decoder.quickest([line])(line)
+    asked.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("on_model_error", "kind"), [("report", Invalid), ("yield", dict), ("raise", Rejected)]
+)
+def test_what_a_function_raises_is_a_refusal(on_model_error: OnModelError, kind: type) -> None:
+    decoder = decoder_for(Mock(side_effect=KeyError("author")), on_model_error)
+    assert type(decoder(POST)) is kind
+    assert type(decoder.quick(POST)) is kind

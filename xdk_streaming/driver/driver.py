@@ -109,9 +109,10 @@ class Driver:
 
     def fail(self, error: StreamError) -> None:
         """End the run with this error, soon. Only on its own thread, between two items."""
-        self._count_undelivered()
-        if self._connection is not None:
-            self._connection.ending = Ending(Trigger.BROKE, error)
+        connection = self._connection
+        assert connection is not None  # it has just brought an item
+        connection.count_undelivered()
+        connection.ending = Ending(Trigger.BROKE, error)
 
     def receipt(self) -> Receipt:
         """Of the item that was yielded last."""

@@ -66,19 +66,18 @@ class Gaps:
             self.reached = self._sure_to
 
     def delivered(self, moment: float | None, *, lasting: bool) -> None:
-        """An item came while a backfill is under way, published then: one of the live part ends it.
+        """An item came while a backfill is under way, published then: one of the live part ends the backfill.
 
         Items that bear no date end it once the connection is `lasting`.
         """
-        live = lasting if moment is None else self.pending_since is not None and moment >= self.pending_since
-        if live:
+        assert self.pending_since is not None
+        if lasting if moment is None else moment >= self.pending_since:
             self.complete()
 
     def complete(self) -> None:
-        """The backfill is over, by whatever shows it."""
-        if self.pending_since is not None:
-            self.pending_since = None
-            self.reached = self._sure_to
+        """The backfill that is under way is over, by whatever shows it."""
+        self.pending_since = None
+        self.reached = self._sure_to
 
     def lost(self, error: StreamError | None, last_byte_at: float | None) -> None:
         """The connection is lost, for this reason; the last byte was received then."""

@@ -170,9 +170,8 @@ class Tracker:
         self.delivered = self._note_delivered
 
     def _note_delivered(self, position: Position | None = None) -> None:
-        checkpoint = self._checkpoint
-        if checkpoint is not None:  # else the stream has been closed meanwhile, by another thread
-            checkpoint.note(*(position or self.position()))
+        assert self._checkpoint is not None  # close() takes this function away with it
+        self._checkpoint.note(*(position or self.position()))
 
     def _note_last_read(self, up_to_date_at: float | None, *, settled: bool) -> None:
         """What the last read has shown, now that its items are delivered."""
@@ -193,7 +192,8 @@ class Tracker:
         moment = x.published(dedupe.last_key)
         if moment is not None:
             self._newest = max(moment, self._newest or moment)
-        self._gaps.delivered(moment, lasting=settled)
+        if self._gaps.pending_since is not None:
+            self._gaps.delivered(moment, lasting=settled)
 
     def _note_up_to_date(self, at: float) -> None:
         """All that had come by then has been read.
