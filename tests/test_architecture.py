@@ -19,7 +19,7 @@ FLOORS = [
     {"machine", "wire", "recovery"},
     {"driver"},
     {"streams"},
-    {"compat", "simulator", "cli", "__main__", "__init__"},
+    {"compat", "simulator", "testing", "cli", "__main__", "__init__"},
 ]
 """From the ground up: a room may import those below it, and on its own floor within the same room."""
 
@@ -89,7 +89,8 @@ def test_a_file_imports_only_from_floors_below_it_or_its_own_room(path: Path) ->
     ],
 )
 def test_in_the_core_a_foreign_library_keeps_to_its_rooms(library: str, homes: str) -> None:
-    core = [path for path in SOURCES if room(path) not in {"simulator", "cli"}]
+    # testing answers as requests and urllib3 do, and raises what they raise
+    core = [path for path in SOURCES if room(path) not in {"simulator", "testing", "cli"}]
     users = {
         str(path.relative_to(ROOT))
         for path in core
@@ -151,7 +152,7 @@ def test_broad_excepts_stand_only_around_foreign_code() -> None:
 
 
 def test_importing_the_package_brings_in_no_extra() -> None:
-    extras = {"typer", "rich", "xdk", "xdk_streaming.cli", "xdk_streaming.simulator"}
+    extras = {"typer", "rich", "xdk", "xdk_streaming.cli", "xdk_streaming.simulator", "xdk_streaming.testing"}
     code = f"import sys, xdk_streaming; print(*sorted({extras} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == ""
