@@ -35,6 +35,8 @@ from urllib3.exceptions import IncompleteRead, ProtocolError, ReadTimeoutError
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator.script import Flood, Limited, Script
 
+__all__ = ["FakeClock", "NoMoreConnections", "ScriptedSession"]
+
 Chunk = bytes | Exception | Callable[[], object]
 """A piece of a body: bytes, a fault, or what happens before the next one."""
 
