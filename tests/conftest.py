@@ -9,10 +9,10 @@ import pytest
 import requests
 from audience import open_sockets
 from callers import RECORDED, wait_for
-from fakes import FakeClock
 from hypothesis import settings
 from peers import Trust, certified
 
+from xdk_streaming.testing import FakeClock
 from xdk_streaming.wire.bulk import SWITCH
 
 # Examples are drawn afresh in every run; a slow machine is no failure.

@@ -30,6 +30,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "streams": {*VALUES, "callbacks", "machine", "wire", "recovery", "driver"},
     "compat": {*VALUES, "streams"},
     "simulator": {*VALUES},
+    "testing": {*VALUES, "simulator"},
     "__init__": {*VALUES, "streams", "compat"},
     "cli": {*CORE, "simulator", "__init__"},
     "__main__": {"cli"},

@@ -21,7 +21,7 @@ from audience import (
     simulated,
     triggers,
 )
-from fakes import FakeClock, ids
+from fakes import ids
 from peers import Trust
 from pydantic import BaseModel
 from requests.adapters import HTTPAdapter
@@ -39,6 +39,7 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
+from xdk_streaming.testing import FakeClock
 
 pytestmark = pytest.mark.usefixtures("nothing_stays_open")
 

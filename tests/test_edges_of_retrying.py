@@ -19,7 +19,7 @@ from audience import (
     simulated,
     triggers,
 )
-from fakes import FakeClock, ids
+from fakes import ids
 from peers import SOON, Trust
 
 from xdk_streaming import RetriesExhausted, Stream, StreamConfig, StreamError, StreamErrorType, Trigger
@@ -35,6 +35,7 @@ from xdk_streaming.simulator import (
     Serve,
     Stall,
 )
+from xdk_streaming.testing import FakeClock
 
 pytestmark = pytest.mark.usefixtures("nothing_stays_open")
 

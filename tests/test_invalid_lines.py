@@ -5,13 +5,13 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
-from fakes import FakeClock
 from pydantic import TypeAdapter
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.state import StreamState
+from xdk_streaming.testing import FakeClock
 from xdk_streaming.wire.decoder import Decoder, Invalid
 
 BAD = Invalid(b'{"data": confidential', "not JSON")

@@ -12,7 +12,6 @@ from typing import Any, get_type_hints
 
 import pytest
 import xdk.streaming  # type: ignore[import-untyped]
-from fakes import FakeClock, MemorySession
 
 import xdk_streaming
 from xdk_streaming import (
@@ -23,6 +22,7 @@ from xdk_streaming import (
     StreamState,
     stream_with_retry,
 )
+from xdk_streaming.testing import FakeClock, ScriptedSession
 
 REQUIRED = inspect.Parameter.empty
 
@@ -189,7 +189,7 @@ def test_stream_takes_the_arguments_of_stream_with_retry() -> None:
 def test_stream_with_retry_is_a_generator_that_connects_at_the_first_next_and_not_before(
     clock: FakeClock,
 ) -> None:
-    session: Any = MemorySession(clock, [])
+    session: Any = ScriptedSession([], clock=clock)
     stream = stream_with_retry(session, "GeT", "http://nowhere.example")
     assert inspect.isgenerator(stream)
     assert session.calls == []
@@ -199,7 +199,7 @@ def test_stream_with_retry_is_a_generator_that_connects_at_the_first_next_and_no
 
 
 def test_stream_with_retry_keeps_the_state_it_is_given_up_to_date(clock: FakeClock) -> None:
-    session: Any = MemorySession(clock, [])
+    session: Any = ScriptedSession([], clock=clock)
     state = StreamState()
     with pytest.raises(StreamError) as raised:
         next(stream_with_retry(session, "get", "http://nowhere.example", state=state))

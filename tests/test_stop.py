@@ -30,14 +30,15 @@ from audience import (
     where,
     witness,
 )
-from fakes import FakeClock, MemorySession, ids
+from fakes import ids
 from peers import Peer, Trust, head, until
 
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.simulator import HEARTBEAT, UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
+from xdk_streaming.testing import FakeClock, ScriptedSession
 
 
-def stop_while_dialling(session: MemorySession, stream: Stream[Any]) -> None:
+def stop_while_dialling(session: ScriptedSession, stream: Stream[Any]) -> None:
     """Have stop() called in the middle of the session's next request."""
     dial = session.get
 
@@ -45,7 +46,7 @@ def stop_while_dialling(session: MemorySession, stream: Stream[Any]) -> None:
         stream.stop()
         return dial(url, **arguments)
 
-    session.get = stop_and_dial  # type: ignore[method-assign]
+    session.get = stop_and_dial  # type: ignore[method-assign, assignment]  # of its shape
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
@@ -76,20 +77,20 @@ def test_stop_wakes_a_backoff_wait(session: requests.Session) -> None:
 
 def test_stop_while_dialling_keeps_a_stream_from_opening(clock: FakeClock) -> None:
     connected: list[None] = []
-    session = MemorySession(clock, [(Serve(1), End())])
+    session = ScriptedSession([(Serve(1), End())], clock=clock)
     config = StreamConfig(on_connect=lambda: connected.append(None))
-    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)  # type: ignore[arg-type]
+    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
     stop_while_dialling(session, stream)
     assert list(stream) == []
     assert [change.trigger for change in stream.history] == [Trigger.START, Trigger.STOP]
     assert not connected
-    assert session.responses[0].closed
+    assert session.responses[0].raw.closed
 
 
 def test_stop_while_dialling_wins_over_a_refusal(clock: FakeClock) -> None:
     errors: list[StreamError] = []
-    session = MemorySession(clock, [(Refuse(401),)])
-    stream = Stream[Post](session, "get", "http://x", StreamConfig(on_error=errors.append), clock=clock)  # type: ignore[arg-type]
+    session = ScriptedSession([(Refuse(401),)], clock=clock)
+    stream = Stream[Post](session, "get", "http://x", StreamConfig(on_error=errors.append), clock=clock)
     stop_while_dialling(session, stream)
     assert list(stream) == []
     assert errors == []
@@ -121,8 +122,8 @@ def test_stop_on_a_suspended_stream_is_seen_by_the_server_at_once(
 
 def test_items_read_but_not_yielded_are_counted_and_not_delivered(clock: FakeClock) -> None:
     batch = b"".join(b'{"data":{"id":"%d"}}\r\n' % number for number in range(5)) + b"\r\n"
-    session = MemorySession(clock, [(Send(batch), Serve(3))])
-    stream = Stream[Post](session, "get", "http://nowhere", clock=clock)  # type: ignore[arg-type]
+    session = ScriptedSession([(Send(batch), Serve(3))], clock=clock)
+    stream = Stream[Post](session, "get", "http://nowhere", clock=clock)
     received = []
     for item in stream:
         received.append(item)
@@ -145,9 +146,9 @@ def test_items_read_but_not_yielded_are_counted_and_not_delivered(clock: FakeClo
 def test_stop_from_a_callback_wins_over_what_would_come_next(
     callback: str, expected: list[Trigger], clock: FakeClock
 ) -> None:
-    session = MemorySession(clock, [(Serve(1), End())])
+    session = ScriptedSession([(Serve(1), End())], clock=clock)
     config = StreamConfig(jitter=False)
-    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)  # type: ignore[arg-type]
+    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
     setattr(config, callback, lambda *_: stream.stop())
     list(stream)
     assert [change.trigger for change in stream.history] == expected
@@ -157,8 +158,8 @@ def test_stop_from_a_callback_wins_over_what_would_come_next(
 def test_stop_from_on_error_wins_over_a_retry_but_not_over_failure(clock: FakeClock) -> None:
     for status, raises in ((503, False), (401, True)):
         config = StreamConfig()
-        session = MemorySession(clock, [(Refuse(status),)])
-        stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)  # type: ignore[arg-type]
+        session = ScriptedSession([(Refuse(status),)], clock=clock)
+        stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
         config.on_error = lambda error, stream=stream: stream.stop()
         if raises:
             with pytest.raises(StreamError, match="401"):
@@ -171,9 +172,9 @@ def test_stop_from_on_error_wins_over_a_retry_but_not_over_failure(clock: FakeCl
 @pytest.mark.parametrize("callback", ["on_invalid", "on_notice"])
 def test_stop_from_a_lines_callback_delivers_nothing_that_follows(callback: str, clock: FakeClock) -> None:
     odd = b'nonsense\r\n{"errors":[{"title":"odd"}]}\r\n{"data":{"id":"9"}}\r\n'
-    session = MemorySession(clock, [(Send(odd), End())])
+    session = ScriptedSession([(Send(odd), End())], clock=clock)
     config = StreamConfig()
-    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)  # type: ignore[arg-type]
+    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
     setattr(config, callback, lambda *_: stream.stop())
     assert list(stream) == []
     assert stream.state.undelivered_items == 1
@@ -218,20 +219,20 @@ def test_a_thousand_signals_from_before_the_dial_on_end_it_in_good_order(
 
 @pytest.mark.parametrize("callback", ["on_connect", "on_disconnect", "on_reconnect", "on_state_change"])
 def test_ctrl_c_in_a_callback_closes_and_goes_on_its_way(callback: str, clock: FakeClock) -> None:
-    session = MemorySession(clock, [(Serve(1), End())])
+    session = ScriptedSession([(Serve(1), End())], clock=clock)
     config = StreamConfig()
     setattr(config, callback, interrupt)
-    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)  # type: ignore[arg-type]
+    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
     with pytest.raises(KeyboardInterrupt):
         list(stream)
     assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert all(response.closed for response in session.responses)
+    assert all(response.raw.closed for response in session.responses)
 
 
 def test_ctrl_c_in_a_wait_ends_the_stream(clock: FakeClock) -> None:
-    session = MemorySession(clock, [(UNAVAILABLE,)])
+    session = ScriptedSession([(UNAVAILABLE,)], clock=clock)
     clock.during_wait = interrupt
-    stream = Stream[Post](session, "get", "http://nowhere", clock=clock)  # type: ignore[arg-type]
+    stream = Stream[Post](session, "get", "http://nowhere", clock=clock)
     with pytest.raises(KeyboardInterrupt):
         list(stream)
     assert stream.connection_state is ConnectionState.DISCONNECTED

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import requests
-from fakes import FakeClock, MemorySession
 
 from xdk_streaming import RetriesExhausted, Stream, StreamConfig, StreamError, StreamErrorType, Trigger
 from xdk_streaming.simulator import (
@@ -26,6 +25,7 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
+from xdk_streaming.testing import FakeClock, ScriptedSession
 
 START, OPENED, REFUSED, ENDED, BROKE, RETRY, WAITED = (
     Trigger.START,
@@ -243,7 +243,7 @@ def run(
 @pytest.fixture(params=["memory", "socket"])
 def play(request: pytest.FixtureRequest, session: requests.Session, clock: FakeClock) -> Play:
     def in_memory(story: Story) -> Run:
-        memory = MemorySession(clock, story.scripts)
+        memory = ScriptedSession(story.scripts, clock=clock)
         return run(story, memory, "http://nowhere", clock, lambda item: int(item["data"]["id"]) - 1)
 
     def over_a_socket(story: Story) -> Run:
@@ -288,7 +288,9 @@ def test_exhaustion_says_what_was_lost_last(play: Play) -> None:
 def test_items_behind_an_ending_notice_are_delivered_where_they_came_with_it(clock: FakeClock) -> None:
     notice = b'{"title":"x","type":"https://x.com/problems/operational-disconnect"}\r\n'
     scripts = [(Send(notice + b'{"data":{"id":"7"}}\r\n'), End()), (UNAUTHORIZED,)]
-    stream = Stream[dict[str, Any]](MemorySession(clock, scripts), "get", "http://nowhere", clock=clock)  # type: ignore[arg-type]
+    stream = Stream[dict[str, Any]](
+        ScriptedSession(scripts, clock=clock), "get", "http://nowhere", clock=clock
+    )
     with pytest.raises(StreamError, match="401"):
         assert list(stream) == [{"data": {"id": "7"}}]
     assert stream.state.total_items_received == 1

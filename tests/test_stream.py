@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from fakes import FakeClock, MemorySession, ids
+from fakes import ids
 from pydantic import BaseModel, TypeAdapter
 
 from xdk_streaming import (
@@ -35,6 +35,7 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
+from xdk_streaming.testing import FakeClock, ScriptedSession
 
 Post = dict[str, Any]
 PATH = "/2/tweets/sample/stream"
@@ -57,8 +58,8 @@ def opened(clock: FakeClock) -> Open:
     """A stream over scripts in memory; the session is its attribute `session`."""
 
     def open(*scripts: Any, config: StreamConfig | None = None, **arguments: Any) -> Stream[Any]:
-        session = MemorySession(clock, scripts)
-        stream = Stream[Any](session, "get", "http://nowhere/path", config, clock=clock, **arguments)  # type: ignore[arg-type]
+        session = ScriptedSession(scripts, clock=clock)
+        stream = Stream[Any](session, "get", "http://nowhere/path", config, clock=clock, **arguments)
         stream.session = session  # type: ignore[attr-defined]
         return stream
 
@@ -172,6 +173,7 @@ class TestRequest:
         drained(stream)
         assert stream.session.calls == [  # type: ignore[attr-defined]
             {
+                "method": "GET",
                 "url": "http://nowhere/path",
                 "params": {"a": 1},
                 "headers": {"Connection": "close", "X-B": "2"},
@@ -415,8 +417,8 @@ def test_a_stop_while_the_first_line_is_decoded_reports_no_progress_and_ends_the
         stream.stop()
         return line
 
-    session = MemorySession(FakeClock(), [(Serve(3),)])
+    session = ScriptedSession([(Serve(3),)])
     config = StreamConfig(on_state_change=lambda transition: seen.append(transition.trigger.name))
-    stream = Stream(session, "get", "http://nowhere", config, response_model=decode)  # type: ignore[arg-type]
+    stream = Stream(session, "get", "http://nowhere", config, response_model=decode)
     assert len(list(stream)) == 1
     assert seen == ["START", "OPENED", "STOP"]

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from audience import GUARD, Consumer, bombarded, ctrl_c, interrupt
-from fakes import FakeClock
 from peers import until
 
 from xdk_streaming.config import Buffer
@@ -27,6 +26,7 @@ from xdk_streaming.driver.threaded import BATCH_BYTES, BATCH_ITEMS, END, Threade
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import Lag, StreamState
+from xdk_streaming.testing import FakeClock
 
 ITEM = b"x" * 10
 LOST = StreamError("lost", StreamErrorType.CLIENT_ERROR)

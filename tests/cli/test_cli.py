@@ -197,7 +197,7 @@ pictures = pytest.mark.parametrize("name", diagram.FORMATS)
 @pytest.mark.usefixtures("drawing")
 def test_a_diagram_goes_to_stdout_as_it_is(name: str) -> None:
     result = run("diagram", "--format", name)
-    assert (result.exit_code, result.stdout) == (0, diagram.FORMATS[name](None))
+    assert (result.exit_code, result.stdout) == (0, diagram.FORMATS[name]())
 
 
 @pictures
@@ -207,7 +207,7 @@ def test_or_to_a_file_and_then_nothing_to_stdout(name: str, option: str, tmp_pat
     path = tmp_path / "picture"
     result = run("diagram", "-f", name, option, str(path))
     assert (result.exit_code, result.output) == (0, "")
-    assert path.read_text(encoding="utf-8") == diagram.FORMATS[name](None)
+    assert path.read_text(encoding="utf-8") == diagram.FORMATS[name]()
 
 
 def test_a_diagram_is_mermaid_where_nothing_is_said() -> None:
@@ -217,13 +217,13 @@ def test_a_diagram_is_mermaid_where_nothing_is_said() -> None:
 @pytest.mark.parametrize("state", ["STREAMING", "streaming", "Streaming"])
 def test_a_state_is_highlighted_in_whatever_case_it_is_given(state: str) -> None:
     result = run("diagram", "--highlight", state)
-    assert (result.exit_code, result.stdout) == (0, diagram.mermaid(ConnectionState.STREAMING))
+    assert (result.exit_code, result.stdout) == (0, diagram.mermaid(highlight=ConnectionState.STREAMING))
 
 
 @pytest.mark.parametrize("state", ConnectionState, ids=lambda state: state.name)
 def test_every_state_can_be_highlighted(state: ConnectionState) -> None:
     result = run("diagram", "--format", "markdown", "--highlight", state.name)
-    assert (result.exit_code, result.stdout) == (0, diagram.markdown(state))
+    assert (result.exit_code, result.stdout) == (0, diagram.markdown(highlight=state))
 
 
 def test_an_unknown_format_is_refused_with_those_there_are() -> None:

@@ -24,6 +24,8 @@ from xdk_streaming.state import ConnectionState, StreamState, Trigger
 COMMITTED = Path(__file__).parents[2] / "diagrams"
 SVG = "{http://www.w3.org/2000/svg}"
 
+Table = tuple[Row, ...]
+
 anywhere = pytest.mark.parametrize("state", ConnectionState, ids=lambda state: state.name)
 
 
@@ -93,16 +95,16 @@ def in_the_librarys_export(text: str) -> Iterator[Arrow]:
 # What must hold between a picture and the table; each is tried on a damaged table, too.
 
 
-def mermaid_says_the_table() -> bool:
-    return Counter(in_mermaid(diagram.mermaid())) == Counter(of_row(row) for row in TABLE)
+def mermaid_says_the_table(drawn: Table) -> bool:
+    return Counter(in_mermaid(diagram.mermaid(drawn))) == Counter(of_row(row) for row in TABLE)
 
 
-def dot_says_the_table() -> bool:
-    return Counter(in_dot(diagram.dot())) == Counter(of_row(row) for row in TABLE)
+def dot_says_the_table(drawn: Table) -> bool:
+    return Counter(in_dot(diagram.dot(drawn))) == Counter(of_row(row) for row in TABLE)
 
 
-def markdown_says_the_table() -> bool:
-    return in_markdown(diagram.markdown()) == [
+def markdown_says_the_table(drawn: Table) -> bool:
+    return in_markdown(diagram.markdown(drawn)) == [
         [
             row.trigger.value,
             row.source.name,
@@ -116,31 +118,31 @@ def markdown_says_the_table() -> bool:
     ]
 
 
-def the_library_draws_the_same_edges() -> bool:
+def the_library_draws_the_same_edges(drawn: Table) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         drawing = partial(GraphMachine, graph_engine="mermaid", show_conditions=True)
         patch.setattr(machine, "Machine", drawing)
         live = machine.ConnectionMachine(StreamConfig(), StreamState())
     engine: Any = live._engine
     exported = engine.get_combined_graph().draw(None)
-    ours = Counter(edge._replace(told=()) for edge in in_mermaid(diagram.mermaid()))
+    ours = Counter(edge._replace(told=()) for edge in in_mermaid(diagram.mermaid(drawn)))
     return ours == Counter(in_the_librarys_export(exported))
 
 
-def committed_texts_are_fresh() -> bool:
-    fresh = {"mmd": diagram.mermaid(), "dot": diagram.dot(), "md": diagram.markdown()}
+def committed_texts_are_fresh(drawn: Table) -> bool:
+    fresh = {"mmd": diagram.mermaid(drawn), "dot": diagram.dot(drawn), "md": diagram.markdown(drawn)}
     return all(
         (COMMITTED / f"connection.{ending}").read_text(encoding="utf-8") == text
         for ending, text in fresh.items()
     )
 
 
-def committed_svg_was_drawn_from_the_dot() -> bool:
+def committed_svg_was_drawn_from_the_dot(drawn: Table) -> bool:
     picture = (COMMITTED / "connection.svg").read_text(encoding="utf-8")
-    return f"<!-- {diagram.fingerprint(diagram.dot())} -->" in picture
+    return f"<!-- {diagram.fingerprint(diagram.dot(drawn))} -->" in picture
 
 
-CHECKS: tuple[Callable[[], bool], ...] = (
+CHECKS: tuple[Callable[[Table], bool], ...] = (
     mermaid_says_the_table,
     dot_says_the_table,
     markdown_says_the_table,
@@ -152,8 +154,8 @@ by_name = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__nam
 
 
 @by_name
-def test_every_picture_says_what_the_table_says(check: Callable[[], bool]) -> None:
-    assert check()
+def test_every_picture_says_what_the_table_says(check: Callable[[Table], bool]) -> None:
+    assert check(TABLE)
 
 
 def change(trigger: Trigger, /, **changes: object) -> tuple[Row, ...]:
@@ -174,11 +176,8 @@ DAMAGE = {
 
 @by_name
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_picture_of_another_table_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, check: Callable[[], bool], damage: str
-) -> None:
-    monkeypatch.setattr(diagram, "TABLE", DAMAGE[damage])
-    assert not check()
+def test_a_picture_of_another_table_is_noticed(check: Callable[[Table], bool], damage: str) -> None:
+    assert not check(DAMAGE[damage])
 
 
 @pytest.mark.parametrize(
@@ -186,17 +185,28 @@ def test_a_picture_of_another_table_is_noticed(
     [check for check in CHECKS if check is not the_library_draws_the_same_edges],  # it knows no callbacks
     ids=lambda check: check.__name__,
 )
-def test_callbacks_in_another_order_are_noticed(
-    monkeypatch: pytest.MonkeyPatch, check: Callable[[], bool]
-) -> None:
-    monkeypatch.setattr(diagram, "TABLE", change(Trigger.BROKE, notify=("on_disconnect", "on_error")))
-    assert not check()
+def test_callbacks_in_another_order_are_noticed(check: Callable[[Table], bool]) -> None:
+    assert not check(change(Trigger.BROKE, notify=("on_disconnect", "on_error")))
 
 
-def test_another_reason_is_noticed_in_the_table_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagram, "TABLE", change(Trigger.ENDED, reason="it rained"))
-    assert not markdown_says_the_table()
-    assert not committed_texts_are_fresh()
+def test_another_reason_is_noticed_in_the_table_of_the_docs() -> None:
+    rained = change(Trigger.ENDED, reason="it rained")
+    assert not markdown_says_the_table(rained)
+    assert not committed_texts_are_fresh(rained)
+
+
+def test_every_renderer_draws_the_table_it_is_given_and_by_default_the_machines_own() -> None:
+    shorter = TABLE[:3]
+    assert Counter(in_mermaid(diagram.mermaid(shorter))) == Counter(map(of_row, shorter))
+    assert Counter(in_dot(diagram.dot(shorter))) == Counter(map(of_row, shorter))
+    assert len(in_markdown(diagram.markdown(shorter))) == len(shorter)
+    for render in (diagram.mermaid, diagram.dot, diagram.markdown):
+        assert render() == render(TABLE)
+
+
+def test_an_internal_row_is_drawn_in_its_state_of_the_table_it_belongs_to() -> None:
+    inside = Row(Trigger.OPENED, ConnectionState.FAILED, ConnectionState.FAILED, "a row of one's own")
+    assert in_dot(diagram.dot((inside,))) == [of_row(inside)]
 
 
 def test_in_dot_rows_between_the_same_two_states_share_an_arrow_in_the_order_of_the_table() -> None:
@@ -236,7 +246,7 @@ def test_the_light_is_a_colour_as_mermaid_and_graphviz_write_it() -> None:
 
 @anywhere
 def test_mermaid_lights_the_highlighted_state_and_changes_nothing_else(state: ConnectionState) -> None:
-    plain, lit = diagram.mermaid(), diagram.mermaid(state)
+    plain, lit = diagram.mermaid(), diagram.mermaid(highlight=state)
     assert lit.startswith(plain)
     added = [line.split() for line in lit.removeprefix(plain).splitlines()]
     assert [words[:2] for words in added] == [["classDef", "lit"], ["class", state.name]]
@@ -246,7 +256,7 @@ def test_mermaid_lights_the_highlighted_state_and_changes_nothing_else(state: Co
 
 @anywhere
 def test_dot_lights_the_highlighted_state_and_no_other(state: ConnectionState) -> None:
-    text = diagram.dot(state)
+    text = diagram.dot(highlight=state)
     assert [name for name, _, _, look in STATE.findall(text) if diagram.LIT in look] == [state.name]
     assert text.count(diagram.LIT) == 1
     assert in_dot(text) == in_dot(diagram.dot())
@@ -254,16 +264,16 @@ def test_dot_lights_the_highlighted_state_and_no_other(state: ConnectionState) -
 
 @anywhere
 def test_markdown_prints_the_highlighted_state_bold_wherever_it_stands(state: ConnectionState) -> None:
-    rows = in_markdown(diagram.markdown(state))
+    rows = in_markdown(diagram.markdown(highlight=state))
     bold = [cell for row in rows for cell in row if "**" in cell]
     standing = sum((row.source is state) + (row.dest is state) for row in TABLE)
     assert bold == [f"**{state.name}**"] * standing
-    assert diagram.markdown(state).replace("**", "") == diagram.markdown()
+    assert diagram.markdown(highlight=state).replace("**", "") == diagram.markdown()
 
 
 @pytest.mark.parametrize("name", ["mermaid", "dot", "markdown"])
 def test_without_a_highlight_nothing_is_lit(name: str) -> None:
-    text = diagram.FORMATS[name](None)
+    text = diagram.FORMATS[name]()
     assert diagram.LIT not in text
     assert "**" not in text
 
@@ -322,16 +332,16 @@ def fake_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_svg_carries_the_fingerprint_of_the_dot_it_was_drawn_from(
     fake_dot: Path, state: ConnectionState
 ) -> None:
-    picture = diagram.svg(state)
+    picture = diagram.svg(highlight=state)
     given = fake_dot.with_name("dot.read").read_text(encoding="utf-8")
-    assert given == diagram.dot(state)
+    assert given == diagram.dot(highlight=state)
     assert picture.startswith('<?xml version="1.0"?>')
     assert picture.count(f"<!-- {diagram.fingerprint(given)} -->\n<svg xmlns") == 1
     assert [child.tag for child in ElementTree.fromstring(picture)] == [f"{SVG}title", f"{SVG}svg"]
 
 
 def test_a_fingerprint_tells_one_dot_from_another() -> None:
-    pictures = [diagram.dot(), *(diagram.dot(state) for state in ConnectionState)]
+    pictures = [diagram.dot(), *(diagram.dot(highlight=state) for state in ConnectionState)]
     assert len({diagram.fingerprint(picture) for picture in pictures}) == len(pictures)
     assert re.fullmatch(r"dot sha256 [0-9a-f]{64}", diagram.fingerprint(pictures[0]))
 

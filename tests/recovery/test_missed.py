@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from callers import wait_for
-from fakes import FakeClock, MemorySession, NoMoreConnections
 
 from xdk_streaming import Buffer, ConnectionState, Gap, Recovery, Stream, StreamConfig, StreamError
 from xdk_streaming.recovery.bounds import stamp
 from xdk_streaming.simulator import Cut, End, Notice, Open, Refuse, Script, Send, Stall
+from xdk_streaming.testing import FakeClock, NoMoreConnections, ScriptedSession
 from xdk_streaming.x import SNOWFLAKE_EPOCH
 
 T0 = 1_700_000_000.0
@@ -39,7 +39,7 @@ class Life:
 
     def __init__(self, *scripts: Script, recovery: Recovery | None = None, **rest: Any) -> None:
         self.clock = FakeClock(T0)
-        self.session: Any = MemorySession(self.clock, scripts)
+        self.session: Any = ScriptedSession(scripts, clock=self.clock)
         self.gaps: list[Gap] = []
         params = rest.pop("params", None)
         wait = rest.pop("wait", 10.0)
@@ -59,9 +59,7 @@ class Life:
         try:
             for item in self.stream:
                 self.items.append(item["data"]["id"])
-        except StreamError as error:
-            if not isinstance(error.original_exception, NoMoreConnections):
-                raise
+        except NoMoreConnections:
             self.session.calls.pop()
         return self
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from fakes import FakeClock, MemorySession, ids
+from fakes import ids
 
 from xdk_streaming import Stream, StreamConfig, StreamError, StreamErrorType, Transition
 from xdk_streaming.simulator import (
@@ -27,6 +27,7 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
+from xdk_streaming.testing import FakeClock, ScriptedSession
 
 PATH = "/2/tweets/sample/stream"
 LAST: Script = (Refuse(403, b'{"title":"Forbidden","type":"about:blank"}'),)
@@ -84,7 +85,9 @@ def test_a_script_is_the_same_to_a_client_in_memory_and_over_a_socket(
     recorded = tmp_path / "as-in-memory.ndjson"
     recorded.write_bytes(b"".join(b'{"data":{"id":"%d"}}\n' % number for number in range(1, 20)))
     clock = FakeClock()
-    in_memory = told(MemorySession(clock, scripts), "https://memory" + PATH, stall_timeout=30, clock=clock)
+    in_memory = told(
+        ScriptedSession(scripts, clock=clock), "https://memory" + PATH, stall_timeout=30, clock=clock
+    )
     with Simulator(script=scripts, replay=recorded) as simulator:
         stalls = any(isinstance(step, Stall) for script in scripts for step in script)
         over_a_socket = told(session, simulator.url + PATH, stall_timeout=0.3 if stalls else 20)

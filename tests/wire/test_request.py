@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 import requests
 import urllib3
-from fakes import FakeClock, MemorySession, namespace
+from fakes import namespace
 from peers import (
     CLIENT_ERROR,
     FATAL_ERROR,
@@ -31,9 +31,11 @@ from peers import (
     streamed,
 )
 from requests import exceptions as rq
+from requests.structures import CaseInsensitiveDict
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Cut, End, Refuse, Send, Serve, Simulator, Stall
+from xdk_streaming.testing import FakeClock, ScriptedSession
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.request import Request
 
@@ -76,23 +78,23 @@ def test_a_token_that_cannot_be_sent_is_fatal_and_shown_nowhere(
 # Who the stream is
 
 
-def authorizations(session: MemorySession) -> list[Any]:
+def authorizations(session: ScriptedSession) -> list[Any]:
     return [call["headers"].get("Authorization") for call in session.calls]
 
 
 def test_the_sessions_authorization_stays_that_of_the_first_attempt(clock: FakeClock) -> None:
-    session = MemorySession(clock, [(), (), ()])
-    request = Request(session, "get", "url")  # type: ignore[arg-type]  # of a session's shape
+    session = ScriptedSession([(), (), ()], clock=clock)
+    request = Request(session, "get", "url")
     for token in ("first", "second", None):
-        session.headers = {"Authorization": token} if token else {}
+        session.headers = CaseInsensitiveDict({"Authorization": token} if token else {})
         request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
     assert authorizations(session) == ["first", "first", "first"]
 
 
 def test_plain_headers_stay_those_of_the_first_attempt(clock: FakeClock) -> None:
-    session = MemorySession(clock, [(), ()])
+    session = ScriptedSession([(), ()], clock=clock)
     headers = {"Authorization": "first", "X-Other": "1"}
-    request = Request(session, "get", "url", headers=headers)  # type: ignore[arg-type]  # of a session's shape
+    request = Request(session, "get", "url", headers=headers)
     request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
     headers["Authorization"] = session.headers["Authorization"] = "second"
     request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
@@ -102,10 +104,10 @@ def test_plain_headers_stay_those_of_the_first_attempt(clock: FakeClock) -> None
 
 
 def test_callables_are_asked_at_every_attempt(clock: FakeClock) -> None:
-    session = MemorySession(clock, [(), ()])
+    session = ScriptedSession([(), ()], clock=clock)
     tokens, params = iter(["first", "second"]), iter([{"a": 1}, {"a": 2}])
     request = Request(
-        session,  # type: ignore[arg-type]  # of a session's shape
+        session,
         "get",
         "url",
         params=lambda: next(params),
@@ -118,8 +120,8 @@ def test_callables_are_asked_at_every_attempt(clock: FakeClock) -> None:
 
 
 def test_callable_headers_without_a_token_leave_the_sessions_first_one(clock: FakeClock) -> None:
-    session = MemorySession(clock, [(), ()])
-    request = Request(session, "get", "url", headers=lambda: {"X-Other": "1"})  # type: ignore[arg-type]  # its shape
+    session = ScriptedSession([(), ()], clock=clock)
+    request = Request(session, "get", "url", headers=lambda: {"X-Other": "1"})
     for token in ("first", "second"):
         session.headers["Authorization"] = token
         request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
@@ -154,7 +156,7 @@ def test_the_server_sees_one_authorization_and_always_the_streams_own(
 
 
 def test_a_callable_that_gives_nothing_adds_nothing(clock: FakeClock) -> None:
-    session = MemorySession(clock, [()])
+    session = ScriptedSession([()], clock=clock)
     nothing: Any = lambda: None  # noqa: E731 - what a user may write
     send(session, "url", params=nothing, headers=nothing)
     assert session.calls[0]["params"] == {}
@@ -170,7 +172,7 @@ def test_a_callable_that_gives_nothing_adds_nothing(clock: FakeClock) -> None:
 def test_what_a_callable_raises_is_translated(
     clock: FakeClock, source: str, raised: Exception, error_type: StreamErrorType
 ) -> None:
-    error = refused(MemorySession(clock, []), "url", **{source: Mock(side_effect=raised)})
+    error = refused(ScriptedSession([], clock=clock), "url", **{source: Mock(side_effect=raised)})
     assert_translated(error, error_type)
     assert error.original_exception is raised
 
@@ -227,11 +229,12 @@ def test_json_data_is_sent_empty_or_not(session: requests.Session, json_data: An
 
 
 def test_the_session_is_called_in_the_shape_of_requests(clock: FakeClock) -> None:
-    session = MemorySession(clock, [[Send(b"x")]])
-    request = Request(session, "GET", "the url", {"a": 1}, {"b": "2"})  # type: ignore[arg-type]  # of its shape
+    session = ScriptedSession([[Send(b"x")]], clock=clock)
+    request = Request(session, "GET", "the url", {"a": 1}, {"b": "2"})
     request.send(connect_timeout=3, read_timeout=None, chunk_size=7)
     assert session.calls == [
         {
+            "method": "GET",
             "url": "the url",
             "params": {"a": 1},
             "headers": {"Connection": "close", "b": "2"},
@@ -268,7 +271,7 @@ def test_a_body_that_a_hook_has_read_already_is_still_there(session: requests.Se
 
 
 def test_an_http_error_without_an_answer_is_a_server_error(clock: FakeClock) -> None:
-    assert_translated(refused(MemorySession(clock, [requests.HTTPError("503")]), "url"), SERVER_ERROR)
+    assert_translated(refused(ScriptedSession([requests.HTTPError("503")], clock=clock), "url"), SERVER_ERROR)
 
 
 @pytest.mark.parametrize(
@@ -343,8 +346,8 @@ def test_a_real_response_in_memory_is_read_and_closed_like_any_other() -> None:
 
 
 def test_a_memory_session_is_served_like_a_real_one(clock: FakeClock) -> None:
-    session = MemorySession(clock, [[Serve(2), Cut()], [Serve(), Stall()], [Serve(), End()]])
-    request = Request(session, "get", "url")  # type: ignore[arg-type]  # of a session's shape
+    session = ScriptedSession([[Serve(2), Cut()], [Serve(), Stall()], [Serve(), End()]], clock=clock)
+    request = Request(session, "get", "url")
     expected: list[tuple[bytes, StreamErrorType | None]] = []
     for _ in range(3):
         answer = request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
@@ -361,7 +364,7 @@ def test_a_memory_session_is_served_like_a_real_one(clock: FakeClock) -> None:
         (b'{"data":{"id":"4"}}\r\n', TIMEOUT),
         (b'{"data":{"id":"5"}}\r\n', None),
     ]
-    assert [response.closed for response in session.responses] == [1, 1, 1]
+    assert all(response.raw.closed for response in session.responses)
 
 
 def stream_error() -> StreamError:
@@ -377,7 +380,7 @@ def test_a_stream_error_of_the_sessions_own_passes_as_it_is(clock: FakeClock, mo
     cause = own.__cause__
     with pytest.raises(StreamError) as caught:
         if moment == "dialling":
-            send(MemorySession(clock, [own]), "url")
+            send(ScriptedSession([own], clock=clock), "url")
         else:
             Answer(Mock(status_code=200, iter_content=Mock(side_effect=own)), 1).read()
     assert caught.value is own
@@ -390,7 +393,7 @@ def test_an_exception_that_nobody_knows_is_fatal_and_named(clock: FakeClock, mom
     unknown = LookupError("what is this")
     with pytest.raises(StreamError) as caught:
         if moment == "dialling":
-            send(MemorySession(clock, [unknown]), "url")
+            send(ScriptedSession([unknown], clock=clock), "url")
         else:
             Answer(Mock(status_code=200, iter_content=Mock(side_effect=unknown)), 1).read()
     assert_translated(caught.value, FATAL_ERROR)

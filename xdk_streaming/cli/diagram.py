@@ -26,7 +26,7 @@ def diagram(
 ) -> None:
     """Write the connection's state machine as a diagram or a table."""
     try:
-        text = FORMATS[format.value](highlight and ConnectionState[highlight.value])
+        text = FORMATS[format.value](highlight=highlight and ConnectionState[highlight.value])
     except GraphvizError as missing:
         typer.echo(str(missing), err=True)
         raise typer.Exit(1) from missing

@@ -1,7 +1,7 @@
 """The transition table as a picture: Mermaid, Graphviz DOT, SVG and Markdown.
 
-Everything is drawn from the table and from nothing else, so a picture cannot say what the
-machine does not do.
+Everything is drawn from the table that is given, by default the machine's own, and from nothing else, so a
+picture cannot say what the machine does not do. A table is drawn whether it is sound or not.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Protocol
 
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
 from xdk_streaming.state import ConnectionState
@@ -20,7 +21,15 @@ PAPER = "#ffffff"
 INK = "#1f2430"
 FAINT = "#5c6370"
 
+Table = tuple[Row, ...]
 Highlight = ConnectionState | None
+
+
+class Renderer(Protocol):
+    """Draws a table as text, one state highlighted or none."""
+
+    def __call__(self, table: Table = ..., *, highlight: Highlight = None) -> str:
+        """The text. Raises `GraphvizError` if it takes Graphviz and there is none."""
 
 
 class GraphvizError(RuntimeError):
@@ -34,12 +43,12 @@ def label(row: Row) -> str:
     return f"{row.trigger.value}{guard}{told}"
 
 
-def mermaid(highlight: Highlight = None) -> str:
+def mermaid(table: Table = TABLE, *, highlight: Highlight = None) -> str:
     """A Mermaid state diagram, as GitHub and most documentation tools render it."""
     lines = ["stateDiagram-v2", f"    [*] --> {INITIAL.name}"]
     lines += [
         f"    {source.name} --> {dest.name} : {'<br/>'.join(labels)}"
-        for (source, dest), labels in _arrows(TABLE).items()
+        for (source, dest), labels in _arrows(table).items()
     ]
     lines.append(f"    {FINAL.name} --> [*]")
     if highlight is not None:
@@ -47,7 +56,7 @@ def mermaid(highlight: Highlight = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dot(highlight: Highlight = None) -> str:
+def dot(table: Table = TABLE, *, highlight: Highlight = None) -> str:
     """Graphviz DOT: rows between the same two states share an arrow, internal ones stand in the state."""
     lines = [
         "digraph connection {",
@@ -57,11 +66,11 @@ def dot(highlight: Highlight = None) -> str:
         f'    edge [color="{FAINT}", fontcolor="{INK}", fontname="Helvetica", fontsize=11, arrowsize=0.8];',
         f'    begin [shape=circle, label="", width=0.18, fillcolor="{INK}"];',
         f'    end [shape=doublecircle, label="", width=0.12, fillcolor="{INK}"];',
-        *(f"    {state.name} [{_appearance(state, highlight)}];" for state in ConnectionState),
+        *(f"    {state.name} [{_appearance(state, table, highlight)}];" for state in ConnectionState),
         f"    begin -> {INITIAL.name};",
         *(
             f"    {source.name} -> {dest.name} [label=<{_padded(labels)}>];"
-            for (source, dest), labels in _arrows(row for row in TABLE if not row.internal).items()
+            for (source, dest), labels in _arrows(row for row in table if not row.internal).items()
         ),
         f"    {FINAL.name} -> end;",
         "}",
@@ -69,10 +78,10 @@ def dot(highlight: Highlight = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def svg(highlight: Highlight = None) -> str:
+def svg(table: Table = TABLE, *, highlight: Highlight = None) -> str:
     """The DOT drawn by Graphviz, with the hash of the DOT in a comment.
 
-    Raises `GraphvizError` where `dot` is not installed, or does not draw it.
+    Raises `GraphvizError` if `dot` is not installed, or does not draw it.
     """
     program = shutil.which("dot")
     if program is None:
@@ -80,7 +89,7 @@ def svg(highlight: Highlight = None) -> str:
             "SVG is drawn by Graphviz's dot, which was not found; install the package graphviz "
             "(apt-get install graphviz, brew install graphviz), or take --format mermaid"
         )
-    source = dot(highlight)
+    source = dot(table, highlight=highlight)
     drawn = subprocess.run([program, "-Tsvg"], input=source, capture_output=True, check=False, text=True)
     if drawn.returncode:
         raise GraphvizError(f"Graphviz's {program} failed with {drawn.returncode}: {drawn.stderr.strip()}")
@@ -93,13 +102,13 @@ def fingerprint(source: str) -> str:
     return f"dot sha256 {hashlib.sha256(source.encode()).hexdigest()}"
 
 
-def markdown(highlight: Highlight = None) -> str:
+def markdown(table: Table = TABLE, *, highlight: Highlight = None) -> str:
     """The table itself, with its reasons; the highlighted state in bold."""
     lines = [
         "| trigger | source | dest | guard | action | notify, in order | reason |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in TABLE:
+    for row in table:
         source, dest = (
             f"**{state.name}**" if state is highlight else state.name for state in (row.source, row.dest)
         )
@@ -108,7 +117,7 @@ def markdown(highlight: Highlight = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-FORMATS: Mapping[str, Callable[[Highlight], str]] = {
+FORMATS: Mapping[str, Renderer] = {
     "mermaid": mermaid,
     "dot": dot,
     "svg": svg,
@@ -117,8 +126,8 @@ FORMATS: Mapping[str, Callable[[Highlight], str]] = {
 """The renderers, by the name of their format."""
 
 
-def _appearance(state: ConnectionState, highlight: Highlight) -> str:
-    inside = [escape(label(row)) for row in TABLE if row.internal and row.source is state]
+def _appearance(state: ConnectionState, table: Table, highlight: Highlight) -> str:
+    inside = [escape(label(row)) for row in table if row.internal and row.source is state]
     text = f"<b>{state.name}</b>"
     if inside:
         text += f'<br/><font point-size="10" color="{FAINT}">{"<br/>".join(inside)}</font>'

@@ -93,13 +93,16 @@ class Limited:
     remaining: int = 0
     reset: float = 300.0
 
-    def play(self, wire: Wire) -> None:
-        headers = {
+    def headers(self, now: float) -> dict[str, str]:
+        """Those of an answer that is given at this time, in Unix seconds."""
+        return {
             LIMIT_HEADER: str(CONNECTS_PER_WINDOW),
             REMAINING_HEADER: str(self.remaining),
-            RESET_HEADER: str(int(time.time() + self.reset)),
+            RESET_HEADER: str(int(now + self.reset)),
         }
-        wire.refuse(429, headers, self.body)
+
+    def play(self, wire: Wire) -> None:
+        wire.refuse(429, self.headers(time.time()), self.body)
 
 
 @dataclass(frozen=True)
