@@ -50,7 +50,7 @@ class FakeClock:
     """
 
     def __init__(self, now: float = 1_000_000.0) -> None:
-        self.now = now
+        self.now: float = now
         """The time, in Unix seconds, and the monotonic time as well. Assign it to let time pass."""
         self.waits: list[float] = []
         """Every wait that was asked for, in seconds, in order."""

@@ -204,6 +204,13 @@ def test_every_renderer_draws_the_table_it_is_given_and_by_default_the_machines_
         assert render() == render(TABLE)
 
 
+def test_in_markdown_a_reason_of_any_text_stays_in_its_cell() -> None:
+    odd = Row(Trigger.OPENED, ConnectionState.FAILED, ConnectionState.FAILED, "either | or,\nwho knows")
+    assert diagram.markdown((odd,)).splitlines()[2:] == [
+        r"| opened | FAILED | FAILED |  |  |  | either \| or, who knows |"
+    ]
+
+
 def test_an_internal_row_is_drawn_in_its_state_of_the_table_it_belongs_to() -> None:
     inside = Row(Trigger.OPENED, ConnectionState.FAILED, ConnectionState.FAILED, "a row of one's own")
     assert in_dot(diagram.dot((inside,))) == [of_row(inside)]

@@ -113,7 +113,7 @@ def markdown(table: Table = TABLE, *, highlight: Highlight = None) -> str:
             f"**{state.name}**" if state is highlight else state.name for state in (row.source, row.dest)
         )
         cells = (row.trigger.value, source, dest, row.guard, row.action, ", ".join(row.notify), row.reason)
-        lines.append(f"| {' | '.join(cell or '' for cell in cells)} |")
+        lines.append(f"| {' | '.join(_cell(text or '') for text in cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -145,6 +145,11 @@ def _arrows(rows: Iterable[Row]) -> dict[tuple[ConnectionState, ConnectionState]
     for row in rows:
         arrows.setdefault((row.source, row.dest), []).append(label(row))
     return arrows
+
+
+def _cell(text: str) -> str:
+    """A text as it stands in a Markdown table, whose cells end at a bar or a line's end."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _padded(lines: list[str]) -> str:

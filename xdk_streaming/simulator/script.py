@@ -1,7 +1,7 @@
 """What a server does with a connection, step by step: the language of faults, demos and tests.
 
-A script is a sequence of steps, played on a `Wire`: the simulator's plays over a real
-socket, the tests have one in memory. A connection whose script runs out ends cleanly.
+A script is a sequence of steps, played on a `Wire`: the simulator's is a real socket, that of
+`xdk_streaming.testing` is in memory. A connection whose script runs out ends cleanly.
 """
 
 from __future__ import annotations
