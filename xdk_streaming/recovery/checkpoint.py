@@ -20,7 +20,7 @@ from pathlib import Path
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.recovery.lock import in_use, locked
-from xdk_streaming.recovery.sqlite_store import SQLiteStore
+from xdk_streaming.recovery.sqlite_store import SQLiteStore as CheckpointStore  # this line says where
 from xdk_streaming.recovery.store import Delivered, Store, StoredKey
 
 logger = logging.getLogger("xdk_streaming")
@@ -136,7 +136,7 @@ class Checkpoint:
         try:
             path = self.path.resolve()
             held.enter_context(locked(path))
-            file = held.enter_context(closing(SQLiteStore(path, self._window, self._max_keys)))
+            file = held.enter_context(closing(CheckpointStore(path, self._window, self._max_keys)))
             opened.set_result(file.begin())
         except StreamError as error:
             opened.set_exception(error)
