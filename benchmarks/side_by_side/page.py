@@ -203,11 +203,20 @@ TELLING = ("back within", "can cure: stopped", "came out as an item", "stopped w
 """What the labels of the README's rows hold."""
 
 
+OTHERS = ("launchdarkly",)
+"""What the heads of the columns begin with that the README leaves out: they are no clients of X."""
+
+
 def extract(text: str) -> str:
-    """The rows of the page's summary that the README shows."""
+    """The rows and columns of the page's summary that the README shows."""
     lines = [line for line in text.split(BEGIN)[1].split(END)[0].splitlines() if line.startswith("|")]
-    shown = [line for line in lines[2:] for words in TELLING if words in line and "… " not in line]
-    return "\n".join([BEGIN, *lines[:2], *shown, END])
+    head, *rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in (lines[0], *lines[2:])]
+    columns = [number for number, title in enumerate(head) if not title.startswith(OTHERS)]
+    telling = [
+        cells for cells in rows if "… " not in cells[0] and any(words in cells[0] for words in TELLING)
+    ]
+    narrow = [[cells[number] for number in columns] for cells in (head, *telling)]
+    return "\n".join([BEGIN, *table(narrow[0], narrow[1:]), END])
 
 
 def with_extract(readme: str, text: str) -> str:
@@ -396,8 +405,8 @@ Which faults a new connection cures, and which none can, is the catalogue's view
 project's. Where it cannot cure, the server of this benchmark still has a healthy stream for those who
 try again: being back there is no merit. Nor is "not back" a fault by itself: tweepy waits 5 s after
 a refusal and 60 s after 420 and 429, as X asks. This package's default is xdk's, about 1 s, and bolder;
-its `StreamConfig.for_x()` waits as X asks. From an end in good order xdk and tweepy are back at once, where
-this package waits, and so miss less; what else that does is in the last table.
+its `StreamConfig.for_x()` waits as X asks. After a clean end xdk and tweepy are back at once, while
+this package waits, and so they miss less; what else that does is in the last table.
 
 All clients run with their defaults, but for this:
 
