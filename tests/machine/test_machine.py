@@ -341,3 +341,22 @@ def test_a_machine_without_callbacks_handed_down_tells_those_of_its_config() -> 
     machine = ConnectionMachine(StreamConfig(on_state_change=heard.append), StreamState())
     machine.fire(Event(Trigger.START, at=1.0))
     assert heard == list(machine.history)
+
+
+def test_a_record_of_a_transition_is_no_event_and_leaves_no_trace() -> None:
+    stage = Stage()
+    stage.fire(START)
+    before = stage.snapshot()
+    with pytest.raises(TypeError, match="fire takes an Event, not Transition"):
+        stage.machine.fire(stage.machine.history[-1])  # type: ignore[arg-type]  # that is what is tried
+    assert stage.snapshot() == before
+
+
+def test_what_a_users_function_raises_is_not_taken_for_an_illegal_event() -> None:
+    def broken() -> float:
+        raise KeyError("luck")
+
+    stage = Stage(rng=broken, jitter=True)
+    stage.fire(START, (REFUSED, fault()))
+    with pytest.raises(KeyError, match="luck"):
+        stage.fire(RETRY)
