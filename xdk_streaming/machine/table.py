@@ -34,8 +34,8 @@ DISCONNECTED  Nothing is under way. Either nothing has begun yet (`fresh`), or e
               was stopped, or a bounded request has delivered all it had. A machine runs once; START is legal
               only the first time.
 CONNECTING    One attempt is under way, from the name lookup to the last header. Unless it is stopped, it
-              ends in OPENED or in REFUSED. REFUSED has three rows: X refuses a parameter that the stream can do without
-              (`amendable`), the refusal is final (`fatal`), or it may pass.
+              ends in OPENED or in REFUSED. REFUSED has three rows: X refuses a parameter that the stream
+              can do without (`amendable`), the refusal is final (`fatal`), or it may pass.
 STREAMING     A stream is open. Three situations follow each other in it: open and silent so far; progressed,
               once the first line that is data has come, which gives all retries back (`clear_budget`); and
               settled, once a line has come after ten seconds, which makes the next loss a first one
