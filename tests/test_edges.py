@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.clients import Until
+from helpers.consumers import (
     GUARD,
     LONG,
     PATH,
@@ -27,10 +29,8 @@ from audience import (
     where,
     witness,
 )
-from callers import Until
-from fakes import ids
-from peers import Trust, until
-
+from helpers.servers import Trust, until
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamState, Trigger, stream_with_retry
 from xdk_streaming.simulator import (
     HEARTBEAT,

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+from pydantic import BaseModel
+from requests.adapters import HTTPAdapter
+
+from helpers.consumers import (
     CALLBACKS,
     PATH,
     Audience,
@@ -21,11 +24,8 @@ from audience import (
     simulated,
     triggers,
 )
-from fakes import ids
-from peers import Trust
-from pydantic import BaseModel
-from requests.adapters import HTTPAdapter
-
+from helpers.servers import Trust
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamError, StreamErrorType, Trigger
 from xdk_streaming.simulator import (
     UNAVAILABLE,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.consumers import (
     PATH,
     Audience,
     Post,
@@ -19,9 +20,8 @@ from audience import (
     simulated,
     triggers,
 )
-from fakes import ids
-from peers import SOON, Trust
-
+from helpers.servers import SOON, Trust
+from helpers.shortcuts import ids
 from xdk_streaming import RetriesExhausted, Stream, StreamConfig, StreamError, StreamErrorType, Trigger
 from xdk_streaming.simulator import (
     OPERATIONAL_DISCONNECT,

@@ -13,10 +13,10 @@ from unittest.mock import patch
 
 import pytest
 import requests
-from faces import FACES, Face, take_all
-from fakes import ids
-from peers import Trust
 
+from helpers.servers import Trust
+from helpers.shortcuts import ids
+from helpers.streams import FACES, Face, take_all
 from xdk_streaming import (
     Buffer,
     ConnectionState,

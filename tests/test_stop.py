@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.consumers import (
     GUARD,
     LONG,
     PATH,
@@ -30,9 +31,8 @@ from audience import (
     where,
     witness,
 )
-from fakes import ids
-from peers import Peer, Trust, head, until
-
+from helpers.servers import Peer, Trust, head, until
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.simulator import HEARTBEAT, UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.testing import FakeClock, ScriptedSession

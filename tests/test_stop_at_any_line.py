@@ -12,10 +12,10 @@ from types import FrameType
 from typing import Any
 
 import requests
-from audience import Audience, Post, interrupt, where
-from peers import GUARD, Peer, head, served, until
 
 import xdk_streaming
+from helpers.consumers import Audience, Post, interrupt, where
+from helpers.servers import GUARD, Peer, head, served, until
 from xdk_streaming import ConnectionState, Stream
 
 PACKAGE = str(Path(xdk_streaming.__file__).parent)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.consumers import (
     GUARD,
     LONG,
     Audience,
@@ -24,8 +25,7 @@ from audience import (
     where,
     witness,
 )
-from peers import Peer, Trust, head, until
-
+from helpers.servers import Peer, Trust, head, until
 from xdk_streaming import ConnectionState, Stream, Trigger
 from xdk_streaming.wire import problems
 

@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from audience import GUARD, Consumer, bombarded, ctrl_c, interrupt
-from peers import until
 
+from helpers.consumers import GUARD, Consumer, bombarded, ctrl_c, interrupt
+from helpers.servers import until
 from xdk_streaming.config import Buffer
 from xdk_streaming.driver.batch import Batch
 from xdk_streaming.driver.batch_queue import BatchQueue

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from stage import (
+
+from helpers.harness import (
     ACTIONS,
     AT,
     BACKOFF,
@@ -33,7 +34,6 @@ from stage import (
     fault,
     reach,
 )
-
 from xdk_streaming.errors import RetriesExhausted, StreamError
 from xdk_streaming.state import ConnectionState, StreamState, Trigger
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from stage import (
+
+from helpers.harness import (
     BROKE,
     ENDED,
     EVENTS,
@@ -23,7 +24,6 @@ from stage import (
     reach,
     refusals,
 )
-
 from xdk_streaming.errors import StreamError
 from xdk_streaming.machine.machine import IllegalEvent
 from xdk_streaming.state import RateLimit, StreamState

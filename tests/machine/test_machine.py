@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stage import (
+from transitions import EventData, Machine
+from transitions.core import Transition
+
+from helpers.harness import (
     BROKE,
     DISCONNECTED,
     EVENTS,
@@ -26,9 +29,6 @@ from stage import (
     fault,
     reach,
 )
-from transitions import EventData, Machine
-from transitions.core import Transition
-
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.machine.event import Event
 from xdk_streaming.machine.machine import ConnectionMachine, IllegalEvent

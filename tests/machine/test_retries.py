@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import (
+
+from helpers.harness import (
     BACKOFF,
     BROKE,
     CONNECTING,
@@ -28,7 +29,6 @@ from stage import (
     reach,
     refusals,
 )
-
 from xdk_streaming.backoff import X_LADDERS, Backoff, BackoffPolicy
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType

@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 import requests
-from fakes import ids
-from peers import Peer, Trust, served, until
 
+from helpers.servers import Peer, Trust, served, until
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.clock import SystemClock
 from xdk_streaming.simulator import Refuse, Script, Simulator
