@@ -22,7 +22,7 @@ test: $(VENV)/test  ## run all tests
 
 lowest:  ## run all tests on the lowest versions that pyproject.toml allows
 	$(MAKE) $(VENV)-lowest/test VENV=$(VENV)-lowest
-	$(VENV)-lowest/bin/python .ci/lowest.py >$(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python tools/lowest.py >$(VENV)-lowest/lowest.txt
 	$(VENV)-lowest/bin/python -m pip install --quiet --requirement $(VENV)-lowest/lowest.txt
 	$(MAKE) test VENV=$(VENV)-lowest
 
@@ -36,7 +36,7 @@ check: $(VENV)/check  ## lint, format and type-check
 	$(RUN)/mypy
 
 xdk-suite: $(VENV)/test  ## run the official SDK's own stream tests against this package
-	$(RUN)/python tests/xdk_suite.py
+	$(RUN)/python tools/xdk_suite.py
 
 diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG needs Graphviz)
 	for format in $(DIAGRAMS); do \
@@ -44,12 +44,12 @@ diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG n
 	done
 
 fuzz: $(VENV)/fuzz  ## fuzz framing, decoder and problems for SECONDS (600)
-	$(RUN)/python tests/fuzz.py $(or $(SECONDS),600)
+	$(RUN)/python tools/fuzz.py $(or $(SECONDS),600)
 
 mutants: $(VENV)/mutants  ## change the code in a thousand small ways, and list the changes that no test notices
 	$(RUN)/mutmut run --max-children 1
 	$(RUN)/mutmut results
-	$(RUN)/python tests/damage.py
+	$(RUN)/python tools/damage.py
 
 docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
 	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from audience import open_sockets
-from callers import RECORDED, wait_for
 from hypothesis import settings
-from peers import Trust, certified
 
+from helpers.clients import RECORDED, wait_for
+from helpers.consumers import open_sockets
+from helpers.servers import Trust, certified
 from xdk_streaming.testing import FakeClock
 from xdk_streaming.wire.bulk import SWITCH
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from test_architecture import MAY_IMPORT, ROOT
 
+from test_architecture import MAY_IMPORT, ROOT
 from xdk_streaming.driver.connection import Connection
 from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.producer import Producer

@@ -217,7 +217,12 @@ def test_the_package_imports_exactly_what_it_asks_for(built: Built) -> None:
 def test_the_sdist_holds_what_building_and_testing_need(built: Built) -> None:
     needed = {
         *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"),
-        *("xdk_streaming/py.typed", "xdk_streaming/__init__.py", "tests/conftest.py", "tests/fakes.py"),
+        *(
+            "xdk_streaming/py.typed",
+            "xdk_streaming/__init__.py",
+            "tests/conftest.py",
+            "tests/helpers/servers.py",
+        ),
     }
     assert needed <= built.in_sdist()
 

@@ -12,10 +12,10 @@ from types import FrameType
 from typing import Any
 
 import requests
-from audience import Audience, Post, interrupt, where
-from peers import GUARD, Peer, head, served, until
 
 import xdk_streaming
+from helpers.consumers import Post, Recorder, interrupt, where
+from helpers.servers import GUARD, Peer, head, served, until
 from xdk_streaming import ConnectionState, Stream
 
 PACKAGE = str(Path(xdk_streaming.__file__).parent)
@@ -69,8 +69,8 @@ class Walk:
         self.lines: list[Line] = []
         self.items: list[Post] = []
         self.raised: BaseException | None = None
-        self.audience = Audience()
-        self.stream = Stream[Post](session, "get", url, self.audience.config(stall_timeout=2 * GUARD))
+        self.recorder = Recorder()
+        self.stream = Stream[Post](session, "get", url, self.recorder.config(stall_timeout=2 * GUARD))
         self._at = at
         self._act = act
         try:
@@ -140,7 +140,7 @@ def test_stop_at_any_line_ends_the_stream_in_good_order(session: requests.Sessio
     with walks(session, lambda stream: stream.stop()) as (walked, door):
         for line, walk in walked:
             assert walk.raised is None, line
-            walk.audience.saw_the_end_of(walk.stream)
+            walk.recorder.ended_with(walk.stream)
         until(lambda: door.left == door.came)
 
 

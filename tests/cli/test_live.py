@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from terminal import Terminal, terminal
 
+from helpers.terminal import Terminal, terminal
 from xdk_streaming import ConnectionState, StreamState
 from xdk_streaming.cli import chart
 from xdk_streaming.cli.meter import Meter

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terminal import ENVIRONMENT, GUARD, finished, started
 from typer.testing import CliRunner
 
+from helpers.terminal import ENVIRONMENT, GUARD, finished, started
 from xdk_streaming import StreamError, StreamErrorType
 from xdk_streaming.cli import endpoints
 from xdk_streaming.cli.app import app

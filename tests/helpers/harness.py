@@ -1,4 +1,4 @@
-"""A machine on a stage: every situation it can be in, and all that it says there, typed by hand."""
+"""The machine in a harness: every situation it can be in, and all that it reports there, typed by hand."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def dismissal(retry_after: float | None = None) -> StreamError:
     return fault(StreamErrorType.STREAM_INTERRUPTED, kind="operational-disconnect", retry_after=retry_after)
 
 
-class Stage:
+class Harness:
     """A machine, and everything it says: callback, arguments, and the state it stood in meanwhile."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Stage:
         make: Callable[..., StreamConfig] = StreamConfig,
         **settings: Any,
     ) -> None:
-        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.received: list[tuple[str, tuple[Any, ...]]] = []
         self.seen: list[ConnectionState] = []
         self.raises: dict[str, BaseException] = {}
         listeners: dict[str, Any] = {name: self._listener(name) for name in CALLBACKS}
@@ -98,7 +98,7 @@ class Stage:
 
     def _listener(self, name: str) -> Callable[..., None]:
         def listen(*arguments: Any) -> None:
-            self.told.append((name, arguments))
+            self.received.append((name, arguments))
             self.seen.append(self.machine.connection_state)
             if name in self.raises:
                 raise self.raises[name]
@@ -115,26 +115,26 @@ class Stage:
     def answer(
         self, trigger: Trigger, rate_limit: RateLimit | None, error: StreamError | None = None
     ) -> None:
-        """A server's answer, and what it told of the limit on connecting."""
+        """A server's answer, and what it says of the limit on connecting."""
         self.at += 1.0
         self.machine.fire(Event(trigger, error, at=self.at, rate_limit=rate_limit))
 
     def names(self) -> list[str]:
-        return [name for name, _ in self.told]
+        return [name for name, _ in self.received]
 
-    def heard(self, name: str) -> list[Any]:
+    def arguments(self, name: str) -> list[Any]:
         """The arguments of each call of one callback; bare where it takes but one."""
-        calls = [arguments for called, arguments in self.told if called == name]
+        calls = [arguments for called, arguments in self.received if called == name]
         return [arguments[0] if len(arguments) == 1 else arguments for arguments in calls]
 
-    def forget(self) -> None:
-        self.told.clear()
+    def clear(self) -> None:
+        self.received.clear()
         self.seen.clear()
 
     def delay(self) -> float:
         """Fire RETRY; what it announced."""
         self.fire(RETRY)
-        _, delay = self.heard("on_reconnect")[-1]
+        _, delay = self.arguments("on_reconnect")[-1]
         assert isinstance(delay, float)
         return delay
 
@@ -192,16 +192,16 @@ EVENTS: dict[str, Happening] = {
 
 
 class Shown(NamedTuple):
-    """What one event does: the new state, the action, the log level, and who is told (no one: no change)."""
+    """What one event does: new state, action, log level, and the callbacks called (none: no change)."""
 
     dest: ConnectionState
     action: str | None
     level: int
-    told: tuple[str, ...] = ()
+    callbacks: tuple[str, ...] = ()
 
 
-def loud(dest: ConnectionState, action: str | None, *told: str, level: int = logging.INFO) -> Shown:
-    return Shown(dest, action, level, ("on_state_change", *told))
+def loud(dest: ConnectionState, action: str | None, *callbacks: str, level: int = logging.INFO) -> Shown:
+    return Shown(dest, action, level, ("on_state_change", *callbacks))
 
 
 def quiet(dest: ConnectionState, action: str | None = None) -> Shown:
@@ -263,25 +263,25 @@ ILLEGAL_CASES = [
 ]
 
 
-def reach(situation: str) -> Stage:
+def reach(situation: str) -> Harness:
     settings, events, state = SITUATIONS[situation]
-    stage = Stage(**settings)
-    stage.fire(*events)
-    assert stage.machine.connection_state is state
-    stage.forget()
-    return stage
+    harness = Harness(**settings)
+    harness.fire(*events)
+    assert harness.machine.connection_state is state
+    harness.clear()
+    return harness
 
 
-def refusals(stage: Stage, count: int, error: StreamError | None = None) -> list[float]:
+def refusals(harness: Harness, count: int, error: StreamError | None = None) -> list[float]:
     """The delays after so many refusals in a row."""
-    return climb(stage, *[error or fault()] * count)
+    return climb(harness, *[error or fault()] * count)
 
 
-def climb(stage: Stage, *errors: StreamError) -> list[float]:
+def climb(harness: Harness, *errors: StreamError) -> list[float]:
     """The delays after these refusals, one after the other."""
     delays = []
     for error in errors:
-        stage.fire((REFUSED, error))
-        delays.append(stage.delay())
-        stage.fire(WAITED)
+        harness.fire((REFUSED, error))
+        delays.append(harness.delay())
+        harness.fire(WAITED)
     return delays
