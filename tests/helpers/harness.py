@@ -1,4 +1,4 @@
-"""The machine in a harness: every situation it can be in, and all that it reports there, typed by hand."""
+"""The machine in a harness: every situation it can be in, and all that it reports there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any, NamedTuple
 
+from helpers.expected import expected
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 from xdk_streaming.machine.event import Event
@@ -200,61 +201,30 @@ class Shown(NamedTuple):
     callbacks: tuple[str, ...] = ()
 
 
-def loud(dest: ConnectionState, action: str | None, *callbacks: str, level: int = logging.INFO) -> Shown:
-    return Shown(dest, action, level, ("on_state_change", *callbacks))
+def shown(situation: str, event: str) -> Shown | None:
+    """What the table that was typed by hand says of it; None if it is illegal."""
+    happening, source = EVENTS[event], SITUATIONS[situation][-1]
+    truth = {
+        "fresh": situation in ("new", "stopped before it began"),
+        "amendable": False,
+        "fatal": event.endswith("for good"),
+        "finished": False,
+        "exhausted": situation.endswith("the budget spent"),
+        "planned": situation.startswith("waiting"),
+    }
+    outcome = expected((happening[0] if isinstance(happening, tuple) else happening, source), truth)
+    if outcome is None:
+        return None
+    dest, action, notify = outcome
+    if dest is source and not notify:
+        return Shown(dest, action, logging.DEBUG)
+    level = logging.ERROR if dest is FAILED else logging.INFO
+    return Shown(dest, action, level, ("on_state_change", *notify))
 
-
-def quiet(dest: ConnectionState, action: str | None = None) -> Shown:
-    return Shown(dest, action, logging.DEBUG)
-
-
-ERROR = logging.ERROR
-
-WHEN_CONNECTING = {
-    "opened": loud(STREAMING, "mark_open", "on_connect"),
-    "refused": loud(BACKOFF, "note_loss", "on_error"),
-    "refused for good": loud(FAILED, "give_up", "on_error", level=ERROR),
-    "stop": loud(DISCONNECTED, "release"),
-}
-WHEN_STREAMING = {
-    "progressed": quiet(STREAMING, "clear_budget"),
-    "settled": quiet(STREAMING, "settle"),
-    "ended": loud(BACKOFF, "note_loss", "on_disconnect"),
-    "broke": loud(BACKOFF, "note_loss", "on_error", "on_disconnect"),
-    "broke for good": loud(FAILED, "give_up", "on_error", "on_disconnect", level=ERROR),
-    "stop": loud(DISCONNECTED, "release", "on_disconnect"),
-}
-WHEN_LOST = {
-    "retry": loud(BACKOFF, "plan_retry", "on_reconnect"),
-    "stop": loud(DISCONNECTED, "release"),
-}
-WHEN_SPENT = {
-    "retry": loud(FAILED, "give_up", "on_error", level=ERROR),
-    "stop": loud(DISCONNECTED, "release"),
-}
-WHEN_PLANNED = {"waited": loud(CONNECTING, None)}
-WHEN_NEW = {"start": loud(CONNECTING, "begin"), "stop": quiet(DISCONNECTED)}
 
 LEGAL: dict[str, dict[str, Shown]] = {
-    "new": WHEN_NEW,
-    "stopped before it began": WHEN_NEW,
-    "stopped while connecting": {"stop": quiet(DISCONNECTED)},
-    "stopped while streaming": {"stop": quiet(DISCONNECTED)},
-    "stopped in backoff": {"stop": quiet(DISCONNECTED)},
-    "connecting": WHEN_CONNECTING,
-    "connecting again": WHEN_CONNECTING,
-    "streaming": WHEN_STREAMING,
-    "progressed": WHEN_STREAMING,
-    "settled": WHEN_STREAMING,
-    "streaming, the budget spent": WHEN_STREAMING,
-    "lost": WHEN_LOST,
-    "lost after a wait": WHEN_LOST,
-    "waiting": {**WHEN_LOST, **WHEN_PLANNED},
-    "lost, the budget spent": WHEN_SPENT,
-    "waiting, the budget spent": {**WHEN_SPENT, **WHEN_PLANNED},
-    "refused for good": {"stop": quiet(FAILED)},
-    "broken for good": {"stop": quiet(FAILED)},
-    "exhausted": {"stop": quiet(FAILED)},
+    situation: {event: legal for event in EVENTS if (legal := shown(situation, event)) is not None}
+    for situation in SITUATIONS
 }
 
 LEGAL_CASES = [(situation, event) for situation, events in LEGAL.items() for event in events]
