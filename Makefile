@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check prose hooks xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
+.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,8 @@ demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaki
 
 test: $(VENV)/test  ## run all tests
 	$(PYTEST) $(ARGS)
+
+test-all: test  ## run all tests
 
 lowest:  ## run all tests on the lowest versions that pyproject.toml allows
 	$(MAKE) $(VENV)-lowest/test VENV=$(VENV)-lowest
