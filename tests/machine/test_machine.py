@@ -344,19 +344,19 @@ def test_a_machine_without_callbacks_handed_down_tells_those_of_its_config() -> 
 
 
 def test_a_record_of_a_transition_is_no_event_and_leaves_no_trace() -> None:
-    stage = Stage()
-    stage.fire(START)
-    before = stage.snapshot()
+    harness = Harness()
+    harness.fire(START)
+    before = harness.snapshot()
     with pytest.raises(TypeError, match="fire takes an Event, not Transition"):
-        stage.machine.fire(stage.machine.history[-1])  # type: ignore[arg-type]  # that is what is tried
-    assert stage.snapshot() == before
+        harness.machine.fire(harness.machine.history[-1])  # type: ignore[arg-type]  # that is what is tried
+    assert harness.snapshot() == before
 
 
 def test_what_a_users_function_raises_is_not_taken_for_an_illegal_event() -> None:
     def broken() -> float:
         raise KeyError("luck")
 
-    stage = Stage(rng=broken, jitter=True)
-    stage.fire(START, (REFUSED, fault()))
+    harness = Harness(rng=broken, jitter=True)
+    harness.fire(START, (REFUSED, fault()))
     with pytest.raises(KeyError, match="luck"):
-        stage.fire(RETRY)
+        harness.fire(RETRY)
