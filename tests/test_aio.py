@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import requests
-from audience import GUARD, LONG, PATH, sees_the_client_leave, simulated, witness
-from fakes import ids
-from peers import Peer, Trust, head, served
 
+from helpers.consumers import GUARD, LONG, PATH, sees_the_client_leave, simulated, witness
+from helpers.servers import Peer, Trust, head, served
+from helpers.shortcuts import ids
 from xdk_streaming import (
     AsyncStream,
     Buffer,

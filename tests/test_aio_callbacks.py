@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from audience import GUARD, LONG, PATH, simulated
 
+from helpers.consumers import GUARD, LONG, PATH, simulated
 from xdk_streaming import AsyncStream, ConnectionState, StreamConfig, StreamError
 from xdk_streaming.simulator import End, Refuse, Reset, Script, Serve, Stall
 from xdk_streaming.streams.loop_bridge import Call, LoopBridge

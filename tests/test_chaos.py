@@ -115,13 +115,13 @@ def test_the_full_form_is_as_large_as_was_asked_for() -> None:
 
 
 def test_connections_are_broken_at_any_byte_and_left_in_peace_when_all_is_played() -> None:
-    played: list[str] = []
+    played, peaceful = list[str](), list[float]()
     task = Task("", 1, 1, faults=200)
-    steps = [step for script in islice(scripts(task, played), 200) for step in script]
+    steps = [step for script in islice(scripts(task, played, peaceful), 200) for step in script]
     shares = [step.share for step in steps if isinstance(step, (Cut, Reset)) and step.half]
     assert len(played) == 200
     assert len(set(shares)) == len(shares) > 3
-    assert next(islice(scripts(task, played), 200, None)) is LIVE
+    assert next(islice(scripts(task, played, peaceful), 200, None)) is LIVE
 
 
 def test_the_account_is_told_in_words() -> None:

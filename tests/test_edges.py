@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.clients import Until
+from helpers.consumers import (
     GUARD,
     LONG,
     PATH,
-    Audience,
     Consumer,
     Post,
+    Recorder,
     all_once,
     consumed,
     ctrl_c,
@@ -27,10 +29,8 @@ from audience import (
     where,
     witness,
 )
-from callers import Until
-from fakes import ids
-from peers import Trust, until
-
+from helpers.servers import Trust, until
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamState, Trigger, stream_with_retry
 from xdk_streaming.simulator import (
     HEARTBEAT,
@@ -58,9 +58,9 @@ STANDING: Script = (Serve(2), HEARTBEAT, Stall())
 def test_stop_while_dialling_ends_it_without_a_word_whatever_the_dial_brings(
     session: requests.Session, tls: Trust | None, outcome: Any
 ) -> None:
-    audience, stopped = Audience(), threading.Event()
+    recorder, stopped = Recorder(), threading.Event()
     with simulated(session, tls, (Until(stopped), outcome, Stall())) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         consumer = Consumer(stream)
         until(lambda: simulator.visits and reads(consumer))
         assert where(stream) is ConnectionState.CONNECTING
@@ -68,9 +68,9 @@ def test_stop_while_dialling_ends_it_without_a_word_whatever_the_dial_brings(
         stopped.set()
         assert consumer.result() == []
         until(lambda: simulator.visits[0].ended_at)
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.STOP]
-    assert audience.errors == audience.disconnects == []
+    assert recorder.errors == recorder.disconnects == []
     assert len(simulator.visits) == 1
 
 
@@ -78,32 +78,32 @@ def test_stop_while_dialling_ends_it_without_a_word_whatever_the_dial_brings(
 def test_stop_while_reading_is_a_disconnect_without_a_reason(
     session: requests.Session, tls: Trust | None, framing: Any
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, STANDING, framing=framing) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         consumer = Consumer(stream)
         until(lambda: stream.state.heartbeats and reads(consumer))
         stream.stop()
         assert all_once(consumer.result(), simulator)
         sees_the_client_leave(simulator)
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.OPENED, Trigger.STOP]
-    assert audience.disconnects == [None]
-    assert audience.errors == []
+    assert recorder.disconnects == [None]
+    assert recorder.errors == []
 
 
 def test_stop_while_waiting_makes_no_further_attempt(session: requests.Session, tls: Trust | None) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, (Serve(2), End())) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config(initial_backoff=LONG))
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config(initial_backoff=LONG))
         consumer = Consumer(stream)
         until(lambda: waits(consumer))
         assert where(stream) is ConnectionState.BACKOFF
         stream.stop()
         assert all_once(consumer.result(), simulator)
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
     assert triggers(stream)[-2:] == [Trigger.RETRY, Trigger.STOP]
-    assert audience.disconnects == [None]
+    assert recorder.disconnects == [None]
     assert len(simulator.visits) == 1
 
 
@@ -113,29 +113,29 @@ def test_stop_while_waiting_makes_no_further_attempt(session: requests.Session, 
 def test_consumer_breaks_out_of_a_generator_and_the_connection_is_closed(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience, state = Audience(), StreamState()
+    recorder, state = Recorder(), StreamState()
     with simulated(session, tls, STANDING) as simulator:
-        for _ in stream_with_retry(session, "get", simulator.url + PATH, audience.config(), state=state):
+        for _ in stream_with_retry(session, "get", simulator.url + PATH, recorder.config(), state=state):
             break
         sees_the_client_leave(simulator)
     assert not state.is_connected
-    assert audience.disconnects == [None]
-    assert audience.errors == []
+    assert recorder.disconnects == [None]
+    assert recorder.errors == []
 
 
 def test_consumer_breaks_within_with_and_the_connection_is_closed(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, STANDING) as simulator:
-        with Stream[Post](session, "get", simulator.url + PATH, audience.config()) as stream:
+        with Stream[Post](session, "get", simulator.url + PATH, recorder.config()) as stream:
             for item in stream:
                 assert item["data"]["id"] == simulator.log[0].id
                 break
             assert where(stream) is ConnectionState.STREAMING
         sees_the_client_leave(simulator)
-    audience.saw_the_end_of(stream)
-    assert audience.disconnects == [None]
+    recorder.ended_with(stream)
+    assert recorder.disconnects == [None]
 
 
 def test_consumer_breaks_and_may_go_on_with_the_next_item(
@@ -157,51 +157,51 @@ def test_consumer_breaks_and_may_go_on_with_the_next_item(
 def test_consumer_raises_within_with_and_the_server_sees_the_close_while_that_is_handled(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, STANDING) as simulator:
         try:
-            with Stream[Post](session, "get", simulator.url + PATH, audience.config()) as stream:
+            with Stream[Post](session, "get", simulator.url + PATH, recorder.config()) as stream:
                 for _ in stream:
                     raise ZeroDivisionError
         except ZeroDivisionError:
             sees_the_client_leave(simulator)
         else:
             pytest.fail("the exception was held back")
-    audience.saw_the_end_of(stream)
-    assert audience.disconnects == [None]
-    assert audience.errors == []
+    recorder.ended_with(stream)
+    assert recorder.disconnects == [None]
+    assert recorder.errors == []
 
 
 @pytest.mark.parametrize("raised", [ZeroDivisionError, KeyboardInterrupt, GeneratorExit])
 def test_exception_thrown_in_closes_the_connection_and_comes_out_again(
     session: requests.Session, tls: Trust | None, raised: type[BaseException]
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, STANDING) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         items: Any = iter(stream)
         next(items)
         with pytest.raises(raised) as held:
             items.throw(raised("thrown in"))
         sees_the_client_leave(simulator)
     assert held.value.args == ("thrown in",)
-    audience.saw_the_end_of(stream)
-    assert audience.disconnects == [None]
-    assert audience.errors == []
+    recorder.ended_with(stream)
+    assert recorder.disconnects == [None]
+    assert recorder.errors == []
 
 
 def test_exception_thrown_in_to_the_generator_of_stream_with_retry_does_the_same(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, STANDING) as simulator:
-        items = stream_with_retry(session, "get", simulator.url + PATH, audience.config())
+        items = stream_with_retry(session, "get", simulator.url + PATH, recorder.config())
         next(items)
         with pytest.raises(ZeroDivisionError):
             items.throw(ZeroDivisionError())
         sees_the_client_leave(simulator)
         assert next(items, None) is None
-    assert audience.disconnects == [None]
+    assert recorder.disconnects == [None]
 
 
 # Not begun, or over
@@ -211,10 +211,10 @@ def test_exception_thrown_in_to_the_generator_of_stream_with_retry_does_the_same
 def test_generator_never_started_connects_nowhere_and_tells_nobody(
     session: requests.Session, end: str
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, None, STANDING) as simulator:
-        items: Any = stream_with_retry(session, "get", simulator.url + PATH, audience.config())
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        items: Any = stream_with_retry(session, "get", simulator.url + PATH, recorder.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         if end == "closed":
             items.close()
             stream.close()
@@ -227,11 +227,11 @@ def test_generator_never_started_connects_nowhere_and_tells_nobody(
             with stream:
                 pass
         if end != "dropped":
-            audience.saw_the_end_of(stream)
+            recorder.ended_with(stream)
         del items, stream
         gc.collect()
     assert not simulator.visits
-    assert audience.told == []
+    assert recorder.received == []
 
 
 @pytest.mark.parametrize(
@@ -240,29 +240,29 @@ def test_generator_never_started_connects_nowhere_and_tells_nobody(
 def test_closed_twice_is_closed_once_and_stays_as_it_ended(
     session: requests.Session, tls: Trust | None, scripts: tuple[Script, ...]
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     failure = None
     with simulated(session, tls, *scripts) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         with stream:
             next(iter(stream))
             if len(scripts) > 1:
                 _, failure = consumed(stream)
             stream.close()
-            told = list(audience.told)
+            told = list(recorder.received)
             stream.close()
             stream.stop()
         if failure is None:
             sees_the_client_leave(simulator)
-    assert audience.told == told
-    audience.saw_the_end_of(stream, failure)
-    assert audience.disconnects == [None]
+    assert recorder.received == told
+    recorder.ended_with(stream, failure)
+    assert recorder.disconnects == [None]
 
 
 def test_closed_twice_from_other_threads_while_it_reads(session: requests.Session, tls: Trust | None) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, STANDING) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         consumer = Consumer(stream)
         until(lambda: len(consumer.items) == 2 and reads(consumer))
         stream.close()
@@ -270,8 +270,8 @@ def test_closed_twice_from_other_threads_while_it_reads(session: requests.Sessio
         assert all_once(consumer.result(), simulator)
         stream.close()
         sees_the_client_leave(simulator)
-    audience.saw_the_end_of(stream)
-    assert audience.disconnects == [None]
+    recorder.ended_with(stream)
+    assert recorder.disconnects == [None]
 
 
 # KeyboardInterrupt in each state
@@ -280,10 +280,10 @@ def test_closed_twice_from_other_threads_while_it_reads(session: requests.Sessio
 def test_keyboard_interrupt_while_connecting_closes_the_connection(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience, main = Audience(), threading.current_thread()
+    recorder, main = Recorder(), threading.current_thread()
     asked = threading.Event()
     with witness(session, tls, lambda peer: asked.set()) as (url, left):
-        stream = Stream[Post](session, "get", url, audience.config())
+        stream = Stream[Post](session, "get", url, recorder.config())
         with (
             pytest.raises(KeyboardInterrupt) as held,
             ctrl_c(lambda: asked.is_set() and reads(main)),
@@ -291,32 +291,32 @@ def test_keyboard_interrupt_while_connecting_closes_the_connection(
             list(stream)
         assert left.wait(GUARD)
         assert held.value
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.STOP]
-    assert audience.errors == audience.disconnects == []
+    assert recorder.errors == recorder.disconnects == []
 
 
 def test_keyboard_interrupt_between_the_answer_and_the_stream_closes_the_connection(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     session.hooks["response"].append(lambda *_, **__: interrupt())
     with simulated(session, tls, STANDING) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         with pytest.raises(KeyboardInterrupt) as held:
             list(stream)
         sees_the_client_leave(simulator)
         assert held.value
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
 
 
 def test_keyboard_interrupt_while_streaming_closes_the_connection(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience, main = Audience(), threading.current_thread()
+    recorder, main = Recorder(), threading.current_thread()
     received: list[Post] = []
     with simulated(session, tls, STANDING) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         with (
             pytest.raises(KeyboardInterrupt) as held,
             ctrl_c(lambda: stream.state.heartbeats and reads(main)),
@@ -325,21 +325,21 @@ def test_keyboard_interrupt_while_streaming_closes_the_connection(
         sees_the_client_leave(simulator)
         assert held.value
         assert len(simulator.visits) == 1
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.OPENED, Trigger.STOP]
-    assert audience.errors == []
-    assert audience.disconnects == [None]
+    assert recorder.errors == []
+    assert recorder.disconnects == [None]
 
 
 def test_keyboard_interrupt_in_a_backoff_wait_ends_it(session: requests.Session, tls: Trust | None) -> None:
-    audience, main = Audience(), threading.current_thread()
+    recorder, main = Recorder(), threading.current_thread()
     with simulated(session, tls, (UNAVAILABLE,)) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config(initial_backoff=LONG))
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config(initial_backoff=LONG))
         with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: waits(main)):
             list(stream)
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.REFUSED, Trigger.RETRY, Trigger.STOP]
-    assert [error.status_code for error in audience.errors] == [503]
+    assert [error.status_code for error in recorder.errors] == [503]
     assert len(simulator.visits) == 1
 
 
@@ -364,17 +364,17 @@ def test_keyboard_interrupt_in_a_callback_comes_out_after_the_others_were_told(
     session: requests.Session, tls: Trust | None, callback: str
 ) -> None:
     script, told_after = CALLED[callback]
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, script) as simulator:
-        config = audience.config(**{callback: audience.hearing(callback, interrupt)})
+        config = recorder.config(**{callback: recorder.callback(callback, interrupt)})
         stream = Stream[Post](session, "get", simulator.url + PATH, config)
         with pytest.raises(KeyboardInterrupt) as held:
             list(stream)
         if script is LINES and simulator.visits:
             sees_the_client_leave(simulator)
         assert held.value
-    audience.saw_the_end_of(stream)
-    names = [name for name, _ in audience.told]
+    recorder.ended_with(stream)
+    names = [name for name, _ in recorder.received]
     after = names[len(names) - names[::-1].index(callback) :]
     assert [name for name in after if name != "on_state_change"] == told_after
     assert stream.state.callback_errors == 0
@@ -384,15 +384,15 @@ def test_keyboard_interrupt_in_a_callback_comes_out_after_the_others_were_told(
 def test_keyboard_interrupt_between_two_items_closes_a_stream_that_with_holds(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     received: list[Post] = []
     with simulated(session, tls, STANDING) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: received), stream:
             for item in stream:
                 received.append(item)
                 threading.Event().wait(LONG)
         sees_the_client_leave(simulator)
         assert ids(received) == [simulator.log[0].id]
-    audience.saw_the_end_of(stream)
-    assert audience.disconnects == [None]
+    recorder.ended_with(stream)
+    assert recorder.disconnects == [None]

@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+from pydantic import BaseModel
+from requests.adapters import HTTPAdapter
+
+from helpers.consumers import (
     CALLBACKS,
     PATH,
-    Audience,
     Post,
+    Recorder,
     all_once,
     consumed,
     sees_the_client_leave,
     simulated,
     triggers,
 )
-from fakes import ids
-from peers import Trust
-from pydantic import BaseModel
-from requests.adapters import HTTPAdapter
-
+from helpers.servers import Trust
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamError, StreamErrorType, Trigger
 from xdk_streaming.simulator import (
     UNAVAILABLE,
@@ -108,17 +108,17 @@ def raising(error: BaseException) -> Callable[..., Any]:
 def test_callback_raises_and_that_is_logged_and_counted_and_changes_nothing_else(
     session: requests.Session, tls: Trust | None, callback: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, *LIFE) as simulator:
-        config = audience.config(**{callback: audience.hearing(callback, raising(Odd("mine")))})
+        config = recorder.config(**{callback: recorder.callback(callback, raising(Odd("mine")))})
         stream = Stream[Post](session, "get", simulator.url + PATH, config)
         items, failure = consumed(stream)
         assert all_once(items, simulator)
     assert failure is not None
     assert failure.status_code == 401
-    audience.saw_the_end_of(stream, failure)
+    recorder.ended_with(stream, failure)
     assert triggers(stream) == LIFES_CHANGES
-    assert {name: len(audience.calls(name)) for name in CALLBACKS} == CALLS
+    assert {name: len(recorder.calls(name)) for name in CALLBACKS} == CALLS
     assert stream.state.callback_errors == CALLS[callback]
     complaints = [record for record in caplog.records if record.exc_info]
     assert len(complaints) == CALLS[callback]
@@ -144,16 +144,16 @@ def test_callback_calls_stop_and_nothing_follows_but_the_end(
     session: requests.Session, tls: Trust | None, callback: str
 ) -> None:
     script, before, life = STOPPED[callback]
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, script) as simulator:
-        config = audience.config(**{callback: audience.hearing(callback, lambda *_: stream.stop())})
+        config = recorder.config(**{callback: recorder.callback(callback, lambda *_: stream.stop())})
         stream = Stream[Post](session, "get", simulator.url + PATH, config)
         items, failure = consumed(stream)
         if isinstance(script[-1], Stall) and OPENED in life:
             sees_the_client_leave(simulator)
     assert failure is None
     assert ids(items) == [entry.id for entry in simulator.log][:before]
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
     assert triggers(stream) == life
     assert stream.state.callback_errors == 0
     assert len(simulator.visits) == (OPENED in life)
@@ -167,7 +167,7 @@ def test_callback_calls_stop_and_nothing_follows_but_the_end(
 def test_headers_or_params_callable_raises_and_that_is_the_streams_failure(
     session: requests.Session, tls: Trust | None, field: str, attempt: int
 ) -> None:
-    audience, asked = Audience(), count(1)
+    recorder, asked = Recorder(), count(1)
     cause = LookupError("no token left")
 
     def source() -> dict[str, str]:
@@ -177,22 +177,22 @@ def test_headers_or_params_callable_raises_and_that_is_the_streams_failure(
 
     with simulated(session, tls, (Serve(2), End())) as simulator:
         arguments: Any = {field: source}
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config(), **arguments)
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config(), **arguments)
         items, failure = consumed(stream)
         assert all_once(items, simulator)
     assert failure is not None
     assert failure.error_type is FATAL_ERROR
     assert failure.original_exception is failure.__cause__ is cause
-    audience.saw_the_end_of(stream, failure)
-    assert audience.errors == [failure]
-    assert len(audience.disconnects) == len(simulator.visits) == attempt - 1
+    recorder.ended_with(stream, failure)
+    assert recorder.errors == [failure]
+    assert len(recorder.disconnects) == len(simulator.visits) == attempt - 1
 
 
 @pytest.mark.parametrize("field", ["headers", "params"])
 def test_headers_or_params_callable_raises_an_error_of_ours_and_a_retryable_one_is_retried(
     session: requests.Session, tls: Trust | None, field: str
 ) -> None:
-    audience, asked = Audience(), count(1)
+    recorder, asked = Recorder(), count(1)
     passing = StreamError("the token service sleeps", StreamErrorType.SERVER_ERROR)
 
     def source() -> dict[str, str]:
@@ -202,25 +202,25 @@ def test_headers_or_params_callable_raises_an_error_of_ours_and_a_retryable_one_
 
     with simulated(session, tls, (Serve(2), End()), (Refuse(401),)) as simulator:
         arguments: Any = {field: source}
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config(), **arguments)
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config(), **arguments)
         items, failure = consumed(stream)
         assert all_once(items, simulator)
-    audience.saw_the_end_of(stream, failure)
-    assert audience.errors == [passing, failure]
+    recorder.ended_with(stream, failure)
+    assert recorder.errors == [passing, failure]
 
 
 @pytest.mark.parametrize("field", ["headers", "params"])
 def test_keyboard_interrupt_in_a_headers_or_params_callable_comes_out(
     session: requests.Session, field: str
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     arguments: Any = {field: raising(KeyboardInterrupt())}
     with simulated(session, None) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config(), **arguments)
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config(), **arguments)
         with pytest.raises(KeyboardInterrupt):
             list(stream)
     assert not simulator.visits
-    audience.saw_the_end_of(stream)
+    recorder.ended_with(stream)
 
 
 # Sessions
@@ -234,19 +234,19 @@ class OddAdapter(HTTPAdapter):
 
 
 def test_unknown_exception_of_a_session_is_the_streams_failure(session: requests.Session) -> None:
-    audience = Audience()
+    recorder = Recorder()
     session.mount("http://", OddAdapter())
-    stream = Stream[Post](session, "get", "http://127.0.0.1:1", audience.config())
+    stream = Stream[Post](session, "get", "http://127.0.0.1:1", recorder.config())
     items, failure = consumed(stream)
     assert items == []
     assert failure is not None
     assert failure.error_type is FATAL_ERROR
     assert isinstance(failure.original_exception, Odd)
     assert "Odd" in str(failure)
-    audience.saw_the_end_of(stream, failure)
+    recorder.ended_with(stream, failure)
     assert triggers(stream) == [START, REFUSED]
-    assert audience.errors == [failure]
-    assert audience.disconnects == []
+    assert recorder.errors == [failure]
+    assert recorder.disconnects == []
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_unknown_exception_of_a_session_is_the_streams_failure(session: requests
 def test_unknown_exception_of_a_read_is_the_streams_failure_and_closes_the_connection(
     session: requests.Session, tls: Trust | None, error: Exception
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
 
     def break_second_read(response: requests.Response, **_: Any) -> None:
         read, reads = response.raw.read1, count(1)
@@ -264,16 +264,16 @@ def test_unknown_exception_of_a_read_is_the_streams_failure_and_closes_the_conne
     session.hooks["response"].append(break_second_read)
     # Chunks are taken apart by the package, not by urllib3; so none here.
     with simulated(session, tls, (Serve(1), Stall()), framing="close") as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         items, failure = consumed(stream)
         assert all_once(items, simulator)
         sees_the_client_leave(simulator)
     assert failure is not None
     assert failure.error_type is FATAL_ERROR
-    audience.saw_the_end_of(stream, failure)
+    recorder.ended_with(stream, failure)
     assert triggers(stream) == [START, OPENED, BROKE]
-    assert audience.errors == [failure]
-    assert audience.disconnects == [failure.original_exception]
+    assert recorder.errors == [failure]
+    assert recorder.disconnects == [failure.original_exception]
 
 
 # Servers that are not what they should be
@@ -283,29 +283,29 @@ def test_unknown_exception_of_a_read_is_the_streams_failure_and_closes_the_conne
 def test_redirect_to_another_host_drops_the_token(
     session: requests.Session, tls: Trust | None, status: int
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with ExitStack() as servers:
         other = servers.enter_context(Simulator())
         elsewhere = other.url.replace("127.0.0.1", "localhost") + PATH
         here = servers.enter_context(simulated(session, tls, (Refuse(status, b"", {"Location": elsewhere}),)))
-        stream = Stream[Post](session, "get", here.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", here.url + PATH, recorder.config())
         items, failure = consumed(stream)
     assert items == []
     assert failure is not None
     assert failure.error_type is StreamErrorType.AUTHENTICATION_ERROR
     assert [visit.outcome for visit in other.visits] == ["refused with 401"]  # it asks for any token at all
-    audience.saw_the_end_of(stream, failure)
-    assert audience.errors == [failure]
+    recorder.ended_with(stream, failure)
+    assert recorder.errors == [failure]
 
 
 def test_redirect_on_the_same_host_keeps_the_token(session: requests.Session, tls: Trust | None) -> None:
-    audience = Audience()
+    recorder = Recorder()
     moved = Refuse(307, b"", {"Location": PATH.replace("sample", "search")})
     with simulated(session, tls, (moved,), (Serve(2), End()), (Refuse(401),)) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         items, failure = consumed(stream)
         assert all_once(items, simulator)
-    audience.saw_the_end_of(stream, failure)
+    recorder.ended_with(stream, failure)
     assert triggers(stream) == [START, OPENED, ENDED, RETRY, WAITED, REFUSED]
 
 
@@ -313,23 +313,23 @@ def test_redirect_on_the_same_host_keeps_the_token(session: requests.Session, tl
 def test_certificate_refused_fails_at_once_and_asks_for_nothing(
     session: requests.Session, trust: Trust, clock: FakeClock, fault: str
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, trust) as simulator:
         url = simulator.url
         if fault == "other host":
             url = url.replace("127.0.0.1", "localhost")
         else:
             session.verify = True
-        stream = Stream[Post](session, "get", url + PATH, audience.config(), clock=clock)
+        stream = Stream[Post](session, "get", url + PATH, recorder.config(), clock=clock)
         items, failure = consumed(stream)
     assert items == []
     assert failure is not None
     assert failure.error_type is FATAL_ERROR
     assert "certificate" in str(failure)
     assert isinstance(failure.original_exception, requests.exceptions.SSLError)
-    audience.saw_the_end_of(stream, failure)
+    recorder.ended_with(stream, failure)
     assert triggers(stream) == [START, REFUSED]
-    assert audience.errors == [failure]
+    assert recorder.errors == [failure]
     assert not simulator.visits
     assert clock.waits == []
 
@@ -351,44 +351,44 @@ MIXED: Script = (Send(GOOD % 1), Send(BAD), Send(GOOD % 2), End())
 def test_model_mismatch_is_reported_yielded_or_raised(
     session: requests.Session, tls: Trust | None, choice: str, together: bool
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     script = (Send(GOOD % 1 + BAD + GOOD % 2), End()) if together else MIXED
     with simulated(session, tls, script, (Refuse(401),)) as simulator:
         stream = Stream[Numbered](
             session,
             "get",
             simulator.url + PATH,
-            audience.config(on_model_error=choice),
+            recorder.config(on_model_error=choice),
             response_model=Numbered,
         )
         items, failure = consumed(stream)
     one, two, plain = Numbered(number=1), Numbered(number=2), {"data": {}, "number": "none"}
     assert items == {"report": [one, two], "yield": [one, plain, two], "raise": [one]}[choice]
     assert failure is not None
-    audience.saw_the_end_of(stream, failure)
-    assert audience.errors == [failure]
-    assert [line.strip() for line, _ in audience.calls("on_invalid")] == (
+    recorder.ended_with(stream, failure)
+    assert recorder.errors == [failure]
+    assert [line.strip() for line, _ in recorder.calls("on_invalid")] == (
         [BAD.strip()] if choice == "report" else []
     )
     if choice == "raise":
         assert failure.error_type is FATAL_ERROR
         assert isinstance(failure.original_exception, ValueError)
         assert failure.response_body == BAD.decode().removesuffix("\n")
-        assert audience.disconnects == [failure.original_exception]
+        assert recorder.disconnects == [failure.original_exception]
     else:
         assert failure.status_code == 401
-        assert audience.disconnects == [None]
+        assert recorder.disconnects == [None]
 
 
 def test_model_mismatch_that_is_raised_closes_the_connection(
     session: requests.Session, tls: Trust | None
 ) -> None:
-    audience = Audience()
-    config = audience.config(on_model_error="raise")
+    recorder = Recorder()
+    config = recorder.config(on_model_error="raise")
     with simulated(session, tls, (Send(BAD), Stall())) as simulator:
         stream = Stream[Numbered](session, "get", simulator.url + PATH, config, response_model=Numbered)
         with pytest.raises(StreamError) as held:
             list(stream)
         sees_the_client_leave(simulator)
-    audience.saw_the_end_of(stream, held.value)
+    recorder.ended_with(stream, held.value)
     assert stream.connection_state is ConnectionState.FAILED

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.consumers import (
     PATH,
-    Audience,
     Post,
+    Recorder,
     all_once,
     consumed,
     open_sockets,
@@ -19,9 +20,8 @@ from audience import (
     simulated,
     triggers,
 )
-from fakes import ids
-from peers import SOON, Trust
-
+from helpers.servers import SOON, Trust
+from helpers.shortcuts import ids
 from xdk_streaming import RetriesExhausted, Stream, StreamConfig, StreamError, StreamErrorType, Trigger
 from xdk_streaming.simulator import (
     OPERATIONAL_DISCONNECT,
@@ -60,12 +60,12 @@ def nobody() -> Iterator[str]:
         yield f"://127.0.0.1:{reserved.getsockname()[1]}"
 
 
-def exhausted(failure: StreamError | None, audience: Audience, attempts: int) -> RetriesExhausted:
+def exhausted(failure: StreamError | None, recorder: Recorder, attempts: int) -> RetriesExhausted:
     """The failure, as it must be whatever was lost: one of its own, passed once, and last."""
     assert isinstance(failure, RetriesExhausted)
     assert failure.error_type is StreamErrorType.FATAL_ERROR
     assert str(failure).startswith(f"Max retries exceeded after {attempts} attempts")
-    assert audience.errors.count(failure) == 1
+    assert recorder.errors.count(failure) == 1
     return failure
 
 
@@ -74,8 +74,8 @@ def test_retries_exhausted_carries_the_last_loss_whatever_it_was(
     session: requests.Session, tls: Trust | None, loss: str
 ) -> None:
     script, error_type, status = LOSSES[loss]
-    audience = Audience()
-    config = audience.config(max_retries=2, stall_timeout=SOON / 2 if loss == "stall" else 20.0)
+    recorder = Recorder()
+    config = recorder.config(max_retries=2, stall_timeout=SOON / 2 if loss == "stall" else 20.0)
     with simulated(session, tls, (Serve(2), End()), script, script) as simulator:
         stream = Stream[Post](session, "get", simulator.url + PATH, config)
         items, failure = consumed(stream)
@@ -83,12 +83,12 @@ def test_retries_exhausted_carries_the_last_loss_whatever_it_was(
         if loss == "stall":
             sees_the_client_leave(simulator)
     assert len(simulator.visits) == 3
-    failure = exhausted(failure, audience, attempts=2)
-    audience.saw_the_end_of(stream, failure)
-    last = audience.errors[-2] if error_type else None
+    failure = exhausted(failure, recorder, attempts=2)
+    recorder.ended_with(stream, failure)
+    last = recorder.errors[-2] if error_type else None
     assert failure.__cause__ is last
     assert failure.status_code == status
-    assert [error.error_type for error in audience.errors[:-1]] == [error_type] * (2 if error_type else 0)
+    assert [error.error_type for error in recorder.errors[:-1]] == [error_type] * (2 if error_type else 0)
     if last is None:
         assert (failure.original_exception, failure.response_body, failure.problem) == (None, None, None)
         assert "ended the last connection cleanly" in str(failure)
@@ -97,38 +97,38 @@ def test_retries_exhausted_carries_the_last_loss_whatever_it_was(
         assert failure.response_body == last.response_body
         assert str(last) in str(failure)
     if loss != "refusal":
-        assert len(audience.disconnects) == 3
-        assert audience.disconnects[0] is None
-        assert audience.disconnects[-1] is (last and (last.original_exception or last))
+        assert len(recorder.disconnects) == 3
+        assert recorder.disconnects[0] is None
+        assert recorder.disconnects[-1] is (last and (last.original_exception or last))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_retries_exhausted_by_a_connection_refused(
     session: requests.Session, nobody: str, scheme: str
 ) -> None:
-    audience = Audience()
-    stream = Stream[Post](session, "get", scheme + nobody, audience.config(max_retries=2))
+    recorder = Recorder()
+    stream = Stream[Post](session, "get", scheme + nobody, recorder.config(max_retries=2))
     items, failure = consumed(stream)
     assert items == []
-    failure = exhausted(failure, audience, attempts=2)
-    audience.saw_the_end_of(stream, failure)
-    assert [error.error_type for error in audience.errors[:-1]] == [StreamErrorType.CONNECTION_ERROR] * 3
-    assert failure.__cause__ is audience.errors[-2]
+    failure = exhausted(failure, recorder, attempts=2)
+    recorder.ended_with(stream, failure)
+    assert [error.error_type for error in recorder.errors[:-1]] == [StreamErrorType.CONNECTION_ERROR] * 3
+    assert failure.__cause__ is recorder.errors[-2]
     assert isinstance(failure.original_exception, requests.ConnectionError)
-    assert audience.disconnects == []
+    assert recorder.disconnects == []
 
 
 @pytest.mark.parametrize("loss", [name for name in LOSSES if name != "stall"])
 def test_retries_exhausted_at_the_first_loss_where_none_are_allowed(
     session: requests.Session, tls: Trust | None, loss: str
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, LOSSES[loss][0]) as simulator:
-        config = audience.config(max_retries=0)
+        config = recorder.config(max_retries=0)
         stream = Stream[Post](session, "get", simulator.url + PATH, config)
         _, failure = consumed(stream)
-    audience.saw_the_end_of(stream, exhausted(failure, audience, attempts=0))
-    assert audience.calls("on_reconnect") == []
+    recorder.ended_with(stream, exhausted(failure, recorder, attempts=0))
+    assert recorder.calls("on_reconnect") == []
     assert len(simulator.visits) == 1
 
 
@@ -194,7 +194,7 @@ WHOLE = Send(b'{"data":{"id":"7"}}')
 def test_whole_object_without_its_newline_is_an_item(
     session: requests.Session, tls: Trust | None, framing: Any, end: str
 ) -> None:
-    audience = Audience()
+    recorder = Recorder()
     last: Any = {
         "at a reset": Broken(lambda wire: wire.reset()),
         "at a truncation": Broken(lambda wire: wire.cut()),
@@ -204,20 +204,20 @@ def test_whole_object_without_its_newline_is_an_item(
     items: list[Post] = []
     told_at: list[int] = []
     with simulated(session, tls, (WHOLE, last), (again, End()), (Refuse(401),), framing=framing) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         with pytest.raises(StreamError, match="401") as failed:
             for item in stream:
                 items.append(item)
-                told_at.append(len(audience.disconnects))
+                told_at.append(len(recorder.disconnects))
     assert ids(items) == ["7", "8"]
     assert told_at == [0, 1]  # each comes before its connection's end is told
-    audience.saw_the_end_of(stream, failed.value)
-    broke = [error.error_type for error in audience.errors[:-1]]
+    recorder.ended_with(stream, failed.value)
+    broke = [error.error_type for error in recorder.errors[:-1]]
     if tls and framing == "close" and end == "at a reset":
         # Python's ssl shows a reset as an end before 3.11.9 (github.com/python/cpython/issues/115627).
         assert broke in ([], [StreamErrorType.STREAM_INTERRUPTED])
     else:
         assert broke == ([StreamErrorType.STREAM_INTERRUPTED] if end != "at a clean end" else [])
-    assert [reason is None for reason in audience.disconnects] == [not broke, True]
-    assert audience.calls("on_invalid") == []
+    assert [reason is None for reason in recorder.disconnects] == [not broke, True]
+    assert recorder.calls("on_invalid") == []
     assert stream.state.invalid_items == stream.state.undelivered_items == 0

@@ -13,10 +13,10 @@ from unittest.mock import patch
 
 import pytest
 import requests
-from faces import FACES, Face, take_all
-from fakes import ids
-from peers import Trust
 
+from helpers.servers import Trust
+from helpers.shortcuts import ids
+from helpers.streams import STREAM_TYPES, StreamType, take_all
 from xdk_streaming import (
     Buffer,
     ConnectionState,
@@ -58,7 +58,9 @@ class QuickClock:
 class Play:
     """One fault, seen through to the attempt after it."""
 
-    def __init__(self, face: Face, fault: Fault, session: requests.Session, url: str, **more: Any) -> None:
+    def __init__(
+        self, stream_type: StreamType, fault: Fault, session: requests.Session, url: str, **more: Any
+    ) -> None:
         self.told: list[str] = []
         self.errors: list[StreamError] = []
         self.invalid: list[tuple[bytes, str]] = []
@@ -73,7 +75,7 @@ class Play:
             **OUTCOMES[fault.name].settings,
             **more,
         )
-        self.stream = face(session, "get", url, config, clock=self.clock)
+        self.stream = stream_type(session, "get", url, config, clock=self.clock)
         with pytest.raises(StreamError) as raised:
             take_all(self.stream, self.items)
         self.end = raised.value
@@ -136,13 +138,13 @@ CASES = [
 
 
 @pytest.mark.usefixtures("route")
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("stream_type", STREAM_TYPES)
 @pytest.mark.parametrize(("fault", "secure"), CASES)
 def test_a_fault_has_its_documented_outcome(
-    face: Face, fault: Fault, secure: bool, session: requests.Session, trust: Trust
+    stream_type: StreamType, fault: Fault, secure: bool, session: requests.Session, trust: Trust
 ) -> None:
     with at_the_peer(fault, session, trust if secure else None) as (url, simulator):
-        played = Play(face, fault, session, url)
+        played = Play(stream_type, fault, session, url)
         if simulator is not None:
             assert_items(fault, played, simulator)
     assert_outcome(fault, played)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import requests
-from peers import until
 from requests.adapters import HTTPAdapter
 
 from benchmarks.chaos.account import Outcome, account
@@ -20,6 +19,7 @@ from benchmarks.chaos.consumer import DIARY, Diary
 from benchmarks.chaos.play import running
 from benchmarks.chaos.publisher import Published
 from benchmarks.chaos.task import Task
+from helpers.servers import until
 from xdk_streaming import Buffer, Recovery, Stream, StreamConfig
 from xdk_streaming.simulator import Cut, Live, Script, Simulator
 from xdk_streaming.simulator.script import LIVE

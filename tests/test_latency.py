@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-from fakes import ids
 
+from helpers.shortcuts import ids
 from xdk_streaming import Stream
 from xdk_streaming.simulator import HEARTBEAT, End, Send, Serve, Simulator
 

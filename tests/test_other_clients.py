@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import requests
-from callers import GUARD, wait_for
 from requests.adapters import HTTPAdapter
 
+from helpers.clients import GUARD, wait_for
 from xdk_streaming.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")

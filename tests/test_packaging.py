@@ -215,15 +215,24 @@ def test_the_package_imports_exactly_what_it_asks_for(built: Built) -> None:
 
 
 def test_the_sdist_holds_what_building_and_testing_need(built: Built) -> None:
-    needed = {
-        *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"),
-        *("xdk_streaming/py.typed", "xdk_streaming/__init__.py", "tests/conftest.py", "tests/fakes.py"),
-    }
-    assert needed <= built.in_sdist()
+    pages = {"README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
+    habits = {"pyproject.toml", "Makefile", ".gitignore", ".pre-commit-config.yaml", ".ci/run"}
+    assert pages | habits <= built.in_sdist()
+    folders = {name.partition("/")[0] for name in built.in_sdist() if "/" in name}
+    assert {"xdk_streaming", "tests", "tools", "docs", "diagrams", "benchmarks"} <= folders
+
+
+def test_the_sdist_holds_what_git_holds(built: Built) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+    files = {name for name in run.stdout.splitlines() if (ROOT / name).exists()}
+    assert built.in_sdist() == files | {"PKG-INFO"}
 
 
 def test_neither_archive_holds_what_only_work_leaves_behind(built: Built) -> None:
-    leavings = re.compile(r"(^|/)(\.(?!gitignore$)|__pycache__|dist/)|\.pyc$")
+    leavings = re.compile(r"(^|/)(\.(venv|git/|coverage|[a-z]+_cache)|__pycache__|dist/)|\.(pyc|whl)$")
     assert [name for name in built.in_sdist() | built.in_wheel() if leavings.search(name)] == []
 
 

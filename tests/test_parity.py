@@ -1,4 +1,4 @@
-"""Both faces have the same surface: what differs is listed here, with its reason."""
+"""Both types of stream have the same surface: what differs is listed here, with its reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RENAMED = {
     "__enter__": ("__aenter__", "`async with`"),
     "__exit__": ("__aexit__", "`async with`"),
 }
-"""Of the synchronous face: what it is called for asyncio, and why."""
+"""Of the synchronous stream: what it is called for asyncio, and why."""
 RETURNS = {
     "__aiter__": "an async generator, which can be closed, where the other gives an iterator",
     "astream_with_retry": "an async generator instead of a generator",
@@ -30,10 +30,9 @@ MACHINERY |= {"__firstlineno__", "__static_attributes__", "__abstractmethods__"}
 """What Python itself puts into a class."""
 
 
-def surface(face: type) -> set[str]:
-    own = {
-        name for each in face.__mro__ if each.__module__.startswith("xdk_streaming") for name in vars(each)
-    }
+def surface(stream_type: type) -> set[str]:
+    ours = [each for each in stream_type.__mro__ if each.__module__.startswith("xdk_streaming")]
+    own = {name for each in ours for name in vars(each)}
     return {name for name in own - MACHINERY if not name.startswith("_") or name.endswith("__")}
 
 

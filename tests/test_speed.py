@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from benchmarks.speed import floor, report
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.dedupe import ID, Unrepeated
+from benchmarks.speed.figures import compact
 from benchmarks.speed.latency import BARE, READ_BY, Latency, latency
 from benchmarks.speed.lengths import MIB
 from benchmarks.speed.measure import Row, Spent, Spread, measure, spread, taking_part, turns
@@ -281,7 +282,41 @@ def test_page_json_and_pictures_are_written(tmp_path: Path) -> None:
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"speed.md", "speed.json", "throughput.svg", "latency.svg", "growth.svg"}
     figures = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
-    assert figures["throughput"]["raw"]["readers"][XDK]["beside_floor"]["median"] == pytest.approx(1 / 3)
+    assert figures["throughput"]["raw"][XDK]["beside_floor"]["median"] == pytest.approx(1 / 3, rel=1e-5)
+    assert figures["workloads"]["raw"]["beside_xdk"]["median"] == pytest.approx(3 / 0.95, rel=1e-5)
+    assert figures["verdict"] == {"bounds": len(verdict(results, DONE)), "missed": []}
+
+
+def test_what_fits_into_a_line_of_json_stands_on_one() -> None:
+    figures = {"short": {"a": 1 / 3, "b": [1, None]}, "long": ["x" * 100, "y" * 100], "none": {}}
+    assert compact(figures).splitlines() == [
+        "{",
+        ' "short": {"a": 0.33333333, "b": [1, null]},',
+        ' "long": [',
+        f'  "{"x" * 100}",',
+        f'  "{"y" * 100}"',
+        " ],",
+        ' "none": {}',
+        "}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["speed", "aio"])
+def test_the_committed_figures_are_few(name: str) -> None:
+    text = (Path(__file__).parents[1] / f"benchmarks/results/{name}.json").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 200
+    assert compact(json.loads(text)) == text
+
+
+def test_the_committed_figures_are_those_of_the_page() -> None:
+    folder = Path(__file__).parents[1] / "benchmarks/results"
+    figures = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
+    page = " ".join((folder / "speed.md").read_text(encoding="utf-8").split())
+    for name, row in figures["workloads"].items():
+        readers = figures["throughput"][name]
+        ours = Spread(**readers[OURS]["beside_floor"])
+        assert f"| {readers[FLOOR]['items_a_cpu_second']:,.0f} | {ours} |" in page
+        assert row["beside_xdk"] is None or str(Spread(**row["beside_xdk"])) in page
 
 
 def test_what_is_not_there_cannot_be_asked_for() -> None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.consumers import (
     GUARD,
     LONG,
     PATH,
-    Audience,
     Consumer,
     Post,
+    Recorder,
     bombarded,
     consumed,
     ctrl_c,
@@ -30,9 +31,8 @@ from audience import (
     where,
     witness,
 )
-from fakes import ids
-from peers import Peer, Trust, head, until
-
+from helpers.servers import Peer, Trust, head, until
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.simulator import HEARTBEAT, UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.testing import FakeClock, ScriptedSession
@@ -292,24 +292,24 @@ def test_however_a_stream_ends_the_server_sees_the_connection_closed(
             else:
                 peer.socket.shutdown(socket.SHUT_WR)
 
-    audience = Audience()
+    recorder = Recorder()
     with witness(session, tls, answer) as (url, left):
-        config = audience.config(max_retries=0)
+        config = recorder.config(max_retries=0)
         stream = Stream[Post](session, "get", url, config)
         end(stream)
         assert left.wait(GUARD)
-    audience.saw_the_end_of(stream, stream.state.last_error)
+    recorder.ended_with(stream, stream.state.last_error)
     assert stream.state.total_items_received == 1
-    assert audience.disconnects == [None]
+    assert recorder.disconnects == [None]
 
 
 # Many stops, many streams
 
 
 def test_stop_from_many_threads_at_once_is_one_stop(session: requests.Session, tls: Trust | None) -> None:
-    audience = Audience()
+    recorder = Recorder()
     with simulated(session, tls, (Serve(2), Stall())) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, audience.config())
+        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         consumer = Consumer(stream)
         until(lambda: len(consumer.items) == 2 and reads(consumer))
         together = threading.Barrier(20)
@@ -326,8 +326,8 @@ def test_stop_from_many_threads_at_once_is_one_stop(session: requests.Session, t
         for thread in threads:
             thread.join(GUARD)
         sees_the_client_leave(simulator)
-    audience.saw_the_end_of(stream)
-    assert audience.disconnects == [None]
+    recorder.ended_with(stream)
+    assert recorder.disconnects == [None]
     assert triggers(stream).count(Trigger.STOP) == 1
 
 

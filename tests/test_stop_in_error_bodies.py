@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import requests
-from audience import (
+
+from helpers.consumers import (
     GUARD,
     LONG,
-    Audience,
     Consumer,
     Post,
+    Recorder,
     bombarded,
     ctrl_c,
     open_sockets,
@@ -24,8 +25,7 @@ from audience import (
     where,
     witness,
 )
-from peers import Peer, Trust, head, until
-
+from helpers.servers import Peer, Trust, head, until
 from xdk_streaming import ConnectionState, Stream, Trigger
 from xdk_streaming.wire import problems
 
@@ -86,11 +86,11 @@ class Refusal:
     """A stream that is refused, with a body that does not end."""
 
     def __init__(self, session: requests.Session, url: str, left: threading.Event) -> None:
-        self.audience = Audience()
+        self.recorder = Recorder()
         self.left = left
         self._answers: list[requests.Response] = []
         session.hooks["response"].append(lambda response, **_: self._answers.append(response))
-        self.stream = Stream[Post](session, "get", url, self.audience.config(timeout=LONG))
+        self.stream = Stream[Post](session, "get", url, self.recorder.config(timeout=LONG))
 
     def is_read_by(self, thread: threading.Thread, answers: int = 1) -> bool:
         """Whether so many heads have come, and the thread waits for the body."""
@@ -99,9 +99,9 @@ class Refusal:
     def was_left_without_a_word(self) -> None:
         """It ended because it was stopped: not by the refusal, and not by a timeout."""
         assert self.left.wait(GUARD)
-        self.audience.saw_the_end_of(self.stream)
+        self.recorder.ended_with(self.stream)
         assert triggers(self.stream) == [Trigger.START, Trigger.STOP]
-        assert self.audience.errors == self.audience.disconnects == []
+        assert self.recorder.errors == self.recorder.disconnects == []
 
 
 @pytest.fixture
@@ -155,5 +155,5 @@ def test_a_second_refusal_is_woken_like_the_first(session: requests.Session, tls
         refused.stream.stop()
         assert consumer.result() == []
         assert left.wait(GUARD)
-    refused.audience.saw_the_end_of(refused.stream)
-    assert [error.status_code for error in refused.audience.errors] == [503]
+    refused.recorder.ended_with(refused.stream)
+    assert [error.status_code for error in refused.recorder.errors] == [503]

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from audience import GUARD, witness
-from peers import Peer, Trust, head, until
+
+from helpers.consumers import GUARD, witness
+from helpers.servers import Peer, Trust, head, until
 
 SCRIPT = """
 import signal

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import requests
-from fakes import ids
 from pydantic import BaseModel, TypeAdapter
 
+from helpers.shortcuts import ids
 from xdk_streaming import (
     ConnectionState,
     Stream,

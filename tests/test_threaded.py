@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from audience import GUARD, Consumer, bombarded, ctrl_c, interrupt
-from peers import until
 
+from helpers.consumers import GUARD, Consumer, bombarded, ctrl_c, interrupt
+from helpers.servers import until
 from xdk_streaming.config import Buffer
 from xdk_streaming.driver.batch import Batch
 from xdk_streaming.driver.batch_queue import BatchQueue
@@ -103,7 +103,7 @@ class Tap:
         self.failure = error
 
 
-class Stage:
+class Harness:
     """A tap with a thread of its own, and what it told."""
 
     def __init__(self, *steps: Any, at_hand: bool = False, **buffer: Any) -> None:
@@ -151,9 +151,9 @@ def inside(thread: threading.Thread, function: Callable[..., object]) -> bool:
     return frame is not None
 
 
-def has_filled(stage: Stage) -> bool:
+def has_filled(harness: Harness) -> bool:
     """Whether the driver's thread waits for room."""
-    return bool(stage.tap.runs) and inside(stage.tap.runs[0], Threaded._made_room)
+    return bool(harness.tap.runs) and inside(harness.tap.runs[0], Threaded._made_room)
 
 
 @pytest.fixture(autouse=True)
@@ -169,63 +169,63 @@ def no_thread_is_left() -> Iterator[None]:
 @pytest.mark.parametrize("at_hand", [False, True])
 @pytest.mark.parametrize("count", [0, 1, BATCH_ITEMS, 5 * BATCH_ITEMS + 1])
 def test_items_come_in_order_each_once(count: int, at_hand: bool) -> None:
-    stage = Stage(numbered(count), at_hand=at_hand)
-    assert list(stage.items) == list(numbered(count))
-    assert stage.tap.closed
-    assert stage.lag == (0, 0)
-    assert stage.state.undelivered_items == stage.state.dropped_items == 0
+    harness = Harness(numbered(count), at_hand=at_hand)
+    assert list(harness.items) == list(numbered(count))
+    assert harness.tap.closed
+    assert harness.lag == (0, 0)
+    assert harness.state.undelivered_items == harness.state.dropped_items == 0
 
 
 @pytest.mark.parametrize("error", [LOST, SystemExit(3), AssertionError()])
 @pytest.mark.parametrize("at_hand", [False, True])
 def test_what_the_driver_raises_comes_after_all_items_before_it(error: BaseException, at_hand: bool) -> None:
-    stage = Stage(numbered(600), error, at_hand=at_hand)
+    harness = Harness(numbered(600), error, at_hand=at_hand)
     items: list[Any] = []
     with pytest.raises(type(error)) as raised:
-        for item in stage.items:
+        for item in harness.items:
             items.append(item)
     assert items == list(numbered(600))
     assert raised.value is error
     assert raised.value.__context__ is None
-    assert stage.state.undelivered_items == 0
+    assert harness.state.undelivered_items == 0
 
 
 def test_the_items_before_an_error_are_delivered() -> None:
-    stage = Stage(numbered(3), LOST, at_hand=True)
-    assert [next(stage.items) for _ in range(3)] == list(numbered(3))
+    harness = Harness(numbered(3), LOST, at_hand=True)
+    assert [next(harness.items) for _ in range(3)] == list(numbered(3))
     with pytest.raises(StreamError):
-        next(stage.items)
-    assert next(stage.items, None) is None
+        next(harness.items)
+    assert next(harness.items, None) is None
 
 
 def test_an_iterator_that_is_never_asked_starts_no_thread() -> None:
-    stage = Stage(ITEM)
+    harness = Harness(ITEM)
     assert threads() == []
-    stage.items.close()
-    assert stage.tap.runs == []
+    harness.items.close()
+    assert harness.tap.runs == []
 
 
 def test_a_stream_that_was_stopped_before_starts_no_thread() -> None:
-    stage = Stage(ITEM)
-    stage.threaded.stop()
-    assert list(stage.items) == []
-    assert stage.tap.runs == []
+    harness = Harness(ITEM)
+    harness.threaded.stop()
+    assert list(harness.items) == []
+    assert harness.tap.runs == []
 
 
 def test_an_item_is_handed_over_as_soon_as_no_other_is_at_hand() -> None:
-    stage = Stage(ITEM)
-    stage.tap._steps = [ITEM, stage.tap.wait]
-    assert next(stage.items) == ITEM
-    stage.items.close()
+    harness = Harness(ITEM)
+    harness.tap._steps = [ITEM, harness.tap.wait]
+    assert next(harness.items) == ITEM
+    harness.items.close()
 
 
 def test_a_thousand_rounds_leave_no_thread() -> None:
     for _ in range(1000):
-        stage = Stage(ITEM, ITEM)
-        assert next(stage.items) == ITEM
-        stage.items.close()
+        harness = Harness(ITEM, ITEM)
+        assert next(harness.items) == ITEM
+        harness.items.close()
         assert threads() == []
-        assert stage.tap.closed
+        assert harness.tap.closed
 
 
 # Leaving
@@ -237,25 +237,25 @@ def endless() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("overflow", ["block", "drop_oldest", "fail"])
 def test_leaving_while_items_flood_in_ends_it_all(overflow: str) -> None:
-    stage = Stage(endless(), max_bytes=1000, overflow=overflow)
-    assert next(stage.items) == ITEM
-    stage.items.close()
-    assert stage.tap.closed
-    assert stage.lag == (0, 0)
+    harness = Harness(endless(), max_bytes=1000, overflow=overflow)
+    assert next(harness.items) == ITEM
+    harness.items.close()
+    assert harness.tap.closed
+    assert harness.lag == (0, 0)
 
 
 def test_closing_while_the_driver_waits_for_room_ends_it_and_counts_what_is_left() -> None:
-    stage = Stage(endless(), max_bytes=35)
-    assert next(stage.items) == ITEM
-    until(lambda: has_filled(stage) and stage.lag == (3, 30))
-    stage.items.close()
-    assert stage.tap.closed
-    assert stage.state.undelivered_items == stage.tap.given - 1
+    harness = Harness(endless(), max_bytes=35)
+    assert next(harness.items) == ITEM
+    until(lambda: has_filled(harness) and harness.lag == (3, 30))
+    harness.items.close()
+    assert harness.tap.closed
+    assert harness.state.undelivered_items == harness.tap.given - 1
 
 
 def test_a_consumer_that_raises_and_drops_the_iterator_ends_it() -> None:
-    stage = Stage(endless())
-    items, stage.items = stage.items, iter(())  # type: ignore[assignment]
+    harness = Harness(endless())
+    items, harness.items = harness.items, iter(())  # type: ignore[assignment]
 
     def consume(items: Iterator[Any]) -> None:
         for _ in items:
@@ -267,34 +267,34 @@ def test_a_consumer_that_raises_and_drops_the_iterator_ends_it() -> None:
     del items
     raised.value.__traceback__ = None
     del raised
-    until(lambda: stage.tap.closed)
+    until(lambda: harness.tap.closed)
 
 
 def test_an_unfinished_iterator_in_a_cycle_is_collected_and_ends_it() -> None:
-    stage = Stage(endless(), max_bytes=35)
-    cycle: list[Any] = [stage.items]
+    harness = Harness(endless(), max_bytes=35)
+    cycle: list[Any] = [harness.items]
     cycle.append(cycle)
-    next(stage.items)
-    stage.items = iter(())  # type: ignore[assignment]
+    next(harness.items)
+    harness.items = iter(())  # type: ignore[assignment]
     del cycle
     gc.collect()
-    assert stage.tap.closed
+    assert harness.tap.closed
     assert threads() == []
 
 
 def test_a_collection_on_the_drivers_own_thread_ends_it() -> None:
-    stage = Stage()
+    harness = Harness()
     asked = threading.Event()
 
     def collect() -> None:
         assert asked.wait(GUARD)
         box.pop().close()
 
-    stage.tap._steps = [ITEM, collect, ITEM, ITEM]
-    box = [stage.items]
-    assert next(stage.items) == ITEM
+    harness.tap._steps = [ITEM, collect, ITEM, ITEM]
+    box = [harness.items]
+    assert next(harness.items) == ITEM
     asked.set()
-    until(lambda: stage.tap.closed)
+    until(lambda: harness.tap.closed)
     until(lambda: not threads())
 
 
@@ -302,10 +302,10 @@ def test_a_script_that_leaves_its_iterator_unfinished_ends_in_good_order() -> No
     code = """
 import atexit, sys
 sys.path[:0] = ["tests"]
-from test_threaded import Stage, endless
-stage = Stage(endless(), max_bytes=35)
-atexit.register(lambda: print(stage.tap.closed))
-items, stage.items = stage.items, None  # only the script holds it
+from test_threaded import Harness, endless
+harness = Harness(endless(), max_bytes=35)
+atexit.register(lambda: print(harness.tap.closed))
+items, harness.items = harness.items, None  # only the script holds it
 print(next(items))
 """
     run = subprocess.run(
@@ -318,55 +318,55 @@ print(next(items))
 
 
 def test_stop_from_another_thread_wakes_a_waiting_consumer() -> None:
-    stage = Stage()
-    stage.tap._steps = [ITEM, stage.tap.wait]
-    consumer = Consumer(stage.items)
+    harness = Harness()
+    harness.tap._steps = [ITEM, harness.tap.wait]
+    consumer = Consumer(harness.items)
     until(lambda: consumer.items)
-    stage.threaded.stop()
+    harness.threaded.stop()
     assert consumer.result() == [ITEM]
 
 
 def test_stop_wakes_a_driver_that_waits_for_room() -> None:
-    stage = Stage(endless(), max_bytes=35)
-    next(stage.items)
-    until(lambda: has_filled(stage))
-    stage.threaded.stop()
-    until(lambda: stage.tap.closed)
-    assert list(stage.items) == []
-    assert stage.state.undelivered_items == stage.tap.given - 1
+    harness = Harness(endless(), max_bytes=35)
+    next(harness.items)
+    until(lambda: has_filled(harness))
+    harness.threaded.stop()
+    until(lambda: harness.tap.closed)
+    assert list(harness.items) == []
+    assert harness.state.undelivered_items == harness.tap.given - 1
 
 
 @pytest.mark.parametrize("at_hand", [False, True])
 def test_after_stop_nothing_is_delivered_and_all_of_it_is_counted(at_hand: bool) -> None:
-    stage = Stage(numbered(1000), LOST, at_hand=at_hand)
+    harness = Harness(numbered(1000), LOST, at_hand=at_hand)
     received = []
-    for item in stage.items:
+    for item in harness.items:
         received.append(item)
         if len(received) == 2:
-            until(lambda: stage.tap.closed)
-            stage.threaded.stop()
+            until(lambda: harness.tap.closed)
+            harness.threaded.stop()
     assert received == list(numbered(2))
-    assert stage.state.undelivered_items == 998
-    assert stage.lag == (0, 0)
+    assert harness.state.undelivered_items == 998
+    assert harness.lag == (0, 0)
 
 
 def test_stop_from_a_callback_ends_it() -> None:
-    stage = Stage()
-    stage.tap._steps = [ITEM, stage.threaded.stop, ITEM]
-    assert list(stage.items) in ([], [ITEM])
-    assert stage.tap.given == 1
+    harness = Harness()
+    harness.tap._steps = [ITEM, harness.threaded.stop, ITEM]
+    assert list(harness.items) in ([], [ITEM])
+    assert harness.tap.given == 1
 
 
 def test_a_callback_that_ends_the_program_is_heard_though_the_stream_was_stopped() -> None:
-    stage = Stage()
+    harness = Harness()
 
     def leave() -> None:
-        stage.threaded.stop()
+        harness.threaded.stop()
         raise SystemExit(3)
 
-    stage.tap._steps = [ITEM, leave]
+    harness.tap._steps = [ITEM, leave]
     with pytest.raises(SystemExit):
-        list(stage.items)
+        list(harness.items)
 
 
 def waits(thread: threading.Thread, threaded: Threaded) -> bool:
@@ -375,45 +375,45 @@ def waits(thread: threading.Thread, threaded: Threaded) -> bool:
 
 
 def test_a_thousand_signals_whose_handlers_stop_it_end_a_waiting_consumer() -> None:
-    stage, main = Stage(), threading.current_thread()
-    stage.tap._steps = [ITEM, stage.tap.wait]
-    handler = lambda *_: stage.threaded.stop()  # noqa: E731
-    with bombarded(signal.SIGUSR1, handler, lambda: waits(main, stage.threaded)):
-        assert list(stage.items) in ([], [ITEM])
-    assert stage.tap.closed
+    harness, main = Harness(), threading.current_thread()
+    harness.tap._steps = [ITEM, harness.tap.wait]
+    handler = lambda *_: harness.threaded.stop()  # noqa: E731
+    with bombarded(signal.SIGUSR1, handler, lambda: waits(main, harness.threaded)):
+        assert list(harness.items) in ([], [ITEM])
+    assert harness.tap.closed
 
 
 def test_a_thousand_signals_whose_handlers_stop_it_end_a_flood() -> None:
-    stage = Stage(endless(), max_bytes=1000)
-    with bombarded(signal.SIGUSR1, lambda *_: stage.threaded.stop(), lambda: stage.tap.given > 5000):
-        list(stage.items)
-    assert stage.tap.closed
+    harness = Harness(endless(), max_bytes=1000)
+    with bombarded(signal.SIGUSR1, lambda *_: harness.threaded.stop(), lambda: harness.tap.given > 5000):
+        list(harness.items)
+    assert harness.tap.closed
 
 
 def test_a_signal_raised_between_two_items_stops_it() -> None:
-    stage = Stage(endless())
-    before = signal.signal(signal.SIGUSR1, lambda *_: stage.threaded.stop())
+    harness = Harness(endless())
+    before = signal.signal(signal.SIGUSR1, lambda *_: harness.threaded.stop())
     try:
-        for _ in stage.items:
+        for _ in harness.items:
             signal.raise_signal(signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert stage.tap.closed
+    assert harness.tap.closed
 
 
 def test_ctrl_c_interrupts_a_waiting_consumer_and_ends_it_all() -> None:
-    stage, main = Stage(), threading.current_thread()
-    stage.tap._steps = [stage.tap.wait]
-    with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: waits(main, stage.threaded)):
-        list(stage.items)
-    assert stage.tap.closed
+    harness, main = Harness(), threading.current_thread()
+    harness.tap._steps = [harness.tap.wait]
+    with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: waits(main, harness.threaded)):
+        list(harness.items)
+    assert harness.tap.closed
 
 
 def source(frame: FrameType) -> str:
     return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
 
 
-def walked(stage: Stage, at: int | None) -> int:
+def walked(harness: Harness, at: int | None) -> int:
     """Iterate three items and close, with Ctrl-C at this line of the module; how many lines there were."""
     lines = 0
 
@@ -430,26 +430,26 @@ def walked(stage: Stage, at: int | None) -> int:
     before = sys.gettrace()
     sys.settrace(lambda frame, *_: step if frame.f_code in code else None)
     try:
-        for _ in zip(range(3), stage.items, strict=False):
+        for _ in zip(range(3), harness.items, strict=False):
             pass
-        stage.items.close()
+        harness.items.close()
     finally:
         sys.settrace(before)
     return lines
 
 
 def test_ctrl_c_at_any_line_leaves_no_thread_and_no_driver() -> None:
-    count = walked(Stage(endless(), max_bytes=35), None)
+    count = walked(Harness(endless(), max_bytes=35), None)
     assert count > 50
     interrupted = 0
     for at in range(count + 20):
-        stage = Stage(endless(), max_bytes=35)
+        harness = Harness(endless(), max_bytes=35)
         try:
-            walked(stage, at)
+            walked(harness, at)
         except KeyboardInterrupt:
             interrupted += 1
         until(lambda: not threads())
-        assert stage.tap.closed or not stage.tap.runs, at
+        assert harness.tap.closed or not harness.tap.runs, at
     assert interrupted > 50
 
 
@@ -457,137 +457,137 @@ def test_ctrl_c_at_any_line_leaves_no_thread_and_no_driver() -> None:
 
 
 def test_block_holds_the_driver_back() -> None:
-    stage = Stage(numbered(100), max_bytes=35)
+    harness = Harness(numbered(100), max_bytes=35)
     received = []
-    for item in stage.items:
+    for item in harness.items:
         received.append(item)
-        until(lambda: stage.tap.closed or has_filled(stage))
-        assert stage.state.lag_bytes <= 35
-        assert stage.tap.given <= len(received) + 4  # three that are queued, and the one that waits
+        until(lambda: harness.tap.closed or has_filled(harness))
+        assert harness.state.lag_bytes <= 35
+        assert harness.tap.given <= len(received) + 4  # three that are queued, and the one that waits
     assert received == list(numbered(100))
 
 
 def test_an_item_longer_than_the_buffer_is_let_in_alone() -> None:
     long = b"x" * 100
-    stage = Stage(ITEM, long, ITEM, long, long, max_bytes=35)
+    harness = Harness(ITEM, long, ITEM, long, long, max_bytes=35)
     seen = []
-    for item in stage.items:
-        until(lambda: stage.tap.closed or has_filled(stage))
+    for item in harness.items:
+        until(lambda: harness.tap.closed or has_filled(harness))
         seen.append(item)
-        assert stage.lag in {(0, 0), (1, len(ITEM)), (1, len(long))}
+        assert harness.lag in {(0, 0), (1, len(ITEM)), (1, len(long))}
     assert seen == [ITEM, long, ITEM, long, long]
 
 
 def test_drop_oldest_keeps_the_newest_counts_and_tells_once() -> None:
-    stage = Stage(max_bytes=35, overflow="drop_oldest")
+    harness = Harness(max_bytes=35, overflow="drop_oldest")
     go = threading.Event()
 
     def later() -> None:
-        stage.clock.now += 1.0
+        harness.clock.now += 1.0
 
-    stage.tap._steps = itertools.chain(
+    harness.tap._steps = itertools.chain(
         [b"first", lambda: go.wait(GUARD) and None],
         itertools.chain.from_iterable((later, item) for item in numbered(10)),
     )
-    start = stage.clock.now
-    assert next(stage.items) == b"first"
+    start = harness.clock.now
+    assert next(harness.items) == b"first"
     go.set()
-    until(lambda: stage.tap.closed)
-    assert list(stage.items) == list(numbered(10))[-3:]
-    assert stage.state.dropped_items == 7
-    assert stage.gaps == [(7, start + 1, start + 7)]
-    assert stage.told_on == set(stage.tap.runs)
-    assert stage.state.undelivered_items == 0
+    until(lambda: harness.tap.closed)
+    assert list(harness.items) == list(numbered(10))[-3:]
+    assert harness.state.dropped_items == 7
+    assert harness.gaps == [(7, start + 1, start + 7)]
+    assert harness.told_on == set(harness.tap.runs)
+    assert harness.state.undelivered_items == 0
 
 
 def test_a_gap_is_told_when_the_queue_has_emptied_while_the_stream_goes_on() -> None:
-    stage = Stage(max_bytes=35, overflow="drop_oldest")
+    harness = Harness(max_bytes=35, overflow="drop_oldest")
     go, full, empty = threading.Event(), threading.Event(), threading.Event()
-    stage.tap._steps = itertools.chain(
+    harness.tap._steps = itertools.chain(
         [ITEM, lambda: go.wait(GUARD)],
         numbered(5),
-        [full.set, lambda: empty.wait(GUARD), b"few", stage.tap.wait],
+        [full.set, lambda: empty.wait(GUARD), b"few", harness.tap.wait],
     )
-    next(stage.items)
+    next(harness.items)
     go.set()
     assert full.wait(GUARD)
-    assert stage.gaps == []
-    assert [next(stage.items) for _ in range(3)] == list(numbered(5))[-3:]
+    assert harness.gaps == []
+    assert [next(harness.items) for _ in range(3)] == list(numbered(5))[-3:]
     empty.set()
-    assert next(stage.items) == b"few"
-    until(lambda: stage.gaps)
-    assert [count for count, _, _ in stage.gaps] == [2]
-    stage.items.close()
-    assert len(stage.gaps) == 1
+    assert next(harness.items) == b"few"
+    until(lambda: harness.gaps)
+    assert [count for count, _, _ in harness.gaps] == [2]
+    harness.items.close()
+    assert len(harness.gaps) == 1
 
 
 def test_fail_delivers_what_is_queued_and_then_raises() -> None:
-    stage = Stage(max_bytes=35, overflow="fail")
+    harness = Harness(max_bytes=35, overflow="fail")
     go = threading.Event()
-    stage.tap._steps = itertools.chain([b"first", lambda: go.wait(GUARD)], numbered(10))
-    items = [next(stage.items)]
+    harness.tap._steps = itertools.chain([b"first", lambda: go.wait(GUARD)], numbered(10))
+    items = [next(harness.items)]
     go.set()
-    until(lambda: stage.tap.closed)
+    until(lambda: harness.tap.closed)
     with pytest.raises(StreamError, match="The consumer is 40 bytes behind") as raised:
-        for item in stage.items:
+        for item in harness.items:
             items.append(item)
-    assert raised.value is stage.tap.failure
+    assert raised.value is harness.tap.failure
     assert raised.value.error_type is StreamErrorType.FATAL_ERROR
     assert items == [b"first", *numbered(3)]
-    assert stage.state.undelivered_items == stage.tap.given - 4
+    assert harness.state.undelivered_items == harness.tap.given - 4
 
 
 # What is told of the lag
 
 
 def test_each_mark_is_told_once_when_it_is_passed() -> None:
-    stage = Stage(max_bytes=100, high_watermark=0.5, low_watermark=0.2)
+    harness = Harness(max_bytes=100, high_watermark=0.5, low_watermark=0.2)
     gates = [threading.Event() for _ in range(4)]
-    stage.tap._steps = itertools.chain(
+    harness.tap._steps = itertools.chain(
         [ITEM, lambda: gates[0].wait(GUARD)],
         numbered(8),
-        [gates[1].set, lambda: gates[2].wait(GUARD), ITEM, ITEM, ITEM, gates[3].set, stage.tap.wait],
+        [gates[1].set, lambda: gates[2].wait(GUARD), ITEM, ITEM, ITEM, gates[3].set, harness.tap.wait],
     )
-    next(stage.items)
+    next(harness.items)
     gates[0].set()
     assert gates[1].wait(GUARD)
-    assert [(lag.behind, lag.items, lag.bytes) for lag in stage.lags] == [(True, 6, 60)]
-    assert stage.lag == (8, 80)
+    assert [(lag.behind, lag.items, lag.bytes) for lag in harness.lags] == [(True, 6, 60)]
+    assert harness.lag == (8, 80)
     for _ in range(8):
-        next(stage.items)
-    assert stage.lag == (0, 0)
+        next(harness.items)
+    assert harness.lag == (0, 0)
     gates[2].set()
     assert gates[3].wait(GUARD)
-    assert [lag.behind for lag in stage.lags] == [True, False]
-    assert stage.told_on == set(stage.tap.runs)
-    stage.items.close()
+    assert [lag.behind for lag in harness.lags] == [True, False]
+    assert harness.told_on == set(harness.tap.runs)
+    harness.items.close()
 
 
 def test_the_lag_in_seconds_is_the_age_of_the_oldest_item_not_yet_seen() -> None:
-    stage = Stage()
+    harness = Harness()
     went_on = threading.Event()
 
     def later() -> None:
-        stage.clock.now += 5.0
+        harness.clock.now += 5.0
 
-    stage.tap._steps = [
+    harness.tap._steps = [
         ITEM,
         went_on.wait,
         later,
         ITEM,
         later,
-        stage.threaded.flush,
+        harness.threaded.flush,
         went_on.clear,
-        stage.tap.wait,
+        harness.tap.wait,
     ]
-    next(stage.items)
+    next(harness.items)
     went_on.set()
     until(lambda: not went_on.is_set())
-    assert stage.state.lag_seconds == 10.0
-    assert next(stage.items) == ITEM
-    assert stage.state.lag_seconds == 5.0
-    stage.items.close()
-    assert stage.state.lag_seconds == 0.0
+    assert harness.state.lag_seconds == 10.0
+    assert next(harness.items) == ITEM
+    assert harness.state.lag_seconds == 5.0
+    harness.items.close()
+    assert harness.state.lag_seconds == 0.0
 
 
 def test_a_buffer_whose_marks_are_upside_down_is_refused() -> None:
@@ -599,33 +599,33 @@ def test_a_buffer_whose_marks_are_upside_down_is_refused() -> None:
 
 
 def test_an_item_counts_as_delivered_when_the_item_after_it_is_asked_for() -> None:
-    stage = Stage(numbered(600), at_hand=True)
-    marks = stage.tap.delivered_items
-    for number, _ in enumerate(stage.items):
+    harness = Harness(numbered(600), at_hand=True)
+    marks = harness.tap.delivered_items
+    for number, _ in enumerate(harness.items):
         assert marks == list(range(1, number + 1))
         if number == 400:
             break
-    stage.items.close()
+    harness.items.close()
     assert len(marks) == 400
 
 
 def test_taking_never_waits_and_one_wake_announces_each_batch() -> None:
-    stage = Stage(max_bytes=1000)
-    stage.tap._steps = [ITEM, stage.tap.wait, ITEM, LOST]
-    assert stage.threaded.take() is None
-    stage.threaded.start()
-    until(lambda: stage.wakes == 1)
-    batch = stage.threaded.take()
+    harness = Harness(max_bytes=1000)
+    harness.tap._steps = [ITEM, harness.tap.wait, ITEM, LOST]
+    assert harness.threaded.take() is None
+    harness.threaded.start()
+    until(lambda: harness.wakes == 1)
+    batch = harness.threaded.take()
     assert isinstance(batch, Batch)
-    assert list(stage.threaded.each(batch)) == [ITEM]
-    assert stage.threaded.take() is None
-    stage.tap._wake.release()
-    until(lambda: stage.wakes == 3)
-    assert stage.threaded.take() is not END
+    assert list(harness.threaded.each(batch)) == [ITEM]
+    assert harness.threaded.take() is None
+    harness.tap._wake.release()
+    until(lambda: harness.wakes == 3)
+    assert harness.threaded.take() is not END
     with pytest.raises(StreamError):
-        stage.threaded.take()
-    assert stage.threaded.take() is END
-    stage.threaded.close()
+        harness.threaded.take()
+    assert harness.threaded.take() is END
+    harness.threaded.close()
 
 
 # All at once
@@ -635,28 +635,28 @@ def test_taking_never_waits_and_one_wake_announces_each_batch() -> None:
 def test_a_fast_driver_and_a_consumer_of_moods_agree(max_bytes: int) -> None:
     chance, pause = random.Random(max_bytes), threading.Event()
     count = 20_000 if max_bytes > 100 else 2_000
-    stage = Stage(numbered(count), at_hand=True, max_bytes=max_bytes)
+    harness = Harness(numbered(count), at_hand=True, max_bytes=max_bytes)
     highest = 0
-    for expected, item in zip(numbered(count), stage.items, strict=True):
+    for expected, item in zip(numbered(count), harness.items, strict=True):
         assert item == expected
-        highest = max(highest, stage.state.lag_bytes)
+        highest = max(highest, harness.state.lag_bytes)
         if chance.random() < 0.002:
             pause.wait(0.002)
     assert highest <= max(max_bytes, len(ITEM))
-    assert stage.lag == (0, 0)
+    assert harness.lag == (0, 0)
 
 
 def test_while_the_oldest_are_dropped_the_rest_stay_in_order_and_all_are_accounted_for() -> None:
     chance, pause = random.Random(7), threading.Event()
-    stage = Stage(numbered(50_000), at_hand=True, max_bytes=5_000, overflow="drop_oldest")
+    harness = Harness(numbered(50_000), at_hand=True, max_bytes=5_000, overflow="drop_oldest")
     received = []
-    for item in stage.items:
+    for item in harness.items:
         received.append(item)
         if chance.random() < 0.005:
             pause.wait(0.002)
     assert received == sorted(set(received))
-    assert len(received) + stage.state.dropped_items == 50_000
-    assert sum(count for count, _, _ in stage.gaps) == stage.state.dropped_items
+    assert len(received) + harness.state.dropped_items == 50_000
+    assert sum(count for count, _, _ in harness.gaps) == harness.state.dropped_items
 
 
 def test_a_batch_that_the_consumer_takes_just_before_it_would_be_dropped_is_not_dropped(
@@ -669,19 +669,19 @@ def test_a_batch_that_the_consumer_takes_just_before_it_would_be_dropped_is_not_
         return drop(queue)
 
     monkeypatch.setattr(BatchQueue, "drop_oldest", taken_first)
-    stage = Stage(numbered(2), max_bytes=15, overflow="drop_oldest")
-    stage.threaded.start()
-    until(lambda: stage.tap.closed)
-    stage.threaded.close()
-    assert stage.state.dropped_items == 0
-    assert stage.gaps == []
+    harness = Harness(numbered(2), max_bytes=15, overflow="drop_oldest")
+    harness.threaded.start()
+    until(lambda: harness.tap.closed)
+    harness.threaded.close()
+    assert harness.state.dropped_items == 0
+    assert harness.gaps == []
 
 
 def test_it_tells_whether_it_runs_and_whether_it_was_stopped() -> None:
-    stage = Stage(b"first", b"second")
-    assert (stage.threaded.running, stage.threaded.stopping) == (False, False)
-    assert next(stage.items) == b"first"
-    stage.threaded.stop()
-    assert stage.threaded.stopping
-    stage.items.close()
-    assert not stage.threaded.running
+    harness = Harness(b"first", b"second")
+    assert (harness.threaded.running, harness.threaded.stopping) == (False, False)
+    assert next(harness.items) == b"first"
+    harness.threaded.stop()
+    assert harness.threaded.stopping
+    harness.items.close()
+    assert not harness.threaded.running

@@ -27,7 +27,6 @@ def test_an_endpoint_is_found_at_its_path_and_at_any_url_of_it(endpoint: x.Endpo
     [
         "",
         "https://api.x.com",
-        "https://2/powerstream",
         "https://api.x.com/2/tweets/search/stream/rules",
         "https://api.x.com/?next=/2/powerstream",
         "https://[/2/tweets",
@@ -42,21 +41,6 @@ def test_powerstream_has_its_own_names_for_recovery_and_backfill() -> None:
     assert x.recovery_parameters(x.BASE_URL + POWERSTREAM.path) == ("startTime", "endTime")
     assert x.recovery_parameters(x.BASE_URL + SAMPLE.path) == ("start_time", "end_time")
     assert (SAMPLE.backfill_parameter, POWERSTREAM.backfill_parameter) == x.BACKFILL_PARAMETERS
-
-
-@pytest.mark.parametrize(
-    ("params", "bounded"),
-    [
-        ({}, False),
-        ({"start_time": "2026-01-01T00:00:00Z"}, False),
-        ({"end_time": "2026-01-01T00:00:00Z"}, True),
-        ({"endTime": "2026-01-01T00:00:00Z"}, True),
-        ({"end_time": ""}, False),
-        ({"end_time": None}, False),
-    ],
-)
-def test_a_request_is_bounded_if_it_names_an_end(params: dict[str, str], bounded: bool) -> None:
-    assert x.is_bounded(params) is bounded
 
 
 def test_an_id_tells_when_its_post_was_published() -> None:
@@ -117,3 +101,18 @@ def test_the_simulator_serves_rules_and_connections() -> None:
             assert session.delete(f"{simulator.url}{x.CONNECTIONS}/{name}").status_code == 200
         for name in x.NAMELESS:
             assert session.delete(f"{simulator.url}{x.CONNECTIONS}/{name}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("https://api.x.com/2/powerstream", ("startTime", "endTime")),
+        ("https://api.x.com/2/powerstream/", ("startTime", "endTime")),
+        ("https://proxy.example/powerstream?x=1", ("startTime", "endTime")),
+        ("https://api.x.com/2/tweets/sample10/stream", ("start_time", "end_time")),
+        ("https://proxy.example/tweets/sample10/stream/", ("start_time", "end_time")),
+        ("https://elsewhere.example/stream", ("start_time", "end_time")),
+    ],
+)
+def test_start_and_end_are_called_as_the_endpoint_calls_them(url: str, names: tuple[str, str]) -> None:
+    assert x.recovery_parameters(url) == names

@@ -90,7 +90,8 @@ class ScriptedSession(requests.Session):
 
     A request raises `NoMoreConnections` when no script is left, and `NotImplementedError` for a step that
     has no meaning in memory: `Live`, `Raw`, `Flood`. From a stream, the latter comes as a `StreamError`
-    with it as `original_exception`. Raises `TypeError` here if one of `scripts` is no script.
+    with it as `original_exception`. Raises `TypeError` if one of `scripts` is no script: here if they are a
+    sequence, else when it is played.
     """
 
     def __init__(self, scripts: Iterable[Script | BaseException], *, clock: FakeClock | None = None) -> None:

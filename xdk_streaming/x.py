@@ -15,7 +15,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
 
 BASE_URL = "https://api.x.com"
 """Where X serves all of it: the `servers` of X's OpenAPI document."""
@@ -123,8 +122,9 @@ def endpoint_at(url: str) -> Endpoint | None:
     """The endpoint at this URL or path, whatever stands before its own path; None if X has none there."""
     address = re.split("[?#]", url, maxsplit=1)[0]
     _, scheme, located = address.partition("://")
-    path = "/" + located.partition("/")[2] if scheme else address
-    found = [endpoint for endpoint in ENDPOINTS.values() if path.endswith(endpoint.path)]
+    path = ("/" + located.partition("/")[2] if scheme else address).rstrip("/")
+    # A proxy may serve X's paths without their version.
+    found = [each for each in ENDPOINTS.values() if path.endswith(each.path.removeprefix("/2"))]
     return max(found, key=lambda endpoint: len(endpoint.path), default=None)
 
 
@@ -132,11 +132,6 @@ def recovery_parameters(url: str) -> tuple[str, str]:
     """The names of start and end at this URL: those of X's v2 API, unless its endpoint has others."""
     endpoint = endpoint_at(url)
     return RECOVERY_PARAMETERS[0] if endpoint is None else endpoint.recovery_parameters
-
-
-def is_bounded(params: Mapping[str, Any]) -> bool:
-    """Whether a request with these query parameters names an end, at which X closes the stream."""
-    return any(params.get(end) for _, end in RECOVERY_PARAMETERS)
 
 
 # ------------------------------------------------------------------------------------ on the stream

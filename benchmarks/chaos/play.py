@@ -23,6 +23,8 @@ from xdk_streaming.x import published
 PATIENCE = 120.0
 """Seconds after the last fault in which the client may catch up."""
 GLANCE = 0.2
+OPENING = 1.0
+"""Seconds for which a connection may be opening, in which what is published counts as its past."""
 
 
 @contextmanager
@@ -42,6 +44,8 @@ class Progress:
 
     def __init__(self, task: Task, line: Any) -> None:
         self.played: list[str] = []
+        self.peaceful_since: float | None = None
+        """When the last connection opened that no fault will end, in Unix seconds."""
         self.done = 0.0
         self._task = task
         self._line = line
@@ -50,7 +54,7 @@ class Progress:
     def ask(self, kills: int) -> float:
         """The share that is done."""
         self._line.send("how far")
-        published, self.played = self._line.recv()
+        published, self.played, self.peaceful_since = self._line.recv()
         faults = len(self.played) / self._task.faults if self._task.faults else 1.0
         self.done = min(published / self._task.posts, faults, 1.0)
         told = f"{self.done:4.0%}  {published:,} posts, {len(self.played)} faults, {kills} kills"
@@ -79,7 +83,7 @@ def play(task: Task) -> Outcome:
                     kills.append(time.time())
         with running(consume, url, folder, task) as consumer:
             _wait(progress, 1.0, folder, kills, consumer)
-            _catch_up(folder, consumer)
+            _catch_up(progress, kills, folder, consumer)
         ours.send("end")
         posts, ends = ours.recv(), ours.recv()
         diary = (folder / DIARY).read_text().splitlines()
@@ -89,10 +93,18 @@ def play(task: Task) -> Outcome:
     return outcome
 
 
-def _catch_up(folder: Path, consumer: Any) -> None:
-    """Until the client has something that was published from now on."""
-    now = time.time()
-    while (_newest(folder / DIARY) or 0.0) <= now and consumer.is_alive() and time.time() < now + PATIENCE:
+def _catch_up(progress: Progress, kills: list[float], folder: Path, consumer: Any) -> None:
+    """Until the client has a post that was published once its last connection stood.
+
+    Such a post is live, and comes after all that its connection brings of the past. A backfill may begin
+    with the newest of its posts: to stop within one would leave posts missing that are on their way.
+    """
+    give_up_at = time.time() + PATIENCE
+    while consumer.is_alive() and time.time() < give_up_at:
+        progress.ask(len(kills))
+        since, newest = progress.peaceful_since, _newest(folder / DIARY)
+        if since is not None and newest is not None and newest > since + OPENING:
+            return
         time.sleep(GLANCE)
 
 

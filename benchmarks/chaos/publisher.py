@@ -46,8 +46,11 @@ def plan(task: Task) -> list[Fault]:
     return planned[: task.faults]
 
 
-def scripts(task: Task, played: list[str]) -> Iterator[Script]:
-    """One for each connection: a while in peace, then the fault; refusals come at once. Then peace."""
+def scripts(task: Task, played: list[str], peaceful: list[float]) -> Iterator[Script]:
+    """One for each connection: a while in peace, then the fault; refusals come at once. Then peace.
+
+    `peaceful` gets the moment at which each connection opened that no fault will end, in Unix seconds.
+    """
     chance = random.Random(task.seed)
     for fault in plan(task):
         played.append(fault.name)
@@ -57,6 +60,7 @@ def scripts(task: Task, played: list[str]) -> Iterator[Script]:
         rest = (Live(chance.uniform(*STANDING), goes_on=True),) if lasts else ()
         yield (*peace, *_at_any_byte(fault.script, chance.random()), *rest)
     while True:
+        peaceful.append(time.time())
         yield LIVE
 
 
@@ -68,9 +72,9 @@ def _at_any_byte(script: Script, share: float) -> Script:
 def serve(line: Connection, task: Task) -> None:
     """Publish and fail until told to end; then tell what was published, and when connections ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    played: list[str] = []
+    played, peaceful = list[str](), list[float]()
     with Simulator(
-        script=scripts(task, played),
+        script=scripts(task, played, peaceful),
         rate=task.rate,
         entitled=task.entitled,
         heartbeat=STALL / 2,
@@ -81,7 +85,7 @@ def serve(line: Connection, task: Task) -> None:
     ) as simulator:
         line.send(simulator.url + PATH)
         while line.recv() == "how far":
-            line.send((simulator.timeline.published(time.time()), list(played)))
+            line.send((simulator.timeline.published(time.time()), list(played), max(peaceful, default=None)))
         count = simulator.timeline.published(time.time())
         endpoint, dated = ENDPOINTS[PATH], simulator.timeline.dated
         line.send([Published(str(simulator.item(n, endpoint, {})[1]), dated(n)) for n in range(count)])

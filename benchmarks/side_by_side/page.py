@@ -54,7 +54,7 @@ def worth_a_word(figures: Figures) -> bool:
 
 
 def silent(figures: Figures) -> bool:
-    """The user was told nothing, where there was something to tell."""
+    """Nothing was reported to the user, though there was something to report."""
     return worth_a_word(figures) and not figures.told
 
 
@@ -410,10 +410,10 @@ this package waits, and so they miss less; what else that does is in the last ta
 
 All clients run with their defaults, but for this:
 
-- Where silence is the fault, each client that can be told is told to allow {SILENCE:g} s of it, so that it
-  shows in the time. By default this package allows 30 s, xdk and launchdarkly-eventsource wait for ever,
+- If silence is the fault, each client that has a setting for it allows {SILENCE:g} s of silence, so that it
+  shows in the time. By default this package allows 30 s, xdk and launchdarkly-eventsource wait forever,
   tweepy allows 21 s and has no setting: it reads "hung" here.
-- Where the length of a line is the fault, this package was told a limit of 4 KiB (the default is 32 MiB).
+- If the length of a line is the fault, this package had a limit of 4 KiB (the default is 32 MiB).
   The others have none, and deliver the line. At `runaway-line` this package gives the connection up, and
   loses what the server had sent on it after the line.
 - launchdarkly-eventsource gives up at the first loss by default. It was set to go on

@@ -1,8 +1,7 @@
-"""The figures as tables, a page and JSON, with what is needed to judge and repeat them."""
+"""The figures as tables and a page, with what is needed to judge and repeat them."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import ssl
@@ -11,11 +10,11 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from benchmarks.soak import processor
 from benchmarks.speed.decoding import fastest
 from benchmarks.speed.dedupe import REMEMBERED
+from benchmarks.speed.figures import as_json, compact
 from benchmarks.speed.latency import BARE, EVERY
 from benchmarks.speed.lengths import MIB
 from benchmarks.speed.measure import Row
@@ -242,64 +241,6 @@ def installed(name: str) -> str:
         return "not installed"
 
 
-def as_json(results: Results, findings: list[Finding], command: str) -> str:
-    """Every block's figures, for whoever wants to count again."""
-    content: dict[str, Any] = {
-        "made_with": list(circumstances(command)),
-        "form": results.form.name,
-        "verdict": [
-            {"what": f.what, "found": f.found, "wanted": f.wanted, "met": f.met, "remark": f.remark}
-            for f in findings
-        ],
-        "throughput": {row.workload.name: row_as_json(row) for row in results.rows},
-        "latency_us": latency_as_json(results),
-        "reconnects_ms": {
-            name: {"reset_to_item": cost.p50, "cpu": cost.cpu_each}
-            for name, cost in results.reconnects.items()
-        },
-        "memory_bytes": results.memory,
-        "line_length_cpu_ms_a_mib": results.lengths,
-        "streams_items_a_cpu_second": results.streams,
-        "imports_cpu_ms": results.imports,
-        "dedupe_beside_none": {title: ratio._asdict() for title, ratio in results.dedupe.items()},
-    }
-    return json.dumps(content, indent=1) + "\n"
-
-
-def latency_as_json(results: Results) -> dict[str, Any]:
-    """Microseconds."""
-    found = results.latency
-    if found is None:
-        return {}
-    return {
-        name: {
-            "p50": found.p50(name),
-            "p99": found.p99(name),
-            **{f"beside_{beside}": found.ratio(name, beside)._asdict() for beside in (FLOOR, BARE)},
-        }
-        for name in found.rounds
-    }
-
-
-def row_as_json(row: Row) -> dict[str, Any]:
-    """One workload."""
-    return {
-        "title": row.workload.title,
-        "items_a_block": row.block,
-        "absent": row.absent,
-        "readers": {
-            name: {
-                "items_a_cpu_second": row.rate(name),
-                "items_a_second": row.wall_rate(name),
-                "beside_floor": ratio._asdict() if (ratio := row.ratio(name)) else None,
-                "cpu_seconds": [round(spent.cpu, 6) for spent in rounds],
-                "wall_seconds": [round(spent.wall, 6) for spent in rounds],
-            }
-            for name, rounds in row.spent.items()
-        },
-    }
-
-
 def write(results: Results, findings: list[Finding], command: str, folder: Path) -> None:
     """Page, figures and pictures."""
     from benchmarks.speed import plots  # only here: a run without pictures needs no matplotlib
@@ -308,4 +249,5 @@ def write(results: Results, findings: list[Finding], command: str, folder: Path)
     pictures = plots.draw(results, folder)
     text = page(results, findings, command, pictures)
     (folder / "speed.md").write_text(text, encoding="utf-8")
-    (folder / "speed.json").write_text(as_json(results, findings, command), encoding="utf-8")
+    figures = compact(as_json(results, findings, list(circumstances(command))))
+    (folder / "speed.json").write_text(figures, encoding="utf-8")

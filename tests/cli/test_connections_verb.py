@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import requests
-from callers import GUARD, asking, get, items, read_to_the_end, wait_for
 from typer.testing import CliRunner
 
+from helpers.clients import GUARD, asking, get, items, read_to_the_end, wait_for
 from xdk_streaming import StreamConfig, StreamError, stream_with_retry
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import ExitCode

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from io import FileIO
 from pathlib import Path
 
 import pytest
-from terminal import Terminal, terminal
+from typer.testing import CliRunner
 
+from helpers.terminal import Terminal, terminal
 from xdk_streaming import ConnectionState, StreamState
 from xdk_streaming.cli import chart
+from xdk_streaming.cli.app import app
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
 from xdk_streaming.cli.sinks import Pipe
@@ -150,17 +155,42 @@ def test_posts_on_the_same_terminal_stand_above_the_view() -> None:
         assert max(places) < text.index(simulator.url)
 
 
-def test_the_cursor_is_shown_again_after_a_second_ctrl_c() -> None:
-    with Simulator(rate=5) as simulator, watched(simulator) as shown:
-        shown.until(lambda lines: figure(lines, "received"))
-        shown.press_ctrl_c()
-        shown.press_ctrl_c()
-        assert shown.ended() in (-signal.SIGINT, 130)
+def test_the_cursor_is_shown_again_after_a_second_ctrl_c(tmp_path: Path) -> None:
+    pipe = tmp_path / "posts"
+    os.mkfifo(pipe)
+    with (
+        pipe.open("r+b", buffering=0) as unread,
+        Simulator(rate=1000) as simulator,
+        watched(simulator, pipe) as shown,
+    ):
+        shown.until(lambda lines: is_full(unread))
+        received = ""  # until the program waits for the reader: the first Ctrl-C cannot end it
+        while received != (received := figure(shown.next_picture(), "received")):
+            pass
+        shown.press_ctrl_c_until_it_has_ended()
+        assert shown.ended() == -signal.SIGINT
         assert shown.raw.rfind(b"\x1b[?25h") > shown.raw.rfind(b"\x1b[?25l")
 
 
-def watched(simulator: Simulator) -> AbstractContextManager[Terminal]:
-    return terminal(80, 24, "sample", "--base-url", simulator.url, "-o", "/dev/null")
+def is_full(pipe: FileIO) -> bool:
+    return not select.select([], [pipe], [], 0)[1]
+
+
+def test_an_interrupt_while_the_program_exits_shows_the_cursor_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr("xdk_streaming.cli.run.show_cursor", lambda: shown.append("the cursor"))
+    monkeypatch.setattr(os, "kill", lambda _, number: shown.append(signal.getsignal(number)))
+    with Simulator(rate=50) as simulator:
+        arguments = ["sample", "-n", "1", "-o", "/dev/null", "--base-url", simulator.url]
+        assert CliRunner().invoke(app, arguments, env={"X_BEARER_TOKEN": "a-token"}).exit_code == 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.raise_signal(number)
+        assert shown == ["the cursor", signal.SIG_DFL]
+        shown.clear()
+
+
+def watched(simulator: Simulator, output: object = "/dev/null") -> AbstractContextManager[Terminal]:
+    return terminal(80, 24, "sample", "--base-url", simulator.url, "-o", output)
 
 
 def test_a_dumb_terminal_and_a_log_format_get_lines() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terminal import COMMAND, ENVIRONMENT, GUARD
 from typer.main import get_command
 
+from helpers.terminal import COMMAND, ENVIRONMENT, GUARD
 from xdk_streaming.cli import exits
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.stream import VERBS

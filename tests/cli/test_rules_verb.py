@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import Peer, head, nobody, served
 from typer.testing import CliRunner
 
+from helpers.servers import Peer, head, nobody, served
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.simulator import Simulator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from peers import Trust
 
+from helpers.servers import Trust
 from xdk_streaming.cli.session import Session, is_loopback, open_session
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.x import ENDPOINTS

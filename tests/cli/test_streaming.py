@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from terminal import ENVIRONMENT, GUARD, finished, started
 from typer.testing import CliRunner
 
+from helpers.terminal import ENVIRONMENT, GUARD, finished, started
 from xdk_streaming import StreamError, StreamErrorType
 from xdk_streaming.cli import endpoints
 from xdk_streaming.cli.app import app
@@ -246,22 +248,30 @@ def test_a_signal_ends_it_in_good_order(simulator: Simulator, number: int, code:
 
 
 def test_a_second_interrupt_ends_at_once_where_the_first_has_to_wait(simulator: Simulator) -> None:
-    with started("sample", "--base-url", simulator.url) as program:  # whose pipe nobody reads
-        assert program.stdout is not None
-        program.stdout.read(1)
-        time.sleep(1)  # until the pipe is full: nothing tells
-        program.send_signal(signal.SIGINT)
-        with pytest.raises(Exception, match="timed out"):
-            program.wait(0.5)
-        program.send_signal(signal.SIGINT)
-        assert program.wait(GUARD) == -signal.SIGINT
+    reading, writing = os.pipe()
+    try:
+        with started("sample", "--base-url", simulator.url, stdout=writing) as program:  # and nobody reads
+            wait_until(lambda: not select.select([], [writing], [], 0)[1])
+            time.sleep(0.2)  # for the write that has to wait: nothing tells
+            program.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                program.wait(0.5)
+            program.send_signal(signal.SIGINT)
+            assert program.wait(GUARD) == -signal.SIGINT
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def wait_for_items(path: Path, number: int) -> None:
+    wait_until(lambda: path.exists() and len([*recorded(path)]) >= number)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + GUARD
-    while not path.exists() or len([*recorded(path)]) < number:
+    while not condition():
         assert time.monotonic() < end
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def test_the_limit_and_the_time_end_it_with_0(simulator: Simulator) -> None:
@@ -375,13 +385,25 @@ def test_a_kill_loses_nothing_that_the_checkpoint_counts_as_written(tmp_path: Pa
                 wait_for_items(output, before + 250)
                 program.kill()
                 program.communicate()
-        code, _, err = finished("sample", *arguments, "-n", 300)
-        assert code == 0, err
-        log = sent(simulator)
-    written = [json.loads(line)["data"]["id"] for line in recorded(output)]
-    assert written
-    start = log.index(written[0])
-    assert set(log[start : log.index(written[-1]) + 1]) <= set(written)
+        posts = published(simulator)
+        owed = posts[posts.index(written_ids(output)[0]) :]
+        with started("sample", *arguments) as program:  # which gets them in the order of no clock
+            wait_until(lambda: set(owed) <= set(written_ids(output)))
+            program.send_signal(signal.SIGTERM)
+            program.communicate(timeout=GUARD)
+    assert program.returncode == ExitCode.TERMINATED
+    assert set(owed) <= set(written_ids(output))
+
+
+def written_ids(output: Path) -> list[str]:
+    return [json.loads(line)["data"]["id"] for line in recorded(output)]
+
+
+def published(simulator: Simulator) -> list[str]:
+    """The ids of all posts until now, sent or not."""
+    sample = ENDPOINTS["/2/tweets/sample/stream"]
+    numbers = range(simulator.timeline.published(time.time()))
+    return [str(simulator.item(number, sample, {})[1]) for number in numbers]
 
 
 def test_replay_warns_of_a_recording_that_was_cut_short(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stage import (
+from transitions import EventData, Machine
+from transitions.core import Transition
+
+from helpers.harness import (
     BROKE,
     DISCONNECTED,
     EVENTS,
@@ -21,14 +24,11 @@ from stage import (
     START,
     STOP,
     STREAMING,
-    Stage,
+    Harness,
     dismissal,
     fault,
     reach,
 )
-from transitions import EventData, Machine
-from transitions.core import Transition
-
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.machine.event import Event
 from xdk_streaming.machine.machine import ConnectionMachine, IllegalEvent
@@ -44,46 +44,46 @@ def test_every_state_and_every_trigger_is_among_the_situations_and_events() -> N
 
 @pytest.mark.parametrize(("situation", "event"), LEGAL_CASES)
 def test_a_legal_event_leads_where_it_should_and_tells_whom_it_should(situation: str, event: str) -> None:
-    stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection_state
-    changes = len(stage.machine.history)
-    stage.fire(EVENTS[event])
+    harness, shown = reach(situation), LEGAL[situation][event]
+    before = harness.machine.connection_state
+    changes = len(harness.machine.history)
+    harness.fire(EVENTS[event])
 
-    assert stage.machine.connection_state is shown.dest
-    assert stage.names() == list(shown.told)
-    if not shown.told:
-        assert len(stage.machine.history) == changes
+    assert harness.machine.connection_state is shown.dest
+    assert harness.names() == list(shown.callbacks)
+    if not shown.callbacks:
+        assert len(harness.machine.history) == changes
         return
-    assert len(stage.machine.history) == changes + 1
-    change = stage.machine.history[-1]
+    assert len(harness.machine.history) == changes + 1
+    change = harness.machine.history[-1]
     assert (change.source, change.dest) == (before, shown.dest)
-    assert (change.trigger.value, change.at) == (event.split()[0], stage.at)
+    assert (change.trigger.value, change.at) == (event.split()[0], harness.at)
     assert change.reason
-    assert stage.heard("on_state_change") == [change]
+    assert harness.arguments("on_state_change") == [change]
 
 
 @pytest.mark.parametrize(("situation", "event"), ILLEGAL_CASES)
 def test_an_illegal_event_raises_and_leaves_no_trace(
     situation: str, event: str, log: Callable[[], list[tuple[int, str]]]
 ) -> None:
-    stage = reach(situation)
-    before, logged = stage.snapshot(), log()
+    harness = reach(situation)
+    before, logged = harness.snapshot(), log()
     with pytest.raises(IllegalEvent) as raised:
-        stage.fire(EVENTS[event])
+        harness.fire(EVENTS[event])
 
-    assert stage.snapshot() == before
-    assert stage.told == []
+    assert harness.snapshot() == before
+    assert harness.received == []
     assert log() == logged
     assert event.split()[0].upper() in str(raised.value)
-    assert stage.machine.connection_state.name in str(raised.value)
+    assert harness.machine.connection_state.name in str(raised.value)
 
 
 def test_the_snapshot_sees_each_fact_that_could_change() -> None:
     """The check above is worth as much as this."""
-    stage = reach("streaming")
-    before = stage.snapshot()
-    stage.fire((BROKE, dismissal()), RETRY)
-    changed = {name for name, value in stage.snapshot().items() if value != before[name]}
+    harness = reach("streaming")
+    before = harness.snapshot()
+    harness.fire((BROKE, dismissal()), RETRY)
+    changed = {name for name, value in harness.snapshot().items() if value != before[name]}
     assert changed == {"_connection_state", "_retries", "history", "state"}
 
 
@@ -91,33 +91,33 @@ def test_the_snapshot_sees_each_fact_that_could_change() -> None:
     ("trigger", "situation"), [(REFUSED, "connecting"), (BROKE, "streaming")], ids=["refused", "broke"]
 )
 def test_a_fault_without_its_error_changes_nothing(trigger: Trigger, situation: str) -> None:
-    stage = reach(situation)
-    before = stage.snapshot()
+    harness = reach(situation)
+    before = harness.snapshot()
     with pytest.raises(ValueError, match=f"{trigger.name} was fired without its error"):
-        stage.fire(trigger)
-    assert stage.snapshot() == before
-    assert stage.told == []
+        harness.fire(trigger)
+    assert harness.snapshot() == before
+    assert harness.received == []
 
 
 def test_an_action_that_fails_changes_nothing() -> None:
     def no_luck() -> float:
         raise ZeroDivisionError
 
-    stage = Stage(rng=no_luck, jitter=True)
-    stage.fire(START, (REFUSED, fault()))
-    stage.forget()
-    before = stage.snapshot()
+    harness = Harness(rng=no_luck, jitter=True)
+    harness.fire(START, (REFUSED, fault()))
+    harness.clear()
+    before = harness.snapshot()
     with pytest.raises(ZeroDivisionError):
-        stage.fire(RETRY)
-    assert stage.snapshot() == before
-    assert stage.told == []
+        harness.fire(RETRY)
+    assert harness.snapshot() == before
+    assert harness.received == []
 
 
 def test_the_state_cannot_be_assigned() -> None:
-    stage = Stage()
+    harness = Harness()
     with pytest.raises(AttributeError):
-        stage.machine.connection_state = STREAMING  # type: ignore[misc]  # that is what is tried
-    assert stage.machine.connection_state is DISCONNECTED
+        harness.machine.connection_state = STREAMING  # type: ignore[misc]  # that is what is tried
+    assert harness.machine.connection_state is DISCONNECTED
 
 
 # Ends.
@@ -125,28 +125,28 @@ def test_the_state_cannot_be_assigned() -> None:
 
 @pytest.mark.parametrize("situation", ["refused for good", "broken for good", "exhausted"])
 def test_a_machine_that_failed_never_does_anything_again(situation: str) -> None:
-    stage = reach(situation)
-    failure, history = stage.machine.failure, list(stage.machine.history)
+    harness = reach(situation)
+    failure, history = harness.machine.failure, list(harness.machine.history)
     for event in EVENTS.values():
         if event is STOP:
-            stage.fire(event)
+            harness.fire(event)
         else:
             with pytest.raises(IllegalEvent):
-                stage.fire(event)
-        assert stage.machine.connection_state is FAILED
-    assert stage.told == []
-    assert stage.machine.failure is failure
-    assert list(stage.machine.history) == history
+                harness.fire(event)
+        assert harness.machine.connection_state is FAILED
+    assert harness.received == []
+    assert harness.machine.failure is failure
+    assert list(harness.machine.history) == history
 
 
 @pytest.mark.parametrize(
     "situation", ["stopped while connecting", "stopped while streaming", "stopped in backoff"]
 )
 def test_a_machine_that_has_run_does_not_run_again(situation: str) -> None:
-    stage = reach(situation)
+    harness = reach(situation)
     with pytest.raises(IllegalEvent, match="START is not allowed in DISCONNECTED"):
-        stage.fire(START)
-    assert stage.machine.connection_state is DISCONNECTED
+        harness.fire(START)
+    assert harness.machine.connection_state is DISCONNECTED
 
 
 # The library underneath.
@@ -172,10 +172,10 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, object, bool
 def test_every_transition_is_executed_by_transitions_and_only_once(
     situation: str, event: str, executed: list[tuple[object, object, bool]]
 ) -> None:
-    stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection_state
+    harness, shown = reach(situation), LEGAL[situation][event]
+    before = harness.machine.connection_state
     executed.clear()
-    stage.fire(EVENTS[event])
+    harness.fire(EVENTS[event])
 
     through = [(source, dest) for source, dest, went_through in executed if went_through]
     dest = None if shown.dest is before else shown.dest.name
@@ -186,17 +186,17 @@ def test_every_transition_is_executed_by_transitions_and_only_once(
 def test_what_transitions_does_not_execute_does_not_happen(
     situation: str, event: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = reach(situation)
-    before = stage.snapshot()
+    harness = reach(situation)
+    before = harness.snapshot()
     monkeypatch.setattr(Transition, "execute", lambda self, event: False)
     with pytest.raises(IllegalEvent):
-        stage.fire(EVENTS[event])
-    assert stage.snapshot() == before
-    assert stage.told == []
+        harness.fire(EVENTS[event])
+    assert harness.snapshot() == before
+    assert harness.received == []
 
 
 def test_transitions_knows_failed_as_the_only_final_state() -> None:
-    states = Stage().machine._engine.states
+    states = Harness().machine._engine.states
     assert list(states) == [state.name for state in ConnectionState]
     assert [name for name, state in states.items() if state.final] == ["FAILED"]
 
@@ -316,17 +316,17 @@ def test_a_name_that_a_row_gets_wrong_is_refused_when_the_machine_is_built(
 
 @pytest.mark.parametrize("wrong", ["start", Trigger.START, None, {"trigger": Trigger.START}], ids=repr)
 def test_fire_takes_an_event_and_nothing_else(wrong: Any) -> None:
-    stage = Stage()
-    before = stage.snapshot()
+    harness = Harness()
+    before = harness.snapshot()
     with pytest.raises(TypeError, match="fire takes an Event, not "):
-        stage.machine.fire(wrong)
-    assert stage.snapshot() == before
+        harness.machine.fire(wrong)
+    assert harness.snapshot() == before
 
 
 @pytest.mark.parametrize("wrong", ["start", "START", None, ConnectionState.FAILED], ids=repr)
 def test_an_event_begins_with_a_trigger(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"An Event begins with a Trigger, not with .*START, OPENED"):
-        Stage().machine.fire(Event(wrong))
+        Harness().machine.fire(Event(wrong))
 
 
 def test_a_trigger_that_a_table_has_no_row_for_is_illegal() -> None:
@@ -341,3 +341,22 @@ def test_a_machine_without_callbacks_handed_down_tells_those_of_its_config() -> 
     machine = ConnectionMachine(StreamConfig(on_state_change=heard.append), StreamState())
     machine.fire(Event(Trigger.START, at=1.0))
     assert heard == list(machine.history)
+
+
+def test_a_record_of_a_transition_is_no_event_and_leaves_no_trace() -> None:
+    harness = Harness()
+    harness.fire(START)
+    before = harness.snapshot()
+    with pytest.raises(TypeError, match="fire takes an Event, not Transition"):
+        harness.machine.fire(harness.machine.history[-1])  # type: ignore[arg-type]  # that is what is tried
+    assert harness.snapshot() == before
+
+
+def test_what_a_users_function_raises_is_not_taken_for_an_illegal_event() -> None:
+    def broken() -> float:
+        raise KeyError("luck")
+
+    harness = Harness(rng=broken, jitter=True)
+    harness.fire(START, (REFUSED, fault()))
+    with pytest.raises(KeyError, match="luck"):
+        harness.fire(RETRY)

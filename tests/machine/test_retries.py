@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import (
+
+from helpers.harness import (
     BACKOFF,
     BROKE,
     CONNECTING,
@@ -21,14 +22,13 @@ from stage import (
     START,
     WAITED,
     Happening,
-    Stage,
+    Harness,
     climb,
     dismissal,
     fault,
     reach,
     refusals,
 )
-
 from xdk_streaming.backoff import X_LADDERS, Backoff, BackoffPolicy
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
@@ -38,79 +38,79 @@ from xdk_streaming.state import Trigger
 
 
 def test_the_delays_climb_from_the_first_by_the_factor_to_the_cap() -> None:
-    stage = Stage(max_retries=-1)
-    stage.fire(START)
-    assert refusals(stage, 9) == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+    harness = Harness(max_retries=-1)
+    harness.fire(START)
+    assert refusals(harness, 9) == [1, 2, 4, 8, 16, 32, 64, 64, 64]
 
 
 def test_the_ladder_is_that_of_the_four_numbers() -> None:
-    stage = Stage(initial_backoff=0.5, backoff_multiplier=3, max_backoff=10)
-    stage.fire(START)
-    assert refusals(stage, 4) == [0.5, 1.5, 4.5, 10]
+    harness = Harness(initial_backoff=0.5, backoff_multiplier=3, max_backoff=10)
+    harness.fire(START)
+    assert refusals(harness, 4) == [0.5, 1.5, 4.5, 10]
 
 
 def test_a_cap_below_the_first_delay_caps_it() -> None:
-    stage = Stage(initial_backoff=10, max_backoff=3)
-    stage.fire(START)
-    assert refusals(stage, 3) == [3, 3, 3]
+    harness = Harness(initial_backoff=10, max_backoff=3)
+    harness.fire(START)
+    assert refusals(harness, 3) == [3, 3, 3]
 
 
 def test_a_ladder_of_zeros_never_waits() -> None:
-    stage = Stage(initial_backoff=0)
-    stage.fire(START)
-    assert refusals(stage, 3) == [0, 0, 0]
+    harness = Harness(initial_backoff=0)
+    harness.fire(START)
+    assert refusals(harness, 3) == [0, 0, 0]
 
 
 def test_jitter_takes_at_most_half_of_each_delay_the_capped_ones_too() -> None:
-    stage = Stage(jitter=True, rng=lambda: 0.0)
-    stage.fire(START)
-    assert refusals(stage, 8) == [0.5, 1, 2, 4, 8, 16, 32, 32]
+    harness = Harness(jitter=True, rng=lambda: 0.0)
+    harness.fire(START)
+    assert refusals(harness, 8) == [0.5, 1, 2, 4, 8, 16, 32, 32]
 
 
 def test_jitter_never_lengthens_a_delay_and_never_exceeds_the_cap() -> None:
-    stage = Stage(jitter=True, rng=lambda: 0.999)
-    stage.fire(START)
-    delays = refusals(stage, 8)
+    harness = Harness(jitter=True, rng=lambda: 0.999)
+    harness.fire(START)
+    delays = refusals(harness, 8)
     assert delays == pytest.approx([1, 2, 4, 8, 16, 32, 64, 64], rel=0.001)
     assert all(delay < full for delay, full in zip(delays, [1, 2, 4, 8, 16, 32, 64, 64], strict=True))
 
 
 def test_each_delay_has_a_chance_of_its_own() -> None:
     chances = iter([0.0, 0.5, 0.0])
-    stage = Stage(jitter=True, rng=lambda: next(chances), backoff_multiplier=1)
-    stage.fire(START)
-    assert refusals(stage, 3) == [0.5, 0.75, 0.5]
+    harness = Harness(jitter=True, rng=lambda: next(chances), backoff_multiplier=1)
+    harness.fire(START)
+    assert refusals(harness, 3) == [0.5, 0.75, 0.5]
 
 
 def test_a_hundred_attempts_do_not_exceed_the_cap_nor_overflow() -> None:
-    stage = Stage(max_retries=-1, backoff_multiplier=1e9)
-    stage.fire(START)
-    assert refusals(stage, 100)[-1] == 64
+    harness = Harness(max_retries=-1, backoff_multiplier=1e9)
+    harness.fire(START)
+    assert refusals(harness, 100)[-1] == 64
 
 
 @pytest.mark.parametrize("jitter", [False, True])
 def test_what_the_server_asks_for_lengthens_the_delay_beyond_the_cap_to_the_second(jitter: bool) -> None:
-    stage = Stage(max_backoff=2, jitter=jitter, rng=lambda: 0.0)
-    stage.fire(START, (REFUSED, fault(retry_after=300.5)))
-    assert stage.delay() == 300.5
+    harness = Harness(max_backoff=2, jitter=jitter, rng=lambda: 0.0)
+    harness.fire(START, (REFUSED, fault(retry_after=300.5)))
+    assert harness.delay() == 300.5
 
 
 def test_what_the_server_asks_for_does_not_shorten_the_delay() -> None:
-    stage = Stage(initial_backoff=8)
-    stage.fire(START, (REFUSED, fault(retry_after=3.0)))
-    assert stage.delay() == 8
+    harness = Harness(initial_backoff=8)
+    harness.fire(START, (REFUSED, fault(retry_after=3.0)))
+    assert harness.delay() == 8
 
 
 def test_what_the_server_asked_for_once_does_not_count_for_the_next_loss() -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, fault(retry_after=300.0)), RETRY, WAITED, (REFUSED, fault()))
-    assert stage.delay() < 300
+    harness = Harness()
+    harness.fire(START, (REFUSED, fault(retry_after=300.0)), RETRY, WAITED, (REFUSED, fault()))
+    assert harness.delay() < 300
 
 
 def test_what_the_server_asked_for_does_not_count_for_a_clean_end_either() -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, fault(retry_after=300.0)), RETRY, WAITED, OPENED, ENDED)
-    assert stage.delay() < 300
+    harness = Harness()
+    harness.fire(START, (REFUSED, fault(retry_after=300.0)), RETRY, WAITED, OPENED, ENDED)
+    assert harness.delay() < 300
 
 
 def warnings(log: list[tuple[int, str]]) -> list[str]:
@@ -121,16 +121,16 @@ def warnings(log: list[tuple[int, str]]) -> list[str]:
 def test_more_than_an_hour_is_not_waited_and_that_is_warned_of(
     asked: float, log: Callable[[], list[tuple[int, str]]]
 ) -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, fault(retry_after=asked)))
-    assert stage.delay() == 3600
+    harness = Harness()
+    harness.fire(START, (REFUSED, fault(retry_after=asked)))
+    assert harness.delay() == 3600
     assert warnings(log()) == [f"The server asks for a wait of {asked:.0f} s; 3600 s are waited"]
 
 
 def test_an_hour_to_the_second_is_waited_without_a_warning(log: Callable[[], list[tuple[int, str]]]) -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, fault(retry_after=3600.0)))
-    assert stage.delay() == 3600
+    harness = Harness()
+    harness.fire(START, (REFUSED, fault(retry_after=3600.0)))
+    assert harness.delay() == 3600
     assert warnings(log()) == []
 
 
@@ -143,20 +143,20 @@ OTHER_NOTICE = fault(StreamErrorType.STREAM_INTERRUPTED, kind="client-disconnect
 
 @pytest.mark.parametrize("loss", [ENDED, (BROKE, dismissal())], ids=["clean end", "operational disconnect"])
 def test_x_takes_a_settled_connection_back_at_once_after_it_ended_it_itself(loss: Happening) -> None:
-    stage = Stage(jitter=True, initial_backoff=5)
-    stage.fire(START, OPENED, SETTLED, loss)
-    assert stage.delay() == 0
-    assert stage.state.current_backoff == 0
-    assert stage.state.retry_count == 1
+    harness = Harness(jitter=True, initial_backoff=5)
+    harness.fire(START, OPENED, SETTLED, loss)
+    assert harness.delay() == 0
+    assert harness.state.current_backoff == 0
+    assert harness.state.retry_count == 1
 
 
 @pytest.mark.parametrize("loss", [RESET, STALL, OTHER_NOTICE], ids=["reset", "stall", "other notice"])
 def test_after_any_other_loss_of_a_settled_connection_the_ladder_begins_at_its_first_step(
     loss: StreamError,
 ) -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, SETTLED, (BROKE, loss))
-    assert stage.delay() == 1
+    harness = Harness()
+    harness.fire(START, OPENED, SETTLED, (BROKE, loss))
+    assert harness.delay() == 1
 
 
 @pytest.mark.parametrize("before", [(), (PROGRESSED,)], ids=["silent", "progressed"])
@@ -168,71 +168,71 @@ def test_after_any_other_loss_of_a_settled_connection_the_ladder_begins_at_its_f
 def test_a_connection_that_had_not_settled_is_never_taken_back_at_once(
     loss: Happening, before: tuple[Trigger, ...]
 ) -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, *before, loss)
-    assert stage.delay() == 1
+    harness = Harness()
+    harness.fire(START, OPENED, *before, loss)
+    assert harness.delay() == 1
 
 
 def test_a_refusal_is_never_tried_again_at_once_even_where_it_speaks_of_an_operational_disconnect() -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, dismissal()))
-    assert stage.delay() == 1
+    harness = Harness()
+    harness.fire(START, (REFUSED, dismissal()))
+    assert harness.delay() == 1
 
 
 def test_such_a_refusal_is_not_tried_again_at_once_after_a_settled_connection_either() -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, SETTLED, (BROKE, RESET), RETRY, WAITED, (REFUSED, dismissal()))
-    assert stage.delay() == 2
+    harness = Harness()
+    harness.fire(START, OPENED, SETTLED, (BROKE, RESET), RETRY, WAITED, (REFUSED, dismissal()))
+    assert harness.delay() == 2
 
 
 def test_the_zero_delay_is_announced_once_even_where_no_attempt_follows() -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, SETTLED, ENDED)
-    assert [stage.delay(), stage.delay()] == [0, 1]
+    harness = Harness()
+    harness.fire(START, OPENED, SETTLED, ENDED)
+    assert [harness.delay(), harness.delay()] == [0, 1]
 
 
 def test_the_zero_delay_comes_once_and_uses_no_step_where_the_return_is_refused() -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, SETTLED, ENDED)
-    assert stage.delay() == 0
-    stage.fire(WAITED)
-    assert refusals(stage, 3) == [1, 2, 4]
+    harness = Harness()
+    harness.fire(START, OPENED, SETTLED, ENDED)
+    assert harness.delay() == 0
+    harness.fire(WAITED)
+    assert refusals(harness, 3) == [1, 2, 4]
 
 
 def test_the_zero_delay_comes_once_and_uses_no_step_where_the_next_connection_ends_as_well() -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, SETTLED, ENDED)
-    delays = [stage.delay()]
+    harness = Harness()
+    harness.fire(START, OPENED, SETTLED, ENDED)
+    delays = [harness.delay()]
     for _ in range(3):
-        stage.fire(WAITED, OPENED, PROGRESSED, ENDED)
-        delays.append(stage.delay())
+        harness.fire(WAITED, OPENED, PROGRESSED, ENDED)
+        delays.append(harness.delay())
     assert delays == [0, 1, 2, 4]
 
 
 def test_each_settled_connection_has_a_zero_delay_of_its_own() -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, SETTLED, ENDED)
-    delays = [stage.delay()]
-    stage.fire(WAITED, OPENED, SETTLED, ENDED)
-    delays.append(stage.delay())
+    harness = Harness()
+    harness.fire(START, OPENED, SETTLED, ENDED)
+    delays = [harness.delay()]
+    harness.fire(WAITED, OPENED, SETTLED, ENDED)
+    delays.append(harness.delay())
     assert delays == [0, 0]
 
 
 def test_what_the_server_asks_for_lengthens_the_zero_delay_too() -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, SETTLED, (BROKE, dismissal(retry_after=7.0)))
-    assert stage.delay() == 7
+    harness = Harness()
+    harness.fire(START, OPENED, SETTLED, (BROKE, dismissal(retry_after=7.0)))
+    assert harness.delay() == 7
 
 
 def test_the_ladder_goes_on_after_mere_progress_and_starts_anew_only_after_settling() -> None:
-    stage = Stage()
-    stage.fire(START, OPENED, PROGRESSED, (BROKE, RESET))
-    delays = [stage.delay()]
+    harness = Harness()
+    harness.fire(START, OPENED, PROGRESSED, (BROKE, RESET))
+    delays = [harness.delay()]
     for _ in range(3):
-        stage.fire(WAITED, OPENED, PROGRESSED, (BROKE, RESET))
-        delays.append(stage.delay())
-    stage.fire(WAITED, OPENED, SETTLED, (BROKE, RESET))
-    delays.append(stage.delay())
+        harness.fire(WAITED, OPENED, PROGRESSED, (BROKE, RESET))
+        delays.append(harness.delay())
+    harness.fire(WAITED, OPENED, SETTLED, (BROKE, RESET))
+    delays.append(harness.delay())
     assert delays == [1, 2, 4, 8, 1]
 
 
@@ -254,11 +254,11 @@ CLASSES: dict[str, tuple[StreamError, list[float]]] = {
 each_class = pytest.mark.parametrize("name", CLASSES)
 
 
-def like_x(**settings: Any) -> Stage:
+def like_x(**settings: Any) -> Harness:
     """A machine on the settings that X publishes, on its first attempt."""
-    stage = Stage(make=StreamConfig.for_x, **settings)
-    stage.fire(START)
-    return stage
+    harness = Harness(make=StreamConfig.for_x, **settings)
+    harness.fire(START)
+    return harness
 
 
 @each_class
@@ -273,30 +273,30 @@ def test_the_ladder_of_the_network_climbs_to_sixteen_seconds_in_even_steps() -> 
 
 
 def test_a_server_that_keeps_ending_streams_soon_is_asked_no_more_often_than_one_that_refuses() -> None:
-    stage = like_x()
+    harness = like_x()
     delays = []
     for _ in range(8):
-        stage.fire(OPENED, PROGRESSED, ENDED)
-        delays.append(stage.delay())
-        stage.fire(WAITED)
+        harness.fire(OPENED, PROGRESSED, ENDED)
+        delays.append(harness.delay())
+        harness.fire(WAITED)
     assert delays == [5, 10, 20, 40, 80, 160, 320, 320]
 
 
 @pytest.mark.parametrize("loss", [(BROKE, RESET), (BROKE, STALL)], ids=["reset", "stall"])
 def test_a_stream_that_was_lost_climbs_the_ladder_of_the_network(loss: Happening) -> None:
-    stage = like_x()
+    harness = like_x()
     delays = []
     for _ in range(3):
-        stage.fire(OPENED, PROGRESSED, loss)
-        delays.append(stage.delay())
-        stage.fire(WAITED)
+        harness.fire(OPENED, PROGRESSED, loss)
+        delays.append(harness.delay())
+        harness.fire(WAITED)
     assert delays == [0.25, 0.5, 0.75]
 
 
 def test_mixed_losses_climb_each_their_own_ladder() -> None:
-    stage = like_x()
+    harness = like_x()
     mixed = [NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY, OVER_CAPACITY, NO_CONNECTION]
-    assert climb(stage, *mixed, *mixed) == [0.25, 5, 60, 60, 10, 0.5, 0.75, 20, 120, 120, 40, 1]
+    assert climb(harness, *mixed, *mixed) == [0.25, 5, 60, 60, 10, 0.5, 0.75, 20, 120, 120, 40, 1]
 
 
 def test_too_many_connections_do_not_lengthen_the_wait_for_the_rate_nor_the_other_way_round() -> None:
@@ -304,37 +304,37 @@ def test_too_many_connections_do_not_lengthen_the_wait_for_the_rate_nor_the_othe
 
 
 def test_settling_takes_every_ladder_back_to_its_first_step() -> None:
-    stage = like_x()
+    harness = like_x()
     losses = [loss for loss, _ in CLASSES.values()]
     firsts = [published[0] for _, published in CLASSES.values()]
-    assert climb(stage, *losses) == firsts
-    stage.fire(OPENED, SETTLED, (BROKE, RESET))
-    assert stage.delay() == 0.25
-    stage.fire(WAITED)
-    assert climb(stage, *losses) == [0.5, *firsts[1:]]
+    assert climb(harness, *losses) == firsts
+    harness.fire(OPENED, SETTLED, (BROKE, RESET))
+    assert harness.delay() == 0.25
+    harness.fire(WAITED)
+    assert climb(harness, *losses) == [0.5, *firsts[1:]]
 
 
 def test_progress_takes_no_ladder_back() -> None:
-    stage = like_x()
-    climb(stage, OVER_CAPACITY, TOO_OFTEN)
-    stage.fire(OPENED, PROGRESSED, (BROKE, RESET), RETRY, WAITED)
-    assert climb(stage, OVER_CAPACITY, TOO_OFTEN) == [10, 120]
+    harness = like_x()
+    climb(harness, OVER_CAPACITY, TOO_OFTEN)
+    harness.fire(OPENED, PROGRESSED, (BROKE, RESET), RETRY, WAITED)
+    assert climb(harness, OVER_CAPACITY, TOO_OFTEN) == [10, 120]
 
 
 def test_the_return_at_once_uses_no_step_of_any_ladder() -> None:
-    stage = like_x()
-    stage.fire(OPENED, SETTLED, ENDED)
-    assert stage.delay() == 0
-    stage.fire(WAITED)
-    assert climb(stage, NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN) == [0.25, 5, 60]
+    harness = like_x()
+    harness.fire(OPENED, SETTLED, ENDED)
+    assert harness.delay() == 0
+    harness.fire(WAITED)
+    assert climb(harness, NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN) == [0.25, 5, 60]
 
 
 def test_one_that_x_dismissed_and_then_finds_its_place_taken_waits_a_minute() -> None:
-    stage = like_x(jitter=True, rng=lambda: 0.0)
-    stage.fire(OPENED, SETTLED, (BROKE, dismissal()))
-    assert stage.delay() == 0
-    stage.fire(WAITED)
-    assert refusals(stage, 2, TOO_MANY) == [60, 60]
+    harness = like_x(jitter=True, rng=lambda: 0.0)
+    harness.fire(OPENED, SETTLED, (BROKE, dismissal()))
+    assert harness.delay() == 0
+    harness.fire(WAITED)
+    assert refusals(harness, 2, TOO_MANY) == [60, 60]
 
 
 @pytest.mark.parametrize("asked", [None, 1.0, 59.0])
@@ -342,24 +342,24 @@ def test_one_that_x_dismissed_and_then_finds_its_place_taken_waits_a_minute() ->
 def test_after_a_429_neither_jitter_nor_the_server_makes_the_wait_shorter_than_a_minute(
     asked: float | None, issue: str | None
 ) -> None:
-    stage = like_x(jitter=True, rng=lambda: 0.0)
+    harness = like_x(jitter=True, rng=lambda: 0.0)
     loss = fault(
         StreamErrorType.RATE_LIMITED, status=429, retry_after=asked, kind="streaming-connection", issue=issue
     )
-    assert refusals(stage, 5, loss) == [60, 60, 120, 160, 160]
+    assert refusals(harness, 5, loss) == [60, 60, 120, 160, 160]
 
 
 def test_without_for_x_there_is_no_floor_under_a_429() -> None:
-    stage = Stage()
-    stage.fire(START)
-    assert climb(stage, fault(StreamErrorType.RATE_LIMITED, status=429, retry_after=1.0)) == [1]
+    harness = Harness()
+    harness.fire(START)
+    assert climb(harness, fault(StreamErrorType.RATE_LIMITED, status=429, retry_after=1.0)) == [1]
 
 
 @each_class
 @pytest.mark.parametrize("asked", [321.0, 900.0, 3600.0])
 def test_what_the_server_asks_for_is_waited_on_any_ladder(name: str, asked: float) -> None:
     loss, published = CLASSES[name]
-    stage = like_x(jitter=True, rng=lambda: 0.0)
+    harness = like_x(jitter=True, rng=lambda: 0.0)
     asking = fault(
         loss.error_type,
         status=loss.status_code,
@@ -367,8 +367,8 @@ def test_what_the_server_asks_for_is_waited_on_any_ladder(name: str, asked: floa
         kind=loss.problem_kind,
         issue=loss.problem.issue if loss.problem else None,
     )
-    assert climb(stage, asking) == [asked]
-    delay = climb(stage, loss)[0]
+    assert climb(harness, asking) == [asked]
+    delay = climb(harness, loss)[0]
     assert published[1] / 2 <= delay <= published[1]  # and the step was used
 
 
@@ -388,32 +388,32 @@ def test_max_backoff_raises_no_ladders_own_cap() -> None:
 
 def test_a_users_own_ladders_are_climbed_in_the_same_way() -> None:
     ladders = BackoffPolicy(Backoff(1), Backoff(2, factor=3), Backoff(4, increment=4), Backoff(8))
-    stage = Stage(backoff=ladders, initial_backoff=99, backoff_multiplier=99)
-    stage.fire(START)
+    harness = Harness(backoff=ladders, initial_backoff=99, backoff_multiplier=99)
+    harness.fire(START)
     mixed = [NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY]
-    assert climb(stage, *mixed, *mixed) == [1, 2, 4, 8, 1, 6, 8, 8]
+    assert climb(harness, *mixed, *mixed) == [1, 2, 4, 8, 1, 6, 8, 8]
 
 
 def test_without_ladders_losses_of_every_class_climb_the_only_one() -> None:
-    stage = Stage()
-    stage.fire(START)
-    assert climb(stage, NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY) == [1, 2, 4, 8]
-    stage.fire(OPENED, (BROKE, RESET))
-    assert stage.delay() == 16
+    harness = Harness()
+    harness.fire(START)
+    assert climb(harness, NO_CONNECTION, OVER_CAPACITY, TOO_OFTEN, TOO_MANY) == [1, 2, 4, 8]
+    harness.fire(OPENED, (BROKE, RESET))
+    assert harness.delay() == 16
 
 
 def test_ladders_that_are_given_meanwhile_are_climbed_from_their_first_step() -> None:
-    stage = Stage()
-    stage.fire(START)
-    climb(stage, NO_CONNECTION, OVER_CAPACITY)
-    stage.config.backoff = X_LADDERS
-    assert climb(stage, OVER_CAPACITY, NO_CONNECTION) == [5, 0.25]
+    harness = Harness()
+    harness.fire(START)
+    climb(harness, NO_CONNECTION, OVER_CAPACITY)
+    harness.config.backoff = X_LADDERS
+    assert climb(harness, OVER_CAPACITY, NO_CONNECTION) == [5, 0.25]
 
 
 def test_settings_as_x_publishes_them_never_give_up() -> None:
-    stage = like_x()
-    refusals(stage, 200)
-    assert stage.machine.connection_state is CONNECTING
+    harness = like_x()
+    refusals(harness, 200)
+    assert harness.machine.connection_state is CONNECTING
 
 
 # The budget.
@@ -421,58 +421,58 @@ def test_settings_as_x_publishes_them_never_give_up() -> None:
 
 @pytest.mark.parametrize("limit", [1, 3, 10])
 def test_so_many_attempts_are_made_and_no_more(limit: int) -> None:
-    stage = Stage(max_retries=limit)
-    stage.fire(START)
-    refusals(stage, limit)
-    assert stage.state.retry_count == limit
-    stage.fire((REFUSED, fault()), RETRY)
-    assert stage.machine.connection_state is FAILED
-    assert [attempt for attempt, _ in stage.heard("on_reconnect")] == list(range(1, limit + 1))
+    harness = Harness(max_retries=limit)
+    harness.fire(START)
+    refusals(harness, limit)
+    assert harness.state.retry_count == limit
+    harness.fire((REFUSED, fault()), RETRY)
+    assert harness.machine.connection_state is FAILED
+    assert [attempt for attempt, _ in harness.arguments("on_reconnect")] == list(range(1, limit + 1))
 
 
 @pytest.mark.parametrize("loss", [(), ((OPENED, ENDED))], ids=["refused", "ended"])
 def test_with_no_retries_the_first_loss_fails(loss: tuple[Trigger, ...]) -> None:
-    stage = Stage(max_retries=0)
-    stage.fire(START, *(loss or [(REFUSED, fault())]), RETRY)
-    assert stage.machine.connection_state is FAILED
-    assert stage.heard("on_reconnect") == []
+    harness = Harness(max_retries=0)
+    harness.fire(START, *(loss or [(REFUSED, fault())]), RETRY)
+    assert harness.machine.connection_state is FAILED
+    assert harness.arguments("on_reconnect") == []
 
 
 @pytest.mark.parametrize("limit", [-1, -5, float("inf")])
 def test_a_negative_or_infinite_limit_is_none(limit: float) -> None:
-    stage = Stage(max_retries=limit)
-    stage.fire(START)
-    refusals(stage, 200)
-    assert stage.machine.connection_state is CONNECTING
-    assert stage.state.retry_count == 200
+    harness = Harness(max_retries=limit)
+    harness.fire(START)
+    refusals(harness, 200)
+    assert harness.machine.connection_state is CONNECTING
+    assert harness.state.retry_count == 200
 
 
 @pytest.mark.parametrize("event", [PROGRESSED, SETTLED], ids=str)
 def test_progress_and_settling_give_the_whole_budget_back(event: Trigger) -> None:
-    stage = Stage(max_retries=2)
-    stage.fire(START)
-    refusals(stage, 2)
-    stage.fire(OPENED)
-    assert stage.state.retry_count == 2
-    stage.fire(event)
-    assert stage.state.retry_count == 0
-    stage.fire((BROKE, fault()))
-    stage.delay()
-    assert stage.heard("on_reconnect")[-1][0] == 1
-    assert stage.machine.connection_state is BACKOFF
+    harness = Harness(max_retries=2)
+    harness.fire(START)
+    refusals(harness, 2)
+    harness.fire(OPENED)
+    assert harness.state.retry_count == 2
+    harness.fire(event)
+    assert harness.state.retry_count == 0
+    harness.fire((BROKE, fault()))
+    harness.delay()
+    assert harness.arguments("on_reconnect")[-1][0] == 1
+    assert harness.machine.connection_state is BACKOFF
 
 
 def test_connecting_alone_gives_nothing_of_the_budget_back() -> None:
-    stage = Stage(max_retries=2)
-    stage.fire(START, *(OPENED, ENDED, RETRY, WAITED) * 2, OPENED, ENDED, RETRY)
-    assert stage.machine.connection_state is FAILED
+    harness = Harness(max_retries=2)
+    harness.fire(START, *(OPENED, ENDED, RETRY, WAITED) * 2, OPENED, ENDED, RETRY)
+    assert harness.machine.connection_state is FAILED
 
 
 def test_a_limit_that_is_lowered_meanwhile_counts_at_once() -> None:
-    stage = reach("waiting")
-    stage.config.max_retries = 1
-    stage.fire(WAITED, (REFUSED, fault()), RETRY)
-    assert stage.machine.connection_state is FAILED
+    harness = reach("waiting")
+    harness.config.max_retries = 1
+    harness.fire(WAITED, (REFUSED, fault()), RETRY)
+    assert harness.machine.connection_state is FAILED
 
 
 # What exhaustion says.
@@ -480,16 +480,16 @@ def test_a_limit_that_is_lowered_meanwhile_counts_at_once() -> None:
 
 def exhausted(*losses: Happening, max_retries: int) -> RetriesExhausted:
     """The failure after these losses, the last of which is one too many."""
-    stage = Stage(max_retries=max_retries)
-    stage.fire(START)
+    harness = Harness(max_retries=max_retries)
+    harness.fire(START)
     for loss in losses:
         if loss is ENDED or (isinstance(loss, tuple) and loss[0] is BROKE):
-            stage.fire(OPENED)
-        stage.fire(loss, RETRY)
-        if stage.machine.connection_state is BACKOFF:
-            stage.fire(WAITED)
-    assert stage.machine.connection_state is FAILED
-    failure = stage.machine.failure
+            harness.fire(OPENED)
+        harness.fire(loss, RETRY)
+        if harness.machine.connection_state is BACKOFF:
+            harness.fire(WAITED)
+    assert harness.machine.connection_state is FAILED
+    failure = harness.machine.failure
     assert isinstance(failure, RetriesExhausted)
     return failure
 

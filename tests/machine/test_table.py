@@ -1,103 +1,32 @@
 """The transition table, held against a second one that was typed by hand.
 
-`EXPECTED` below is made from nothing but the enums. `objections` compares a table with it in
+`EXPECTED` is made from nothing but the enums. `objections` compares a table with it in
 every cell and under every outcome of every guard; that it sees what it should is shown by
 damaging the real table in every way that comes to mind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from itertools import product
-from typing import NamedTuple
 
 import pytest
 
+from helpers.expected import EXPECTED, Cell, Outcome, Truth, expected, guards_of
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
 from xdk_streaming.state import ConnectionState, Trigger
 
-Cell = tuple[Trigger, ConnectionState]
-Truth = Mapping[str, bool]
 Table = tuple[Row, ...]
 
-
-class Outcome(NamedTuple):
-    dest: ConnectionState
-    action: str | None = None
-    notify: tuple[str, ...] = ()
-
-
-class Either(NamedTuple):
-    """What happens hangs on a guard; None is illegal."""
-
-    guard: str
-    holds: Outcome | Either | None
-    fails: Outcome | Either | None
-
-
-Expectation = Outcome | Either | None
-
-DISCONNECTED = ConnectionState.DISCONNECTED
-CONNECTING = ConnectionState.CONNECTING
-STREAMING = ConnectionState.STREAMING
-BACKOFF = ConnectionState.BACKOFF
-FAILED = ConnectionState.FAILED
-
-EXPECTED: dict[Cell, Expectation] = {
-    (Trigger.START, DISCONNECTED): Either("fresh", Outcome(CONNECTING, "begin"), None),
-    (Trigger.OPENED, CONNECTING): Outcome(STREAMING, "mark_open", ("on_connect",)),
-    (Trigger.REFUSED, CONNECTING): Either(
-        "amendable",
-        Outcome(BACKOFF, "amend_request", ("on_error",)),
-        Either(
-            "fatal", Outcome(FAILED, "give_up", ("on_error",)), Outcome(BACKOFF, "note_loss", ("on_error",))
-        ),
-    ),
-    (Trigger.PROGRESSED, STREAMING): Outcome(STREAMING, "clear_budget"),
-    (Trigger.SETTLED, STREAMING): Outcome(STREAMING, "settle"),
-    (Trigger.ENDED, STREAMING): Either(
-        "finished",
-        Outcome(DISCONNECTED, "release", ("on_disconnect",)),
-        Outcome(BACKOFF, "note_loss", ("on_disconnect",)),
-    ),
-    (Trigger.BROKE, STREAMING): Either(
-        "fatal",
-        Outcome(FAILED, "give_up", ("on_error", "on_disconnect")),
-        Outcome(BACKOFF, "note_loss", ("on_error", "on_disconnect")),
-    ),
-    (Trigger.RETRY, BACKOFF): Either(
-        "exhausted",
-        Outcome(FAILED, "give_up", ("on_error",)),
-        Outcome(BACKOFF, "plan_retry", ("on_reconnect",)),
-    ),
-    (Trigger.WAITED, BACKOFF): Either("planned", Outcome(CONNECTING), None),
-    (Trigger.STOP, CONNECTING): Outcome(DISCONNECTED, "release"),
-    (Trigger.STOP, STREAMING): Outcome(DISCONNECTED, "release", ("on_disconnect",)),
-    (Trigger.STOP, BACKOFF): Outcome(DISCONNECTED, "release"),
-    (Trigger.STOP, DISCONNECTED): Outcome(DISCONNECTED),
-    (Trigger.STOP, FAILED): Outcome(FAILED),
-}
+DISCONNECTED, FAILED = ConnectionState.DISCONNECTED, ConnectionState.FAILED
 
 CELLS: list[Cell] = list(product(Trigger, ConnectionState))
 
 
 # The checker.
-
-
-def guards_of(expectation: Expectation) -> set[str]:
-    if not isinstance(expectation, Either):
-        return set()
-    return {expectation.guard} | guards_of(expectation.holds) | guards_of(expectation.fails)
-
-
-def expected(cell: Cell, truth: Truth) -> Outcome | None:
-    expectation = EXPECTED.get(cell)
-    while isinstance(expectation, Either):
-        expectation = expectation.holds if truth[expectation.guard] else expectation.fails
-    return expectation
 
 
 def taken(rows: list[Row], truth: Truth) -> int | None:

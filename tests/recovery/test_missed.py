@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callers import wait_for
 
+from helpers.clients import wait_for
 from xdk_streaming import Buffer, ConnectionState, Gap, Recovery, Stream, StreamConfig, StreamError
 from xdk_streaming.recovery.bounds import stamp
 from xdk_streaming.simulator import Cut, End, Notice, Open, Refuse, Script, Send, Stall

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from fakes import namespace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from helpers.shortcuts import namespace
 from xdk_streaming.simulator import Sent, Visit
 from xdk_streaming.simulator.account import Account, account
 from xdk_streaming.simulator.timeline import Timeline

@@ -8,10 +8,10 @@ import zlib
 from typing import get_args
 
 import pytest
-from fakes import namespace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.shortcuts import namespace
 from xdk_streaming.simulator.body import Body, Encoding, Framing
 
 FRAMINGS: tuple[Framing, ...] = get_args(Framing)

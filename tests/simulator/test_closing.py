@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 import trustme
-from callers import (
+
+from helpers.clients import (
     GUARD,
     SAMPLE,
     SHORT,
@@ -33,7 +34,6 @@ from callers import (
     request,
     wait_for,
 )
-
 from xdk_streaming.simulator import (
     End,
     Live,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from callers import (
+
+from helpers.clients import (
     GUARD,
     SAMPLE,
     Until,
@@ -22,8 +23,7 @@ from callers import (
     read_until,
     wait_for,
 )
-from peers import Trust
-
+from helpers.servers import Trust
 from xdk_streaming.simulator import Cut, End, Live, Serve, Simulator, Stall
 from xdk_streaming.simulator.account import account
 from xdk_streaming.simulator.log import KILLED

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from callers import (
+
+from helpers.clients import (
     RECORDED,
     SAMPLE,
     SHORT,
@@ -27,7 +28,6 @@ from callers import (
     split_head,
     wait_for,
 )
-
 from xdk_streaming import StreamConfig, StreamState, stream_with_retry
 from xdk_streaming.simulator import (
     OPERATIONAL_DISCONNECT,

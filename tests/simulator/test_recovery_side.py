@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import requests
-from callers import (
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.clients import (
     GUARD,
     PROBLEM,
     SAMPLE,
@@ -31,10 +34,7 @@ from callers import (
     split_head,
     wait_for,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from peers import Trust
-
+from helpers.servers import Trust
 from xdk_streaming import StreamConfig, stream_with_retry
 from xdk_streaming.simulator import Cut, End, Live, Reset, Script, Sent, Serve, Simulator, Stall
 from xdk_streaming.simulator.account import account

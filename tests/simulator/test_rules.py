@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from callers import ask, asking, get, items, lines, read_to_the_end, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError
 
+from helpers.clients import ask, asking, get, items, lines, read_to_the_end, wait_for
 from xdk_streaming.simulator import Cut, End, Live, Script, Serve, Simulator
 from xdk_streaming.simulator.account import account
 from xdk_streaming.simulator.content.posts import Post

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from fakes import ids
 
+from helpers.shortcuts import ids
 from xdk_streaming import Stream, StreamConfig, StreamError, StreamErrorType, Transition
 from xdk_streaming.simulator import (
     HEARTBEAT,

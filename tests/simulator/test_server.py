@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from itertools import islice, pairwise
 
 import pytest
-from callers import (
+
+from helpers.clients import (
     GUARD,
     PROBLEM,
     SAMPLE,
@@ -24,7 +25,6 @@ from callers import (
     read_to_the_end,
     split_head,
 )
-
 from xdk_streaming.simulator import (
     HEARTBEAT,
     UNAVAILABLE,

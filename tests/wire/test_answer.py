@@ -13,7 +13,8 @@ from unittest.mock import Mock
 
 import pytest
 import requests
-from peers import (
+
+from helpers.servers import (
     GUARD,
     PATH,
     SOON,
@@ -37,7 +38,6 @@ from peers import (
     streamed,
     until,
 )
-
 from xdk_streaming.errors import StreamError
 from xdk_streaming.simulator import Cut, End, Refuse, Reset, Send, Simulator, Stall
 from xdk_streaming.simulator.body import Body, Encoding, Framing

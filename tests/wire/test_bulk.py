@@ -12,8 +12,8 @@ from unittest.mock import Mock
 import pytest
 import requests
 import urllib3
-from peers import CHUNKED, answering, asked, head, read_all, served
 
+from helpers.servers import CHUNKED, answering, asked, head, read_all, served
 from xdk_streaming.wire import bulk
 
 BODY = b"5\r\nwhole\r\n0\r\n\r\n"

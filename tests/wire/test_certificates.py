@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import requests
 import trustme
-from peers import (
+from urllib3.exceptions import InsecureRequestWarning
+
+from helpers.servers import (
     CONNECTION_ERROR,
     FATAL_ERROR,
     PATH,
@@ -25,8 +27,6 @@ from peers import (
     refused,
     streamed,
 )
-from urllib3.exceptions import InsecureRequestWarning
-
 from xdk_streaming.simulator import End, Send, Simulator
 
 versions = pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 import urllib3
-from peers import (
+
+from helpers.servers import (
     FATAL_ERROR,
     GUARD,
     STREAM_INTERRUPTED,
@@ -22,7 +23,6 @@ from peers import (
     read_to_fault,
     served,
 )
-
 from xdk_streaming import Stream, StreamError
 
 pytestmark = pytest.mark.usefixtures("route")

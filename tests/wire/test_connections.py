@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import requests
-from peers import (
+from requests.adapters import HTTPAdapter
+
+from helpers.servers import (
     GUARD,
     PATH,
     Await,
@@ -27,8 +29,6 @@ from peers import (
     served,
     until,
 )
-from requests.adapters import HTTPAdapter
-
 from xdk_streaming import Stream, StreamConfig
 from xdk_streaming.simulator import End, Send, Serve, Simulator, Stall
 

@@ -550,7 +550,7 @@ def length(line: bytes) -> int:
 
 @pytest.mark.parametrize(
     "model",
-    [length, partial(length), Mock(return_value=len(POST))],
+    [length, partial(length), Mock(spec=length, return_value=len(POST))],
     ids=["function", "partial", "object"],
 )
 def test_a_function_makes_the_items_of_lines(model: Any) -> None:
@@ -577,7 +577,7 @@ def test_a_type_is_not_taken_for_a_function(model: Any) -> None:
     ids=repr,
 )
 def test_a_function_is_never_asked_for_what_is_no_item(line: bytes, kind: type[NotAnItem]) -> None:
-    asked = Mock()
+    asked = Mock(spec=length)
     decoder = decoder_for(asked)
     assert type(decoder(line)) is kind
     with suppress(ValueError):
@@ -589,6 +589,6 @@ def test_a_function_is_never_asked_for_what_is_no_item(line: bytes, kind: type[N
     ("on_model_error", "kind"), [("report", Invalid), ("yield", dict), ("raise", Rejected)]
 )
 def test_what_a_function_raises_is_a_refusal(on_model_error: OnModelError, kind: type) -> None:
-    decoder = decoder_for(Mock(side_effect=KeyError("author")), on_model_error)
+    decoder = decoder_for(Mock(spec=length, side_effect=KeyError("author")), on_model_error)
     assert type(decoder(POST)) is kind
     assert type(decoder.quick(POST)) is kind

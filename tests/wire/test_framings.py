@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import requests
-from peers import (
+
+from helpers.servers import (
     CHUNKED,
     CONNECTION_ERROR,
     GUARD,
@@ -24,7 +25,6 @@ from peers import (
     refused,
     served,
 )
-
 from xdk_streaming import Stream, StreamConfig, StreamError
 
 WHOLE = b"5\r\nwhole\r\n"

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import requests
-from peers import (
+from requests.adapters import HTTPAdapter
+
+from helpers.servers import (
     CONNECTION_ERROR,
     FATAL_ERROR,
     GUARD,
@@ -40,8 +42,6 @@ from peers import (
     through,
     until,
 )
-from requests.adapters import HTTPAdapter
-
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, StreamErrorType
 from xdk_streaming.simulator import End, Send, Serve, Simulator, Stall
 from xdk_streaming.wire.request import Request

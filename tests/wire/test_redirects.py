@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import requests
-from peers import (
+
+from helpers.servers import (
     CLIENT_ERROR,
     CONNECTION_ERROR,
     FATAL_ERROR,
@@ -21,7 +22,6 @@ from peers import (
     send,
     served,
 )
-
 from xdk_streaming.simulator import Send, Simulator, Stall
 
 statuses = pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -11,8 +11,10 @@ from unittest.mock import Mock
 import pytest
 import requests
 import urllib3
-from fakes import namespace
-from peers import (
+from requests import exceptions as rq
+from requests.structures import CaseInsensitiveDict
+
+from helpers.servers import (
     CLIENT_ERROR,
     FATAL_ERROR,
     GUARD,
@@ -30,9 +32,7 @@ from peers import (
     served,
     streamed,
 )
-from requests import exceptions as rq
-from requests.structures import CaseInsensitiveDict
-
+from helpers.shortcuts import namespace
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Cut, End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.testing import FakeClock, ScriptedSession

@@ -15,7 +15,9 @@ from unittest.mock import Mock
 import pytest
 import requests
 import urllib3
-from peers import (
+from requests.adapters import HTTPAdapter
+
+from helpers.servers import (
     CHUNKED,
     CLIENT_ERROR,
     CONNECTION_ERROR,
@@ -42,8 +44,6 @@ from peers import (
     served,
     streamed,
 )
-from requests.adapters import HTTPAdapter
-
 from xdk_streaming.simulator import Cut, Refuse, Reset, Send, Serve, Simulator, Stall
 from xdk_streaming.simulator.body import Encoding, Framing
 

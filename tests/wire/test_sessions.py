@@ -13,7 +13,9 @@ from unittest.mock import Mock
 import pytest
 import requests
 import urllib3
-from peers import (
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from helpers.servers import (
     CONNECTION_ERROR,
     FATAL_ERROR,
     GUARD,
@@ -40,8 +42,6 @@ from peers import (
     streamed,
     until,
 )
-from requests.adapters import BaseAdapter, HTTPAdapter
-
 from xdk_streaming import Stream, StreamConfig, StreamError
 from xdk_streaming.simulator import End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.simulator.body import Encoding, Framing

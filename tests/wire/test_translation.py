@@ -9,7 +9,10 @@ import ssl
 
 import pytest
 import requests
-from peers import (
+from requests import exceptions as rq
+from urllib3 import exceptions as u3
+
+from helpers.servers import (
     CLIENT_ERROR,
     CONNECTION_ERROR,
     FATAL_ERROR,
@@ -17,9 +20,6 @@ from peers import (
     STREAM_INTERRUPTED,
     TIMEOUT,
 )
-from requests import exceptions as rq
-from urllib3 import exceptions as u3
-
 from xdk_streaming.errors import StreamErrorType
 from xdk_streaming.wire import translation
 from xdk_streaming.wire.translation import FAULTS, Fault, translate

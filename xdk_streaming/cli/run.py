@@ -120,9 +120,7 @@ class Run:
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         """The first time, finish the item in hand; the second, end at once."""
         if self._signal is not None:
-            show_cursor()
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            _exit_at_once(number, frame)
         self._signal = number
         self.stream.stop()
 
@@ -146,11 +144,24 @@ def unwritable(name: str, failure: OSError) -> str:
     return f"{name} could not be written: {failure.strerror}"
 
 
+def _exit_at_once(number: int, frame: FrameType | None) -> None:
+    """Show the cursor, and die of the signal."""
+    show_cursor()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 @contextmanager
 def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle the signals so. Afterwards a signal ends the program at once, if its handling was the default.
+
+    Ctrl-C makes the kernel discard output that the terminal has not read yet. Pressed while the program
+    exits, Ctrl-C discards the sequence that showed the cursor: the cursor has to be shown anew.
+    """
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handled in before.items():
-            signal.signal(number, handled)
+            by_default = handled in (signal.SIG_DFL, signal.default_int_handler)
+            signal.signal(number, _exit_at_once if by_default else handled)

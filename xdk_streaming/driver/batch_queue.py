@@ -61,7 +61,7 @@ class BatchQueue:
         """Report the lag if it has passed a watermark. Returns whether it is at the low one or below."""
         self._show_lag()
         state, buffer = self._state, self._buffer
-        queued = state.lag_bytes
+        queued = self.bytes_in - self.bytes_out
         low = queued <= buffer.low_watermark * buffer.max_bytes
         if low if self._behind else queued > buffer.high_watermark * buffer.max_bytes:
             self._behind = not self._behind

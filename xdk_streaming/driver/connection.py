@@ -6,6 +6,7 @@ It reports what it sees (data, that it has lasted, its end) and decides nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import length_hint
 from typing import Any, NamedTuple
 
 from xdk_streaming.driver.parts import Parts
@@ -34,14 +35,15 @@ class Ending(NamedTuple):
 class Connection:
     """A stream that is open. For the driver's thread.
 
-    After `receive`, `lines` are at hand, each to be decoded with `decode`, or with `look_at` if that raises
-    ValueError or TypeError; what comes out as a `NotAnItem` goes to `set_aside`. Once `ending` is set, these
-    lines are the last. `report` tells the driver that the connection has progressed or settled.
+    After `receive`, `lines` are at hand, each to be decoded with `decode`, or with `look_at` if that is None
+    or raises ValueError or TypeError; a `NotAnItem` that comes out goes to `set_aside`. Once `ending` is set,
+    these lines are the last. `report` tells the driver that the connection has progressed or settled.
     """
 
     def __init__(self, answer: Answer, parts: Parts, report: Callable[[Trigger], object]) -> None:
         self.lines: Iterator[Any] = iter(())
-        self.decode: Callable[[Any], Any] = self.look_at
+        self.decode: Callable[[Any], Any] | None = None
+        """The quickest way to decode the lines at hand; None if each of them has to be looked at."""
         self.can_stay_undecoded = False
         """The lines at hand came in numbers, and each of them is an item if it is JSON at all."""
         self.ending: Ending | None = None
@@ -52,7 +54,7 @@ class Connection:
         self._splitter = LineSplitter(parts.config.max_item_bytes)
         self._opened_at = parts.clock.monotonic()
         self._progressed = False
-        self._last_aside: tuple[NotAnItem | None, int] = None, 0
+        self._last_notice: Notice | None = None
 
     def receive(self) -> None:
         """Take the next bytes, waiting for them if need be: the lines that they complete are then at hand."""
@@ -72,10 +74,12 @@ class Connection:
         state.last_activity_at = now = clock.time()
         lines = splitter.feed(data)
         tracker.after_read(now, lines, holds=splitter.begun > 0)
-        if lines and not self.settled:
-            self._look_whether_settled()
+        if lines:
+            self._last_notice = None
+            if not self.settled:
+                self._look_whether_settled()
         self.lines = iter(lines)
-        self.decode = self._parts.decoder.quickest(lines) if self._progressed else self.look_at
+        self.decode = self._parts.decoder.quickest(lines) if self._progressed else None
         self.can_stay_undecoded = (
             len(lines) >= MIN_LINES_UNDECODED and self.decode is self._parts.decoder.quick
         )
@@ -99,7 +103,7 @@ class Connection:
         """See to a line that is no item: whether what follows it is not to be delivered."""
         parts = self._parts
         ending: Ending | None = None
-        self._last_aside = event, parts.state.total_items_received
+        self._last_notice = event if isinstance(event, Notice) and not length_hint(self.lines) else None
         if isinstance(event, Heartbeat):
             parts.state.heartbeats += 1
         elif isinstance(event, Invalid):
@@ -119,25 +123,21 @@ class Connection:
     def last_word(self) -> Ending:
         """How it ended, once its last lines are delivered: a notice that came last tells why."""
         assert self.ending is not None
-        event, before = self._last_aside
-        if (
-            self.ending.error is None
-            and isinstance(event, Notice)
-            and before == self._parts.state.total_items_received
-        ):
-            return Ending(Trigger.BROKE, problems.parting(event))
+        if self.ending.error is None and self._last_notice is not None:
+            return Ending(Trigger.BROKE, problems.parting(self._last_notice))
         return self.ending
 
     def count_undelivered(self) -> None:
         """Count the items at hand, which will not be delivered."""
-        rest = map(self._parts.decoder, self.lines)
-        self._parts.state.undelivered_items += sum(not isinstance(event, NotAnItem) for event in rest)
+        self._parts.state.undelivered_items += sum(map(self._parts.decoder.is_item, self.lines))
 
     def _end(self, ending: Ending, lines: Sequence[Any] = ()) -> None:
         """No more bytes of this connection: what is at hand now is the last of it."""
         tail = self._splitter.tail()
+        if tail:
+            self._last_notice = None
         self.lines = iter([*lines, Unended(tail)] if tail else lines)
-        self.decode = self.look_at
+        self.decode = None
         self.can_stay_undecoded = False
         self.ending = ending
 

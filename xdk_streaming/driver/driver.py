@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
-from xdk_streaming import x
 from xdk_streaming.driver.connection import Connection, Ending
+from xdk_streaming.driver.line_reader import LineReader
 from xdk_streaming.driver.parts import Parts
 from xdk_streaming.driver.producer import Lines, Receipt
 from xdk_streaming.driver.timeouts import timeouts, warn_of_short_timeout
@@ -26,7 +25,8 @@ from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import ConnectionState, RateLimit, Trigger
 from xdk_streaming.wire import limits, problems
 from xdk_streaming.wire.answer import Answer
-from xdk_streaming.wire.decoder import Invalid, NotAnItem
+from xdk_streaming.wire.decoder import NotAnItem
+from xdk_streaming.wire.framing import bare
 
 logger = logging.getLogger("xdk_streaming")
 
@@ -45,7 +45,7 @@ class Driver:
         self._answer: Answer | None = None
         self._connection: Connection | None = None
         self._line: Any = b""
-        self._refused: deque[Invalid] = deque()
+        self._reader = LineReader(parts.decoder, parts.invalid_lines, parts.state)
 
     def run(
         self, before_wait: Callable[[], object] | None = None, *, hands_over_lines: bool = False
@@ -60,13 +60,14 @@ class Driver:
         the last one was delivered; `delivered` does. With `hands_over_lines`, `Lines` may be among the items.
         """
         state, tracker = self._parts.state, self._parts.tracker
+        by_line = self._parts.decoder.keyed_by_line and not self._parts.has_own_key
         try:
             self._begin()
             while self._step(before_wait):
                 connection = self._connection
                 if connection is None or self._stopping:
                     continue
-                accepts, decode = tracker.accepts, connection.decode
+                accepts, decode = tracker.accepts, connection.decode or connection.look_at
                 delivered = tracker.delivered if before_wait is None else None
                 if hands_over_lines and accepts is None and connection.can_stay_undecoded:
                     lines = connection.take_undecoded()
@@ -78,7 +79,7 @@ class Driver:
                     except (ValueError, TypeError):  # the quickest way was not the right one
                         event = connection.look_at(line)
                     if type(event) is dict or not isinstance(event, NotAnItem):
-                        if accepts is not None and not accepts(event):
+                        if accepts is not None and not accepts(bare(line) if by_line else event):
                             state.duplicate_items += 1
                             continue
                         self._line = line
@@ -93,10 +94,13 @@ class Driver:
         finally:
             self._hang_up()  # first: nothing that comes after it may leave the connection open
             self._count_undelivered()
-            if before_wait is None:
-                tracker.close()
-            self._stopping = True
-            self._fire(Trigger.STOP)
+            self._connection = None
+            try:
+                if before_wait is None:
+                    tracker.close()
+            finally:
+                self._stopping = True
+                self._fire(Trigger.STOP)
 
     def stop(self) -> None:
         """End the run soon and cleanly. Takes no lock: signal handlers may call it."""
@@ -120,14 +124,17 @@ class Driver:
         position = None if tracker.delivered is None else tracker.position()
         return Receipt(len(self._line), tracker.received_at, position)
 
-    def delivered(self, position: Position | None = None) -> None:
-        """The item of this position was delivered; without one, the item in hand, and none will be asked for.
-
-        With a position it is for the consumer's thread.
-        """
+    def delivered(self, position: Position) -> None:
+        """The item of this position was delivered. For the consumer's thread, where items are read ahead."""
         note = self._parts.tracker.delivered
         if note is not None:
             note(position)
+
+    def deliver_last(self) -> None:
+        """The consumer is done with the item in hand, and will ask for no other."""
+        note = self._parts.tracker.delivered
+        if note is not None:
+            note()
 
     def dropped(self, count: int, since: float, until: float) -> None:
         """A buffer has dropped so many items, which were received between these times, in Unix seconds."""
@@ -135,30 +142,23 @@ class Driver:
         self._report(Gap(since, until, None, span, "dropped", count, self._parts.refill))
 
     def read(self, lines: Iterator[Any]) -> Iterator[Any]:
-        """The items of `Lines`, on the consumer's thread; what is none is kept for the driver to report."""
-        decoder = self._parts.decoder
-        for line in lines:
-            try:
-                event = decoder.quick(line)
-            except (ValueError, TypeError):
-                event = decoder(line)
-            if isinstance(event, Invalid):  # a line that begins with its data can be nothing else but an item
-                self._refused.append(event)
-            else:
-                yield event
+        """The items of `Lines`. For the consumer's thread."""
+        return self._reader.read(lines)
 
     def finish(self) -> None:
         """Report what `read` has refused, and have all that was delivered on disk.
 
         For a consumer that was read ahead of, when the run has ended.
         """
-        self._report_refused()
-        self._parts.tracker.close()
+        try:
+            self._reader.report()
+        finally:
+            self._parts.tracker.close()
 
     @property
     def unfinished(self) -> bool:
         """Whether `finish` has anything to do."""
-        return bool(self._refused) or self._parts.tracker.delivered is not None
+        return bool(self._reader.refused) or self._parts.tracker.delivered is not None
 
     # One move after the other
 
@@ -176,8 +176,10 @@ class Driver:
             self._fire(Trigger.STOP)
         elif before_wait is not None:
             before_wait()
-            if self._refused:
-                self._report_refused()
+            if self._reader.refused:
+                self._reader.report()
+            if self._stopping:
+                return True
         connection = self._connection
         if connection is None or self._stopping:
             return self._move_on()
@@ -218,7 +220,7 @@ class Driver:
         connect_timeout, read_timeout = timeouts(self._parts.config)
         more: dict[str, Any] = {}
         try:
-            more = tracker.params(self._parts.clock.time(), machine.withdrawn)
+            more = tracker.params(machine.withdrawn)
             answer = self._answer = request.send(  # in one breath: Ctrl-C may come at any line
                 connect_timeout=connect_timeout,
                 read_timeout=read_timeout,
@@ -264,9 +266,9 @@ class Driver:
             self._parts.clock.time(), ending.error, proven=proven, settled=connection.settled
         )
         self._connection = None
-        bounded = x.is_bounded(self._parts.request.params)
-        self._fire(ending.trigger, ending.error, bounded=bounded)
-        if doubt is not None and not self._stopping:
+        self._fire(ending.trigger, ending.error, bounded=self._parts.tracker.bounded)
+        over = self._parts.machine.connection_state is ConnectionState.DISCONNECTED
+        if doubt is not None and over and not self._stopping:
             logger.warning(
                 "The server ended a bounded stream by closing the connection, which a break looks like, too: "
                 "some of it may be missing, and is reported as a gap"
@@ -287,12 +289,6 @@ class Driver:
     def _count_undelivered(self) -> None:
         if self._connection is not None:
             self._connection.count_undelivered()
-
-    def _report_refused(self) -> None:
-        """See to what `read` found to be no item."""
-        while self._refused:
-            self._parts.state.total_items_received -= 1
-            self._parts.invalid_lines.take(self._refused.popleft())
 
     def _report(self, gap: Gap) -> None:
         self._parts.state.gaps += 1

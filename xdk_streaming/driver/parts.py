@@ -31,3 +31,8 @@ class Parts:
     invalid_lines: InvalidLines
     refill: Refill | None = None
     """What makes a stream of that which a gap has left uncovered."""
+
+    @property
+    def has_own_key(self) -> bool:
+        """Whether the user says by a function of theirs what tells an item from all others."""
+        return self.config.recovery is not None and self.config.recovery.key is not None

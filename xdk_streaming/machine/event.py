@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from xdk_streaming.errors import StreamError
 from xdk_streaming.state import RateLimit, Trigger
 
+NEEDS_ERROR = (Trigger.REFUSED, Trigger.BROKE)
+
 
 @dataclass(frozen=True)
 class Event:
@@ -28,3 +30,19 @@ class Event:
     """A parameter of the refused request that a stream can do without."""
     bounded: bool = False
     """Whether the request that ended had an end time."""
+
+
+def refusal(event: object) -> Exception:
+    """What to say of something that cannot be fired."""
+    if not isinstance(event, Event):
+        return TypeError(f"fire takes an Event, not {event!r}; write fire(Event(Trigger.START, at=...))")
+    if not isinstance(event.trigger, Trigger):
+        known = ", ".join(trigger.name for trigger in Trigger)
+        return TypeError(
+            f"An Event begins with a Trigger, not with {event.trigger!r}; "
+            f"take Trigger.NAME, where NAME is one of {known}"
+        )
+    name = event.trigger.name
+    return ValueError(
+        f"{name} was fired without its error; write fire(Event(Trigger.{name}, error=StreamError(...)))"
+    )

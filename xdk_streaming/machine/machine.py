@@ -21,7 +21,7 @@ from transitions import Machine, MachineError
 from xdk_streaming.callbacks import ROW_CALLBACKS, Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError
-from xdk_streaming.machine.event import Event
+from xdk_streaming.machine.event import NEEDS_ERROR, Event, refusal
 from xdk_streaming.machine.retries import MAX_REQUESTED_DELAY, Retries
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
@@ -30,7 +30,6 @@ logger = logging.getLogger("xdk_streaming")
 
 NAMING_STATUSES = (400, 403)
 """Statuses of a refusal that can be for a parameter."""
-NEEDS_ERROR = (Trigger.REFUSED, Trigger.BROKE)
 
 M = TypeVar("M", bound=Callable[..., Any])
 GUARDS: set[str] = set()
@@ -89,7 +88,7 @@ class ConnectionMachine:
         self._engine = Machine(
             model=self,
             model_attribute="_connection_state",
-            states=[{"name": state, "final": state is FINAL} for state in ConnectionState],
+            states=[{"name": each, "final": each is FINAL} for each in ConnectionState],
             initial=INITIAL,
             auto_transitions=False,
             transitions=[
@@ -117,15 +116,15 @@ class ConnectionMachine:
         `Event` or lacks its error; nothing is changed then. A `BaseException` that a callback raised, such
         as `KeyboardInterrupt`, comes out after the transition.
         """
-        trigger = getattr(event, "trigger", None)
-        if not isinstance(trigger, Trigger) or (event.error is None and trigger in NEEDS_ERROR):
-            raise _refusal(event)
+        if not _can_be_fired(event):
+            raise refusal(event)
+        known = self._engine.events.get(event.trigger.value)
         try:
-            taken = self._engine.events[trigger.value].trigger(self, event)
-        except (MachineError, KeyError) as refusal:
-            raise self._illegal(trigger) from refusal
+            taken = known is not None and known.trigger(self, event)
+        except MachineError as illegal:
+            raise self._illegal(event.trigger) from illegal
         if not taken:
-            raise self._illegal(trigger)
+            raise self._illegal(event.trigger)
 
     def _illegal(self, trigger: Trigger) -> IllegalEvent:
         state = self.connection_state
@@ -218,8 +217,9 @@ class ConnectionMachine:
     @action
     def amend_request(self, event: Event) -> None:
         """The parameter is not sent again, and the attempt that it spoiled does not count."""
+        retries = self._retries.after_amending(event.error)
         self.note_loss(event)
-        self._retry_as(self._retries.after_amending(event.error))
+        self._retry_as(retries)
         self.withdrawn = event.parameter
         logger.warning(
             "X refuses %s; the stream goes on without it, and what outages miss is not brought back. "
@@ -284,17 +284,7 @@ class ConnectionMachine:
         )
 
 
-def _refusal(event: object) -> Exception:
-    """What to say of something that cannot be fired."""
-    if not isinstance(event, Event):
-        return TypeError(f"fire takes an Event, not {event!r}; write fire(Event(Trigger.START, at=...))")
-    if not isinstance(event.trigger, Trigger):
-        known = ", ".join(trigger.name for trigger in Trigger)
-        return TypeError(
-            f"An Event begins with a Trigger, not with {event.trigger!r}; "
-            f"take Trigger.NAME, where NAME is one of {known}"
-        )
-    name = event.trigger.name
-    return ValueError(
-        f"{name} was fired without its error; write fire(Event(Trigger.{name}, error=StreamError(...)))"
-    )
+def _can_be_fired(event: object) -> bool:
+    if not isinstance(event, Event) or not isinstance(event.trigger, Trigger):
+        return False
+    return event.error is not None or event.trigger not in NEEDS_ERROR

@@ -15,7 +15,8 @@ The rules of this file
    lists callbacks of `StreamConfig` in the order of their calls. A name that does not exist is refused when
    the machine is built.
 4. `dest` equal to `source` is an internal row: facts change, the state does not. There are no wildcards;
-   five rows say that `stop` is legal everywhere, because each of them does something else.
+   five rows say that STOP is legal everywhere: from STREAMING it notifies, from DISCONNECTED and FAILED it
+   changes nothing.
 5. Never a row for an item. Items pass at a hundred thousand a second beside the machine, which hears of a
    connection only what changes its life.
 
@@ -23,17 +24,18 @@ Commands and facts
 ------------------
 The driver speaks to the machine in two moods. A command is imperative and says what to do: START, RETRY,
 STOP. A fact is in the past tense and says what happened: OPENED, REFUSED, PROGRESSED, SETTLED, ENDED, BROKE,
-WAITED. The driver measures and fires; it never looks at the class of an error, at a status or at the number
-of an attempt. What follows from a fact is decided here, by the guards.
+WAITED. The driver measures and fires: whether an answer is a stream is a fact, and so is that an attempt
+failed. It never looks at the class of an error or at the number of an attempt. What follows from a fact is
+decided here, by the guards.
 
 The five states, and the situations inside them
 -----------------------------------------------
 DISCONNECTED  Nothing is under way. Either nothing has begun yet (`fresh`), or everything is over: the stream
               was stopped, or a bounded request has delivered all it had. A machine runs once; START is legal
               only the first time.
-CONNECTING    One attempt is under way, from the name lookup to the last header. It ends in OPENED or in
-              REFUSED. REFUSED has three rows: X refuses a parameter that the stream can do without
-              (`amendable`), the refusal is final (`fatal`), or it may pass.
+CONNECTING    One attempt is under way, from the name lookup to the last header. Unless it is stopped, it
+              ends in OPENED or in REFUSED. REFUSED has three rows: X refuses a parameter that the stream
+              can do without (`amendable`), the refusal is final (`fatal`), or it may pass.
 STREAMING     A stream is open. Three situations follow each other in it: open and silent so far; progressed,
               once the first line that is data has come, which gives all retries back (`clear_budget`); and
               settled, once a line has come after ten seconds, which makes the next loss a first one

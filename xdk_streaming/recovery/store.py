@@ -22,8 +22,9 @@ class Delivered:
 class Store(Protocol):
     """Remembers delivered items. All of it happens on one thread, the checkpoint's own.
 
-    Raises `StreamError`, `OSError` or `sqlite3.Error` if it cannot: from `begin`, that ends the stream; from
-    `add`, the stream goes on and `add` is tried again.
+    Made by `checkpoint.py` with a path, the seconds for which keys are kept, and how many at most; a lock
+    file beside that path is held meanwhile. If `begin` raises, the stream ends. If `add` raises, the stream
+    goes on, and `add` is tried again with what has come in the meantime.
     """
 
     def begin(self) -> Delivered:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xdk_streaming import x
+from xdk_streaming.clock import Clock
 from xdk_streaming.config import Recovery
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Refill
@@ -41,14 +42,14 @@ class Tracker:
     thread, with the position of an item that went there. `accepts` and `delivered` are None as long as there
     is nothing to ask or to note: the loop then skips them.
 
-    Times are Unix seconds by this machine's clock; `monotonic` gives seconds that never jump.
+    Times are Unix seconds by this machine's clock.
     """
 
     def __init__(
         self,
         recovery: Recovery | None,
         *,
-        monotonic: Callable[[], float],
+        clock: Clock,
         refill: Refill | None = None,
     ) -> None:
         self.accepts: Callable[[Any], bool] | None = None
@@ -58,7 +59,7 @@ class Tracker:
         self.received_at = 0.0
         """No item at hand was sent before this."""
         self._recovery = recovery
-        self._monotonic = monotonic
+        self._clock = clock
         self._gaps = Gaps(recovery, refill)
         self._dedupe: Dedupe | None = None
         self._bounds: Bounds | None = None
@@ -74,7 +75,7 @@ class Tracker:
         self._last_byte_at: float | None = None
         self._heartbeat_came = False
 
-    def params(self, now: float, withdrawn: str | None) -> dict[str, Any]:
+    def params(self, withdrawn: str | None) -> dict[str, Any]:
         """What this attempt asks for besides; `withdrawn` is the parameter that X has refused.
 
         At first it takes up where an earlier process stopped. Raises `StreamError` if that cannot be read.
@@ -85,8 +86,14 @@ class Tracker:
         if self._bounds is not None:
             return self._bounds.resumed(self._newest)
         name = self._recovery.parameter if self._recovery is not None else None
-        minutes = self._gaps.minutes(now, wanted=name not in (None, withdrawn))
+        # The clock is looked at last: to read a checkpoint may have taken seconds.
+        minutes = self._gaps.minutes(self._clock.time(), wanted=name not in (None, withdrawn))
         return {} if minutes is None or name is None else {name: minutes}
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the stream has an end in time, at which a clean end is its completion."""
+        return self._bounds is not None
 
     def opened(self, now: float, params: Mapping[str, Any]) -> Gap | None:
         """A connection has opened that was asked for with these params: the gap that it ends, if any."""
@@ -180,7 +187,7 @@ class Tracker:
         self._heartbeat_came = False
         if self._dedupe is not None:
             self._note_items(self._dedupe, settled=settled)
-            self._dedupe.turn(self._monotonic())
+            self._dedupe.turn(self._clock.monotonic())
         if up_to_date_at is not None:
             self._note_up_to_date(up_to_date_at)
         self._up_to_date_at = None

@@ -40,7 +40,6 @@ else:  # a default of a type variable means nothing at run time, and Python has 
 
     T = TypeVar("T")
 
-Json = dict[str, Any]
 Fields = Mapping[str, Any]
 Model = type[T] | TypeAdapter[T] | Callable[[bytes], T]
 """What makes items of lines: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
@@ -85,7 +84,7 @@ class Assembly(ABC, Generic[T]):
             callbacks=callbacks,
             machine=ConnectionMachine(config, self.state, callbacks, rng=rng),
             decoder=decoder_for(response_model, config.on_model_error),
-            tracker=Tracker(config.recovery, monotonic=clock.monotonic, refill=refill),
+            tracker=Tracker(config.recovery, clock=clock, refill=refill),
             invalid_lines=InvalidLines(self.state, callbacks, clock),
             refill=refill,
         )

@@ -89,7 +89,7 @@ class Stream(Assembly[T]):
     ) -> None:
         if kind is None and getgeneratorstate(self._items) == GEN_SUSPENDED:
             if self._threaded is None:
-                self._driver.delivered()
+                self._driver.deliver_last()
             else:
                 self._threaded.deliver_last()
         self.close()

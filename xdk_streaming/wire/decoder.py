@@ -110,6 +110,8 @@ class Decoder:
     def __init__(self, model: Any = None, on_model_error: OnModelError = "report") -> None:
         self._validate = _as_it_is if model is None else _validator(model)
         self._on_model_error = on_model_error
+        self.keyed_by_line = False
+        """Whether an item is told from others by its line, because the item itself may be anything."""
         self.quick: Callable[[Any], Any] = loads if model is None else self._validated
         """Decodes a line that begins with its data, as posts do. If it raises, the decoder itself tells."""
 
@@ -131,6 +133,10 @@ class Decoder:
         except JSONDecodeError:
             return self._reread(line)
         return self._sorted(content, line)
+
+    def is_item(self, line: bytes | Oversized | Unended) -> bool:
+        """Whether a line is an item, for those who only count."""
+        return not isinstance(self(line), NotAnItem)
 
     def decode_tail(self, line: bytes | Oversized) -> Any:
         """The same for bytes that no LF ended: a whole object is an item, less is `Truncated`."""
@@ -205,7 +211,7 @@ class LineDecoder(Decoder):
 
     def decode_tail(self, line: bytes | Oversized) -> Any:
         """The same for bytes that no LF ended, which have to be read to tell whether they are whole."""
-        event = Decoder.decode_tail(Decoder(), line)
+        event = PLAIN.decode_tail(line)
         return line if type(event) is dict else event
 
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
@@ -222,7 +228,12 @@ class FunctionDecoder(Decoder):
     def __init__(self, function: Callable[[bytes], Any], on_model_error: OnModelError = "report") -> None:
         super().__init__(on_model_error=on_model_error)
         self._function = function
+        self.keyed_by_line = True
         self.quick = self._made
+
+    def is_item(self, line: bytes | Oversized | Unended) -> bool:
+        """Whether a line is an item, without asking the function, which may be slow or do things."""
+        return PLAIN.is_item(line)
 
     def _made(self, line: bytes) -> Any:
         return self._item(loads(line), line)
@@ -236,7 +247,7 @@ class FunctionDecoder(Decoder):
 
 def _is_function(model: Any) -> bool:
     """Whether it is to be called, rather than a type for pydantic, which may be callable as well."""
-    is_type = isinstance(model, (type, TypeAdapter)) or get_origin(model) is not None
+    is_type = isinstance(model, (type, TypeAdapter)) or get_origin(model) or hasattr(model, "model_validate")
     return callable(model) and not is_type and type(model).__module__ not in TYPING_MODULES
 
 
@@ -282,3 +293,7 @@ def _validator(model: Any) -> Validate:
 def _json_type(content: Any) -> str:
     names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(content), "a number")
+
+
+PLAIN = Decoder()
+"""For those who ask what a line is, and not what a model makes of it."""

@@ -42,6 +42,11 @@ class Unended:
         return len(self.line)
 
 
+def bare(line: bytes | Oversized | Unended) -> bytes | Oversized:
+    """The line itself, whether an LF ended it or not."""
+    return line.line if isinstance(line, Unended) else line
+
+
 class LineSplitter:
     """Collects bytes and gives back whole lines, without their LF.
 

@@ -1,4 +1,4 @@
-"""Those who watch a stream: the user, who is told what happens, and the server, who sees the client leave."""
+"""Both ends of a stream: the user, whose callbacks are recorded, and the server, seeing the client leave."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 import requests
-from fakes import ids
-from peers import Peer, Trust, served, until
 
+from helpers.servers import Peer, Trust, served, until
+from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.clock import SystemClock
 from xdk_streaming.simulator import Refuse, Script, Simulator
@@ -44,19 +44,19 @@ LEFT = ("silent until the client left", "left by the client")
 """Outcomes of a visit that the client ended."""
 
 
-class Audience:
-    """Hears all that a stream tells its user, in order."""
+class Recorder:
+    """Records every callback of a stream, in order."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.received: list[tuple[str, tuple[Any, ...]]] = []
 
     def config(self, **settings: Any) -> StreamConfig:
-        """Settings under which every callback is heard, unless they say otherwise. Retries come at once."""
-        heard = {name: self.hearing(name) for name in CALLBACKS}
-        return StreamConfig(**{"initial_backoff": 0.0, "stall_timeout": LONG, **heard, **settings})
+        """Settings that record every callback, unless they name another. Retries come at once."""
+        recording = {name: self.callback(name) for name in CALLBACKS}
+        return StreamConfig(**{"initial_backoff": 0.0, "stall_timeout": LONG, **recording, **settings})
 
     def calls(self, name: str) -> list[tuple[Any, ...]]:
-        return [arguments for told, arguments in self.told if told == name]
+        return [arguments for called, arguments in self.received if called == name]
 
     @property
     def errors(self) -> list[StreamError]:
@@ -66,13 +66,13 @@ class Audience:
     def disconnects(self) -> list[Exception | None]:
         return [reason for (reason,) in self.calls("on_disconnect")]
 
-    def saw_the_end_of(self, stream: Stream[Any], failure: StreamError | None = None) -> None:
-        """The stream has ended, by this error or in good order, and all that was told of it agrees."""
+    def ended_with(self, stream: Stream[Any], failure: StreamError | None = None) -> None:
+        """The stream has ended, by this error or cleanly, and all callbacks agree."""
         assert where(stream) is (ConnectionState.FAILED if failure else ConnectionState.DISCONNECTED)
         assert not stream.state.is_connected
         assert stream.state.connected_at is None
         assert next(iter(stream), None) is None
-        standing = [name for name, _ in self.told if name in {"on_connect", "on_disconnect"}]
+        standing = [name for name, _ in self.received if name in {"on_connect", "on_disconnect"}]
         assert standing == ["on_connect", "on_disconnect"] * (len(standing) // 2)
         assert len({id(error) for error in self.errors}) == len(self.errors)
         assert [change for (change,) in self.calls("on_state_change")] == list(stream.history)
@@ -80,11 +80,11 @@ class Audience:
         if failure is not None:
             assert self.errors[-1] is failure
 
-    def hearing(self, name: str, action: Callable[..., object] = lambda *_: None) -> Callable[..., None]:
-        """A callback that is heard, and then does this."""
+    def callback(self, name: str, action: Callable[..., object] = lambda *_: None) -> Callable[..., None]:
+        """A callback that is recorded, and then does this."""
 
         def callback(*arguments: Any) -> None:
-            self.told.append((name, arguments))
+            self.received.append((name, arguments))
             action(*arguments)
 
         return callback

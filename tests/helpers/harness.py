@@ -1,4 +1,4 @@
-"""A machine on a stage: every situation it can be in, and all that it says there, typed by hand."""
+"""The machine in a harness: every situation it can be in, and all that it reports there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any, NamedTuple
 
+from helpers.expected import expected
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 from xdk_streaming.machine.event import Event
@@ -77,7 +78,7 @@ def dismissal(retry_after: float | None = None) -> StreamError:
     return fault(StreamErrorType.STREAM_INTERRUPTED, kind="operational-disconnect", retry_after=retry_after)
 
 
-class Stage:
+class Harness:
     """A machine, and everything it says: callback, arguments, and the state it stood in meanwhile."""
 
     def __init__(
@@ -87,7 +88,7 @@ class Stage:
         make: Callable[..., StreamConfig] = StreamConfig,
         **settings: Any,
     ) -> None:
-        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.received: list[tuple[str, tuple[Any, ...]]] = []
         self.seen: list[ConnectionState] = []
         self.raises: dict[str, BaseException] = {}
         listeners: dict[str, Any] = {name: self._listener(name) for name in CALLBACKS}
@@ -98,7 +99,7 @@ class Stage:
 
     def _listener(self, name: str) -> Callable[..., None]:
         def listen(*arguments: Any) -> None:
-            self.told.append((name, arguments))
+            self.received.append((name, arguments))
             self.seen.append(self.machine.connection_state)
             if name in self.raises:
                 raise self.raises[name]
@@ -115,26 +116,26 @@ class Stage:
     def answer(
         self, trigger: Trigger, rate_limit: RateLimit | None, error: StreamError | None = None
     ) -> None:
-        """A server's answer, and what it told of the limit on connecting."""
+        """A server's answer, and what it says of the limit on connecting."""
         self.at += 1.0
         self.machine.fire(Event(trigger, error, at=self.at, rate_limit=rate_limit))
 
     def names(self) -> list[str]:
-        return [name for name, _ in self.told]
+        return [name for name, _ in self.received]
 
-    def heard(self, name: str) -> list[Any]:
+    def arguments(self, name: str) -> list[Any]:
         """The arguments of each call of one callback; bare where it takes but one."""
-        calls = [arguments for called, arguments in self.told if called == name]
+        calls = [arguments for called, arguments in self.received if called == name]
         return [arguments[0] if len(arguments) == 1 else arguments for arguments in calls]
 
-    def forget(self) -> None:
-        self.told.clear()
+    def clear(self) -> None:
+        self.received.clear()
         self.seen.clear()
 
     def delay(self) -> float:
         """Fire RETRY; what it announced."""
         self.fire(RETRY)
-        _, delay = self.heard("on_reconnect")[-1]
+        _, delay = self.arguments("on_reconnect")[-1]
         assert isinstance(delay, float)
         return delay
 
@@ -192,69 +193,38 @@ EVENTS: dict[str, Happening] = {
 
 
 class Shown(NamedTuple):
-    """What one event does: the new state, the action, the log level, and who is told (no one: no change)."""
+    """What one event does: new state, action, log level, and the callbacks called (none: no change)."""
 
     dest: ConnectionState
     action: str | None
     level: int
-    told: tuple[str, ...] = ()
+    callbacks: tuple[str, ...] = ()
 
 
-def loud(dest: ConnectionState, action: str | None, *told: str, level: int = logging.INFO) -> Shown:
-    return Shown(dest, action, level, ("on_state_change", *told))
+def shown(situation: str, event: str) -> Shown | None:
+    """What the table that was typed by hand says of it; None if it is illegal."""
+    happening, source = EVENTS[event], SITUATIONS[situation][-1]
+    truth = {
+        "fresh": situation in ("new", "stopped before it began"),
+        "amendable": False,
+        "fatal": event.endswith("for good"),
+        "finished": False,
+        "exhausted": situation.endswith("the budget spent"),
+        "planned": situation.startswith("waiting"),
+    }
+    outcome = expected((happening[0] if isinstance(happening, tuple) else happening, source), truth)
+    if outcome is None:
+        return None
+    dest, action, notify = outcome
+    if dest is source and not notify:
+        return Shown(dest, action, logging.DEBUG)
+    level = logging.ERROR if dest is FAILED else logging.INFO
+    return Shown(dest, action, level, ("on_state_change", *notify))
 
-
-def quiet(dest: ConnectionState, action: str | None = None) -> Shown:
-    return Shown(dest, action, logging.DEBUG)
-
-
-ERROR = logging.ERROR
-
-WHEN_CONNECTING = {
-    "opened": loud(STREAMING, "mark_open", "on_connect"),
-    "refused": loud(BACKOFF, "note_loss", "on_error"),
-    "refused for good": loud(FAILED, "give_up", "on_error", level=ERROR),
-    "stop": loud(DISCONNECTED, "release"),
-}
-WHEN_STREAMING = {
-    "progressed": quiet(STREAMING, "clear_budget"),
-    "settled": quiet(STREAMING, "settle"),
-    "ended": loud(BACKOFF, "note_loss", "on_disconnect"),
-    "broke": loud(BACKOFF, "note_loss", "on_error", "on_disconnect"),
-    "broke for good": loud(FAILED, "give_up", "on_error", "on_disconnect", level=ERROR),
-    "stop": loud(DISCONNECTED, "release", "on_disconnect"),
-}
-WHEN_LOST = {
-    "retry": loud(BACKOFF, "plan_retry", "on_reconnect"),
-    "stop": loud(DISCONNECTED, "release"),
-}
-WHEN_SPENT = {
-    "retry": loud(FAILED, "give_up", "on_error", level=ERROR),
-    "stop": loud(DISCONNECTED, "release"),
-}
-WHEN_PLANNED = {"waited": loud(CONNECTING, None)}
-WHEN_NEW = {"start": loud(CONNECTING, "begin"), "stop": quiet(DISCONNECTED)}
 
 LEGAL: dict[str, dict[str, Shown]] = {
-    "new": WHEN_NEW,
-    "stopped before it began": WHEN_NEW,
-    "stopped while connecting": {"stop": quiet(DISCONNECTED)},
-    "stopped while streaming": {"stop": quiet(DISCONNECTED)},
-    "stopped in backoff": {"stop": quiet(DISCONNECTED)},
-    "connecting": WHEN_CONNECTING,
-    "connecting again": WHEN_CONNECTING,
-    "streaming": WHEN_STREAMING,
-    "progressed": WHEN_STREAMING,
-    "settled": WHEN_STREAMING,
-    "streaming, the budget spent": WHEN_STREAMING,
-    "lost": WHEN_LOST,
-    "lost after a wait": WHEN_LOST,
-    "waiting": {**WHEN_LOST, **WHEN_PLANNED},
-    "lost, the budget spent": WHEN_SPENT,
-    "waiting, the budget spent": {**WHEN_SPENT, **WHEN_PLANNED},
-    "refused for good": {"stop": quiet(FAILED)},
-    "broken for good": {"stop": quiet(FAILED)},
-    "exhausted": {"stop": quiet(FAILED)},
+    situation: {event: legal for event in EVENTS if (legal := shown(situation, event)) is not None}
+    for situation in SITUATIONS
 }
 
 LEGAL_CASES = [(situation, event) for situation, events in LEGAL.items() for event in events]
@@ -263,25 +233,25 @@ ILLEGAL_CASES = [
 ]
 
 
-def reach(situation: str) -> Stage:
+def reach(situation: str) -> Harness:
     settings, events, state = SITUATIONS[situation]
-    stage = Stage(**settings)
-    stage.fire(*events)
-    assert stage.machine.connection_state is state
-    stage.forget()
-    return stage
+    harness = Harness(**settings)
+    harness.fire(*events)
+    assert harness.machine.connection_state is state
+    harness.clear()
+    return harness
 
 
-def refusals(stage: Stage, count: int, error: StreamError | None = None) -> list[float]:
+def refusals(harness: Harness, count: int, error: StreamError | None = None) -> list[float]:
     """The delays after so many refusals in a row."""
-    return climb(stage, *[error or fault()] * count)
+    return climb(harness, *[error or fault()] * count)
 
 
-def climb(stage: Stage, *errors: StreamError) -> list[float]:
+def climb(harness: Harness, *errors: StreamError) -> list[float]:
     """The delays after these refusals, one after the other."""
     delays = []
     for error in errors:
-        stage.fire((REFUSED, error))
-        delays.append(stage.delay())
-        stage.fire(WAITED)
+        harness.fire((REFUSED, error))
+        delays.append(harness.delay())
+        harness.fire(WAITED)
     return delays

@@ -20,6 +20,8 @@ GUARD = 30.0
 """Seconds after which a program that should have ended counts as hanging."""
 PAUSE = 0.05
 """Seconds of silence between two pictures, which come four times a second."""
+IMPATIENCE = 0.1
+"""Seconds of silence after which Ctrl-C is pressed anew."""
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("XDK_STREAMING_")},
     "PYTHONPATH": os.pathsep.join(
@@ -76,15 +78,19 @@ class Terminal:
     def until(self, condition: Callable[[list[str]], object]) -> list[str]:
         """The screen's lines, as soon as they are as wanted."""
         while not condition(self.lines):
-            try:
-                self._read(GUARD)
-                while True:  # the rest of this picture
-                    self._read(PAUSE)
-            except pexpect.EOF:
-                raise AssertionError("\n".join(self.lines)) from None
-            except pexpect.TIMEOUT:
-                continue
+            self.next_picture()
         return self.lines
+
+    def next_picture(self) -> list[str]:
+        """The screen's lines, when they have been drawn once more."""
+        try:
+            self._read(GUARD)
+            while True:  # the rest of this picture
+                self._read(PAUSE)
+        except pexpect.EOF:
+            raise AssertionError("\n".join(self.lines)) from None
+        except pexpect.TIMEOUT:
+            return self.lines
 
     def _read(self, seconds: float) -> None:
         data: Any = self._program.read_nonblocking(65536, seconds)
@@ -103,6 +109,15 @@ class Terminal:
     def press_ctrl_c(self) -> None:
         """As a person does."""
         self._program.sendintr()
+
+    def press_ctrl_c_until_it_has_ended(self) -> None:
+        """As an impatient person does: again and again, for two at once can count as one."""
+        with suppress(pexpect.EOF):
+            while True:
+                self.press_ctrl_c()
+                with suppress(pexpect.TIMEOUT):
+                    while True:
+                        self._read(IMPATIENCE)
 
     def ended(self) -> int:
         """Its exit code, or the signal it died of as a negative number; the screen is the last one."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from stage import (
+
+from helpers.harness import (
     ACTIONS,
     AT,
     BACKOFF,
@@ -28,12 +29,11 @@ from stage import (
     STOP,
     STREAMING,
     WAITED,
-    Stage,
+    Harness,
     fatal,
     fault,
     reach,
 )
-
 from xdk_streaming.errors import RetriesExhausted, StreamError
 from xdk_streaming.state import ConnectionState, StreamState, Trigger
 
@@ -72,12 +72,12 @@ def test_first_the_action_then_the_state_then_one_log_line_then_on_state_change_
     monkeypatch: pytest.MonkeyPatch,
     listen: Callable[[Callable[[str], None]], None],
 ) -> None:
-    stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection_state
+    harness, shown = reach(situation), LEGAL[situation][event]
+    before = harness.machine.connection_state
     steps: list[tuple[str, ConnectionState]] = []
 
     def note(name: str) -> None:
-        steps.append((name, stage.machine.connection_state))
+        steps.append((name, harness.machine.connection_state))
 
     def noted(name: str, step: Callable[..., None]) -> Callable[..., None]:
         def act(*arguments: Any) -> None:
@@ -87,29 +87,29 @@ def test_first_the_action_then_the_state_then_one_log_line_then_on_state_change_
         return act
 
     for name in ACTIONS:
-        monkeypatch.setattr(stage.machine, name, noted(name, getattr(stage.machine, name)))
+        monkeypatch.setattr(harness.machine, name, noted(name, getattr(harness.machine, name)))
     for name in CALLBACKS:
-        setattr(stage.config, name, noted(name, getattr(stage.config, name)))
+        setattr(harness.config, name, noted(name, getattr(harness.config, name)))
     listen(note)
-    stage.fire(EVENTS[event])
+    harness.fire(EVENTS[event])
 
     if shown.action in ("note_loss", "give_up"):  # these let go of the connection as well
         assert steps.pop(1) == ("release", before)
     expected = [] if shown.action is None else [(shown.action, before)]
-    expected += [(name, shown.dest) for name in ("log", *shown.told)]
+    expected += [(name, shown.dest) for name in ("log", *shown.callbacks)]
     assert steps == expected
 
 
 @pytest.mark.parametrize(("situation", "event"), LEGAL_CASES)
 def test_every_callback_sees_the_new_state_and_the_new_facts(situation: str, event: str) -> None:
-    stage, shown = reach(situation), LEGAL[situation][event]
+    harness, shown = reach(situation), LEGAL[situation][event]
     seen: list[StreamState] = []
     for name in CALLBACKS:
-        setattr(stage.config, name, lambda *_: seen.append(copy.copy(stage.state)))
-    stage.fire(EVENTS[event])
+        setattr(harness.config, name, lambda *_: seen.append(copy.copy(harness.state)))
+    harness.fire(EVENTS[event])
 
-    assert seen == [stage.state] * len(shown.told)
-    assert stage.state.is_connected is (shown.dest is STREAMING)
+    assert seen == [harness.state] * len(shown.callbacks)
+    assert harness.state.is_connected is (shown.dest is STREAMING)
 
 
 # The log.
@@ -119,10 +119,10 @@ def test_every_callback_sees_the_new_state_and_the_new_facts(situation: str, eve
 def test_each_transition_writes_one_log_line_at_its_level(
     situation: str, event: str, log: Callable[[], list[tuple[int, str]]]
 ) -> None:
-    stage, shown = reach(situation), LEGAL[situation][event]
-    before = stage.machine.connection_state
+    harness, shown = reach(situation), LEGAL[situation][event]
+    before = harness.machine.connection_state
     logged = len(log())
-    stage.fire(EVENTS[event])
+    harness.fire(EVENTS[event])
 
     ((level, line),) = log()[logged:]
     assert level == shown.level
@@ -130,16 +130,16 @@ def test_each_transition_writes_one_log_line_at_its_level(
 
 
 def test_a_retry_is_logged_with_its_attempt_and_its_delay(log: Callable[[], list[tuple[int, str]]]) -> None:
-    stage = Stage(initial_backoff=0.75)
-    stage.fire(START, (REFUSED, fault()), RETRY)
+    harness = Harness(initial_backoff=0.75)
+    harness.fire(START, (REFUSED, fault()), RETRY)
     level, line = log()[-1]
     assert level == logging.INFO
     assert line.endswith("; attempt 1 in 0.75 s")
 
 
 def test_a_loss_is_logged_with_its_error(log: Callable[[], list[tuple[int, str]]]) -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, fault()))
+    harness = Harness()
+    harness.fire(START, (REFUSED, fault()))
     assert log()[-1][1].endswith("; It went wrong.")
 
 
@@ -147,51 +147,51 @@ def test_a_loss_is_logged_with_its_error(log: Callable[[], list[tuple[int, str]]
 
 
 def test_a_retry_is_a_change_with_attempt_and_delay() -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, fault()), RETRY, WAITED, (REFUSED, fault()), RETRY)
+    harness = Harness()
+    harness.fire(START, (REFUSED, fault()), RETRY, WAITED, (REFUSED, fault()), RETRY)
     announced = [
-        (change.attempt, change.delay) for change in stage.machine.history if change.trigger is RETRY
+        (change.attempt, change.delay) for change in harness.machine.history if change.trigger is RETRY
     ]
     assert announced == [(1, 1.0), (2, 2.0)]
 
 
 def test_no_other_change_has_an_attempt_or_a_delay() -> None:
-    stage = Stage(max_retries=1)
-    stage.fire(START, OPENED, ENDED, RETRY, WAITED, OPENED, (BROKE, fault()), RETRY)
-    assert stage.machine.connection_state is FAILED
-    others = [change for change in stage.machine.history if change.dest is not change.source]
+    harness = Harness(max_retries=1)
+    harness.fire(START, OPENED, ENDED, RETRY, WAITED, OPENED, (BROKE, fault()), RETRY)
+    assert harness.machine.connection_state is FAILED
+    others = [change for change in harness.machine.history if change.dest is not change.source]
     assert [(change.attempt, change.delay) for change in others] == [(None, None)] * len(others)
     assert others[-1].trigger is RETRY
 
 
 def test_a_change_carries_the_error_of_its_event_and_a_failure_the_reason_of_the_failure() -> None:
-    stage, refusal, break_off = Stage(max_retries=1), fault(), fault()
-    stage.fire(START, (REFUSED, refusal), RETRY, WAITED, OPENED, (BROKE, break_off), RETRY)
-    errors = [change.error for change in stage.machine.history]
-    assert errors == [None, refusal, None, None, None, break_off, stage.machine.failure]
+    harness, refusal, break_off = Harness(max_retries=1), fault(), fault()
+    harness.fire(START, (REFUSED, refusal), RETRY, WAITED, OPENED, (BROKE, break_off), RETRY)
+    errors = [change.error for change in harness.machine.history]
+    assert errors == [None, refusal, None, None, None, break_off, harness.machine.failure]
 
 
 def test_the_history_is_empty_at_first_and_holds_the_changes_oldest_first() -> None:
-    stage = Stage()
-    assert list(stage.machine.history) == []
-    stage.fire(START, OPENED, PROGRESSED, SETTLED, ENDED)
-    assert list(stage.machine.history) == stage.heard("on_state_change")
-    assert [change.trigger for change in stage.machine.history] == [START, OPENED, ENDED]
-    assert [change.at - AT for change in stage.machine.history] == [1.0, 2.0, 5.0]
+    harness = Harness()
+    assert list(harness.machine.history) == []
+    harness.fire(START, OPENED, PROGRESSED, SETTLED, ENDED)
+    assert list(harness.machine.history) == harness.arguments("on_state_change")
+    assert [change.trigger for change in harness.machine.history] == [START, OPENED, ENDED]
+    assert [change.at - AT for change in harness.machine.history] == [1.0, 2.0, 5.0]
 
 
 @pytest.mark.parametrize("length", [0, 1, 3])
 def test_the_history_keeps_as_many_changes_as_are_asked_for(length: int) -> None:
-    stage = Stage(history=length)
-    stage.fire(START, (REFUSED, fault()), RETRY, WAITED, OPENED, STOP)
-    told = stage.heard("on_state_change")
+    harness = Harness(history=length)
+    harness.fire(START, (REFUSED, fault()), RETRY, WAITED, OPENED, STOP)
+    told = harness.arguments("on_state_change")
     assert len(told) == 6
-    assert list(stage.machine.history) == told[6 - length :]
+    assert list(harness.machine.history) == told[6 - length :]
 
 
 # Callbacks that raise.
 
-LOUD_CASES = [(situation, event) for situation, event in LEGAL_CASES if LEGAL[situation][event].told]
+LOUD_CASES = [(situation, event) for situation, event in LEGAL_CASES if LEGAL[situation][event].callbacks]
 
 
 @pytest.mark.parametrize(("situation", "event"), LOUD_CASES)
@@ -203,17 +203,17 @@ def test_exceptions_of_callbacks_are_counted_and_change_nothing(situation: str, 
 
     assert troubled.machine.connection_state is calm.machine.connection_state
     assert troubled.names() == calm.names()
-    assert troubled.state.callback_errors == len(calm.told) > 0
+    assert troubled.state.callback_errors == len(calm.received) > 0
     for name in ("retry_count", "current_backoff", "is_connected", "reconnects"):
         assert getattr(troubled.state, name) == getattr(calm.state, name)
     assert len(troubled.machine.history) == len(calm.machine.history)
 
 
 def test_an_exception_of_a_callback_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
-    stage = reach("connecting")
+    harness = reach("connecting")
     mine = ValueError("mine")
-    stage.raises = {"on_connect": mine}
-    stage.fire(OPENED)
+    harness.raises = {"on_connect": mine}
+    harness.fire(OPENED)
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "on_connect" in warning.getMessage()
     assert warning.exc_info is not None
@@ -225,58 +225,58 @@ def test_an_exception_of_a_callback_is_logged_with_its_name(caplog: pytest.LogCa
 def test_an_interrupt_comes_out_after_the_other_callbacks_with_the_new_state_in_place(
     situation: str, event: str, interrupt: BaseException
 ) -> None:
-    stage, shown = reach(situation), LEGAL[situation][event]
-    stage.raises = {"on_state_change": interrupt}
+    harness, shown = reach(situation), LEGAL[situation][event]
+    harness.raises = {"on_state_change": interrupt}
     with pytest.raises(type(interrupt)) as raised:
-        stage.fire(EVENTS[event])
+        harness.fire(EVENTS[event])
 
     assert raised.value is interrupt
-    assert stage.machine.connection_state is shown.dest
-    assert stage.names() == list(shown.told)
-    assert stage.seen == [shown.dest] * len(shown.told)
-    assert stage.state.is_connected is (shown.dest is STREAMING)
-    assert stage.state.callback_errors == 0
-    assert stage.machine.history[-1].dest is shown.dest
+    assert harness.machine.connection_state is shown.dest
+    assert harness.names() == list(shown.callbacks)
+    assert harness.seen == [shown.dest] * len(shown.callbacks)
+    assert harness.state.is_connected is (shown.dest is STREAMING)
+    assert harness.state.callback_errors == 0
+    assert harness.machine.history[-1].dest is shown.dest
 
 
 def test_of_two_interrupts_the_first_comes_out() -> None:
-    stage = reach("streaming")
-    stage.raises = {"on_error": KeyboardInterrupt(), "on_disconnect": SystemExit()}
+    harness = reach("streaming")
+    harness.raises = {"on_error": KeyboardInterrupt(), "on_disconnect": SystemExit()}
     with pytest.raises(KeyboardInterrupt):
-        stage.fire((BROKE, fault()))
-    assert stage.names() == ["on_state_change", "on_error", "on_disconnect"]
+        harness.fire((BROKE, fault()))
+    assert harness.names() == ["on_state_change", "on_error", "on_disconnect"]
 
 
 def test_after_an_interrupt_the_machine_goes_on_from_the_new_state() -> None:
-    stage = reach("streaming")
-    stage.raises = {"on_disconnect": KeyboardInterrupt()}
+    harness = reach("streaming")
+    harness.raises = {"on_disconnect": KeyboardInterrupt()}
     with pytest.raises(KeyboardInterrupt):
-        stage.fire(ENDED)
-    stage.fire(RETRY, WAITED, OPENED)
-    assert stage.machine.connection_state is STREAMING
+        harness.fire(ENDED)
+    harness.fire(RETRY, WAITED, OPENED)
+    assert harness.machine.connection_state is STREAMING
 
 
 # What the callbacks are given.
 
 
 def test_on_connect_is_given_nothing() -> None:
-    stage = reach("connecting")
-    stage.fire(OPENED)
-    assert stage.heard("on_connect") == [()]
+    harness = reach("connecting")
+    harness.fire(OPENED)
+    assert harness.arguments("on_connect") == [()]
 
 
 @pytest.mark.parametrize("event", [ENDED, STOP], ids=str)
 def test_on_disconnect_is_given_none_for_a_clean_end_and_for_a_stop(event: Trigger) -> None:
-    stage = reach("settled")
-    stage.fire(event)
-    assert stage.heard("on_disconnect") == [None]
+    harness = reach("settled")
+    harness.fire(event)
+    assert harness.arguments("on_disconnect") == [None]
 
 
 @pytest.mark.parametrize("make", [fault, fatal], ids=["retryable", "fatal"])
 def test_on_disconnect_is_given_the_original_exception(make: Callable[..., StreamError]) -> None:
-    stage, cause = reach("streaming"), OSError("gone")
-    stage.fire((BROKE, make(cause=cause)))
-    (given,) = stage.heard("on_disconnect")
+    harness, cause = reach("streaming"), OSError("gone")
+    harness.fire((BROKE, make(cause=cause)))
+    (given,) = harness.arguments("on_disconnect")
     assert given is cause
 
 
@@ -284,48 +284,48 @@ def test_on_disconnect_is_given_the_original_exception(make: Callable[..., Strea
 def test_on_disconnect_is_given_the_stream_error_where_there_is_no_original(
     make: Callable[..., StreamError],
 ) -> None:
-    stage, error = reach("streaming"), make()
-    stage.fire((BROKE, error))
-    (given,) = stage.heard("on_disconnect")
+    harness, error = reach("streaming"), make()
+    harness.fire((BROKE, error))
+    (given,) = harness.arguments("on_disconnect")
     assert given is error
 
 
 def test_on_disconnect_comes_once_for_each_on_connect_and_only_after_it() -> None:
-    stage = Stage()
-    stage.fire(
+    harness = Harness()
+    harness.fire(
         START, (REFUSED, fault()), RETRY, WAITED, OPENED, (BROKE, fault()), RETRY, WAITED, OPENED, ENDED
     )
-    stage.fire(RETRY, STOP)
-    bracket = [name for name in stage.names() if name in ("on_connect", "on_disconnect")]
+    harness.fire(RETRY, STOP)
+    bracket = [name for name in harness.names() if name in ("on_connect", "on_disconnect")]
     assert bracket == ["on_connect", "on_disconnect"] * 2
 
 
 def test_on_reconnect_is_given_the_attempt_and_the_delay_before_it_is_waited_for() -> None:
-    stage = Stage()
-    stage.fire(START, (REFUSED, fault()), RETRY)
-    assert stage.heard("on_reconnect") == [(1, 1.0)]
-    assert stage.seen[-1] is BACKOFF
+    harness = Harness()
+    harness.fire(START, (REFUSED, fault()), RETRY)
+    assert harness.arguments("on_reconnect") == [(1, 1.0)]
+    assert harness.seen[-1] is BACKOFF
 
 
 def test_each_error_passes_on_error_once_and_the_exhaustion_does_too() -> None:
-    stage, refusal, break_off = Stage(max_retries=1), fault(), fault()
-    stage.fire(START, (REFUSED, refusal), RETRY, WAITED, OPENED, (BROKE, break_off), RETRY, STOP)
-    passed = stage.heard("on_error")
+    harness, refusal, break_off = Harness(max_retries=1), fault(), fault()
+    harness.fire(START, (REFUSED, refusal), RETRY, WAITED, OPENED, (BROKE, break_off), RETRY, STOP)
+    passed = harness.arguments("on_error")
     assert isinstance(passed[-1], RetriesExhausted)
-    assert [id(error) for error in passed] == [id(refusal), id(break_off), id(stage.machine.failure)]
+    assert [id(error) for error in passed] == [id(refusal), id(break_off), id(harness.machine.failure)]
 
 
 @pytest.mark.parametrize(("situation", "trigger"), [("connecting", REFUSED), ("streaming", BROKE)])
 def test_an_error_that_ends_it_all_passes_on_error_once_as_it_is(situation: str, trigger: Trigger) -> None:
-    stage, error = reach(situation), fatal()
-    stage.fire((trigger, error))
-    (passed,) = stage.heard("on_error")
+    harness, error = reach(situation), fatal()
+    harness.fire((trigger, error))
+    (passed,) = harness.arguments("on_error")
     assert passed is error
-    assert stage.machine.failure is error
+    assert harness.machine.failure is error
 
 
 @pytest.mark.parametrize("situation", ["connecting", "streaming", "lost", "waiting", "exhausted"])
 def test_a_stop_passes_no_error(situation: str) -> None:
-    stage = reach(situation)
-    stage.fire(STOP)
-    assert stage.heard("on_error") == []
+    harness = reach(situation)
+    harness.fire(STOP)
+    assert harness.arguments("on_error") == []

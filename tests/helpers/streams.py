@@ -1,4 +1,4 @@
-"""Both faces of a stream, to be played the same."""
+"""Both types of stream, to be played the same."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from xdk_streaming import AsyncStream, Stream
 
-Face = type[Stream[Any]] | type[AsyncStream[Any]]
-FACES: list[Face] = [Stream, AsyncStream]
+StreamType = type[Stream[Any]] | type[AsyncStream[Any]]
+STREAM_TYPES: list[StreamType] = [Stream, AsyncStream]
 
 
 def take_all(stream: Stream[Any] | AsyncStream[Any], items: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """Damages tables, constants and properties one at a time, and shows which damage no test objects to.
 
 Mutmut changes functions, and leaves alone what stands in a module or a class, and what is decorated.
-Run as `python tests/damage.py [part of a module's name ...]`. Each damaged module is tried in a process of
+Run as `python tools/damage.py [part of a module's name ...]`. Each damaged module is tried in a process of
 its own, forked after the imports, with the tests that are written for it.
 """
 
@@ -161,11 +161,13 @@ class Damaged(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """Itself as the loader, for this one module."""
         if fullname != self._name:
             return None
         return importlib.util.spec_from_loader(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
+        """Run the damaged code."""
         exec(compile(self._tree, f"<damaged {self._name}>", "exec"), vars(module))
 
 

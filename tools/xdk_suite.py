@@ -1,6 +1,6 @@
 """Run xdk's own tests of its stream client, with this package in place of `xdk.streaming`.
 
-    python tests/xdk_suite.py
+    python tools/xdk_suite.py
 
 Fetches the sdist of the xdk that is installed, for a wheel holds no tests, and runs its
 tests/stream with pytest in a process of its own. Nothing of it stays behind. Exits as pytest

@@ -1,0 +1,1 @@
+"""What many tests share: servers and clients, streams and their consumers, a harness for the machine."""
