@@ -107,6 +107,7 @@ def test_a_python_block_runs(page: Path, code: str, folder: Path) -> None:
     done = run([sys.executable, "-W", "error", "-X", "dev", "-c", code], folder)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr  # of something left open, say
+    assert "Traceback" not in done.stderr  # of the simulator's, say
     assert done.stdout or "print" not in code
 
 
