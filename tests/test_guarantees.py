@@ -1,4 +1,4 @@
-"""What the README guarantees: each cell of its table is played, and judged by what it promises."""
+"""What docs/guarantees.md promises: each cell of its table is played, and judged by what it promises."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from xdk_streaming.x import ENDPOINTS, published
 pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 
 PATH = "/2/tweets/sample/stream"
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "guarantees.md"
 SLOW = "cut off as a slow reader"
 RATE = 1_000.0
 QUEUE = 1.0
@@ -39,15 +39,15 @@ PEACE = 0.3
 PROMISES: dict[str, Callable[[Outcome], bool]] = {
     "exactly once": lambda seen: not seen.missing and not seen.repeats,
     "at least once": lambda seen: not seen.missing and not seen.repeats_against_the_rule,
-    "at most once, told": lambda seen: bool(seen.missing) and not seen.unexplained and not seen.repeats,
+    "at most once, reported": lambda seen: bool(seen.missing) and not seen.unexplained and not seen.repeats,
     "at most once": lambda seen: bool(seen.missing) and not seen.repeats and not seen.gaps,
 }
 EVENTS = ("a lost connection", "a restart", "`kill -9`", "a pause")
 
 
 def table() -> tuple[list[str], dict[str, list[str]]]:
-    """The README's: the events of its head, and what is promised, by setting."""
-    section = README.read_text(encoding="utf-8").partition("\n## What is guaranteed")[2].partition("\n## ")[0]
+    """The page's: the events of its head, and what is promised, by setting."""
+    section = PAGE.read_text(encoding="utf-8").partition("\n## What is guaranteed")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return head[1:], {row[0].strip("`"): row[1:] for row in rows}
@@ -59,7 +59,7 @@ HEAD, TABLE = table()
 def config(setting: str, folder: Path, **more: Any) -> StreamConfig:
     """As the table's first column has it."""
     names = {"Recovery": Recovery, "Buffer": Buffer, "path": folder / "checkpoint"}
-    given = {} if setting == "nothing set" else eval(f"dict({setting})", names)  # our own README's
+    given = {} if setting == "nothing set" else eval(f"dict({setting})", names)  # our own page's
     return StreamConfig(jitter=False, initial_backoff=0.3, **given, **more)
 
 
@@ -182,7 +182,7 @@ def test_the_table_names_the_events_that_are_played() -> None:
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("setting", TABLE)
-def test_it_is_as_the_readme_promises(setting: str, event: str, tmp_path: Path) -> None:
+def test_it_is_as_the_page_promises(setting: str, event: str, tmp_path: Path) -> None:
     promise = TABLE[setting][EVENTS.index(event)]
     outcome = PLAYS[event](setting, tmp_path)
     assert outcome.received > 100

@@ -111,7 +111,7 @@ class StreamConfig:
     A bad value raises a `ValueError` that names the field, the value and what is allowed,
     at construction and at assignment alike. An assigned value counts from its next use:
     timeouts from the next attempt. Callbacks run on the thread that iterates, in the order
-    of the table in the README; an exception that one raises is logged and counted, and
+    of the table in docs/callbacks-and-observers.md; an exception that one raises is logged and counted, and
     changes nothing else.
     """
 

@@ -17,7 +17,10 @@ from xdk_streaming.simulator.faults import FAULTS
 from .clients import CLIENTS
 from .figures import Figures, Task
 from .measure import measure, plays
-from .page import page
+from .page import page, with_extract
+
+PAGE, README = Path("docs/side-by-side.md"), Path("README.md")
+"""Written from the root of the repository."""
 
 LASTING = (
     "closed-before-headers",
@@ -85,7 +88,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="How long each client is watched.")] = 7.0,
     patience: Annotated[float, typer.Option(min=0.1, help="How long it may take to stop, in seconds.")] = 5.0,
     workers: Annotated[int, typer.Option(min=1, help="Measurements at the same time.")] = 6,
-    output: Annotated[Path, typer.Option(help="The page.")] = Path("docs/side-by-side.md"),
+    output: Annotated[Path, typer.Option(help="The page.")] = PAGE,
 ) -> None:
     """Play the catalogue's faults to this package and to three others, and write what came of it."""
     wanted = tasks(known(only or (), FAULTS), known(client or (), CLIENTS), seconds, patience)
@@ -98,7 +101,10 @@ def main(
             progress.update(bar, advance=1, description=task.fault)
     options = [f"--only {name}" for name in only or ()] + [f"--client {name}" for name in client or ()]
     command = " ".join(["python -m benchmarks.side_by_side", *options, f"--seconds {seconds:g}"])
-    output.write_text(page([found[task] for task in wanted], seconds, patience, command), encoding="utf-8")
+    text = page([found[task] for task in wanted], seconds, patience, command)
+    output.write_text(text, encoding="utf-8")
+    if output == PAGE and not (only or client):
+        README.write_text(with_extract(README.read_text(encoding="utf-8"), text), encoding="utf-8")
     typer.echo(f"{len(found)} measurements are in {output}")
 
 

@@ -20,7 +20,7 @@ from .figures import Figures, Outcome, Told
 from .measure import ITEMS, RATE, SILENCE
 
 BEGIN, END = "<!-- side by side: begin -->", "<!-- side by side: end -->"
-"""Around what the README has, too."""
+"""Around the summary, here and in the README."""
 MIB = 2**20
 MANY = 10
 SHORT = 110
@@ -180,7 +180,7 @@ ROWS = (
 
 
 def summary(runs: Sequence[Figures], seconds: float) -> str:
-    """The table that the README has, too."""
+    """The table at the head of the page, of which the README has an extract."""
     once, lasting = by_client(runs, lasting=False), by_client(runs, lasting=True)
     rows = [row.cells(once, seconds) for row in ROWS]
     rows += [
@@ -197,6 +197,23 @@ def summary(runs: Sequence[Figures], seconds: float) -> str:
         rows.append([label, *_per_client(lasting, lambda of: str(sum(run.connections > MANY for run in of)))])
     head = ["", *map(titled, once)]
     return "\n".join([BEGIN, *table(head, rows), *unplayed(once), END])
+
+
+TELLING = ("back within", "can cure: stopped", "came out as an item", "stopped within", "most connections")
+"""What the labels of the README's rows hold."""
+
+
+def extract(text: str) -> str:
+    """The rows of the page's summary that the README shows."""
+    lines = [line for line in text.split(BEGIN)[1].split(END)[0].splitlines() if line.startswith("|")]
+    shown = [line for line in lines[2:] for words in TELLING if words in line and "… " not in line]
+    return "\n".join([BEGIN, *lines[:2], *shown, END])
+
+
+def with_extract(readme: str, text: str) -> str:
+    """The README with the extract of this page between its markers."""
+    before, _, rest = readme.partition(BEGIN)
+    return before + extract(text) + rest.partition(END)[2]
 
 
 def unplayed(runs: Mapping[str, Runs]) -> Iterator[str]:
