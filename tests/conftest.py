@@ -13,7 +13,7 @@ from hypothesis import settings
 from peers import Trust, certified
 
 from xdk_streaming.testing import FakeClock
-from xdk_streaming.wire.bulk import SWITCH
+from xdk_streaming.wire.bulk import PORTABLE_VARIABLE
 
 # Examples are drawn afresh in every run; a slow machine is no failure.
 settings.register_profile("suite", deadline=None, max_examples=60)
@@ -39,7 +39,7 @@ def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     """The way that bodies are read: one after the other."""
     chosen: str = request.param
     if chosen == "portable":
-        monkeypatch.setenv(SWITCH, "1")
+        monkeypatch.setenv(PORTABLE_VARIABLE, "1")
     return chosen
 
 

@@ -52,7 +52,7 @@ class Callbacks:
         self._state = state
         self._run = run
 
-    def tell(self, record: Record, notify: Iterable[str] = ()) -> None:
+    def report(self, record: Record, notify: Iterable[str] = ()) -> None:
         """Give the record to every observer, then to its own callback, then call those named in `notify`.
 
         Only a transition has such others: those of its row in the table. What is no `Exception`

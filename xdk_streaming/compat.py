@@ -24,7 +24,7 @@ REPLACEMENTS: dict[str, Any] = {
     replacement.__name__: replacement
     for replacement in (stream_with_retry, StreamConfig, StreamError, StreamErrorType, StreamState)
 }
-HOLDERS = ("xdk", "xdk.streaming", "xdk.stream.client")
+XDK_MODULES = ("xdk", "xdk.streaming", "xdk.stream.client")
 """Modules of xdk that hold those names: imported first, so that none of them binds an original later."""
 
 
@@ -60,7 +60,7 @@ def patch_xdk() -> Callable[[], None]:
 def _originals() -> dict[str, Any]:
     """What xdk.streaming holds under our names, by name; checked to be what we replace."""
     streaming = _import("xdk.streaming")
-    for holder in HOLDERS:
+    for holder in XDK_MODULES:
         _import(holder)
     missing = [name for name in REPLACEMENTS if not hasattr(streaming, name)]
     if missing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -24,6 +24,11 @@ Record = Transition | Gap | Lag | InvalidLine | NoticeReceived
 """What an observer gets: one frozen record for each thing that happened."""
 Observer = Callable[[Record], Any]
 
+NamedValues = Mapping[str, Any]
+"""Query parameters or headers, by name."""
+NamedValuesSource = NamedValues | Callable[[], NamedValues] | None
+"""Query parameters or headers: plain ones, or a callable that gives them anew at every attempt."""
+
 
 def _endless(value: object) -> object:
     """An infinite limit is no limit: the way `max_retries=float("inf")` works in `xdk.streaming`."""
@@ -34,7 +39,7 @@ def _as_path(path: Path | str | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-Retries = Annotated[int, BeforeValidator(_endless)]
+RetryLimit = Annotated[int, BeforeValidator(_endless)]
 Seconds = Annotated[float, Field(ge=0)]
 FiniteSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -115,7 +120,7 @@ class StreamConfig:
     changes nothing else.
     """
 
-    max_retries: Retries = 10
+    max_retries: RetryLimit = 10
     """Reconnection attempts without progress between them; 0 gives up at the first loss, a
     negative number never."""
     initial_backoff: FiniteSeconds = 1.0

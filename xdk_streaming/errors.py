@@ -29,15 +29,17 @@ class StreamErrorType(Enum):
     FATAL_ERROR = "fatal_error"
 
 
-RETRYABLE = frozenset(
-    {
-        StreamErrorType.CONNECTION_ERROR,
-        StreamErrorType.TIMEOUT,
-        StreamErrorType.SERVER_ERROR,
-        StreamErrorType.RATE_LIMITED,
-        StreamErrorType.STREAM_INTERRUPTED,
-    }
-)
+CONNECTION_ERROR = StreamErrorType.CONNECTION_ERROR
+TIMEOUT = StreamErrorType.TIMEOUT
+SERVER_ERROR = StreamErrorType.SERVER_ERROR
+RATE_LIMITED = StreamErrorType.RATE_LIMITED
+STREAM_INTERRUPTED = StreamErrorType.STREAM_INTERRUPTED
+AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
+CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
+FATAL_ERROR = StreamErrorType.FATAL_ERROR
+
+RETRYABLE = frozenset({CONNECTION_ERROR, TIMEOUT, SERVER_ERROR, RATE_LIMITED, STREAM_INTERRUPTED})
+"""The classes of errors that another attempt can cure."""
 
 
 @dataclass(frozen=True)

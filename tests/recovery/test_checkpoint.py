@@ -535,7 +535,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_and_the_stream_goe
 def test_a_file_whose_place_cannot_be_opened_any_more_is_begun_when_it_can(
     path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETRY", 0.01)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     with loaded(path) as (checkpoint, _):
         real = SQLiteStore._connected
         texts = ("malformed", "unable to open database file")
@@ -561,7 +561,7 @@ def test_a_file_whose_place_cannot_be_opened_any_more_is_begun_when_it_can(
 def test_a_disk_that_hangs_holds_nobody_for_ever(
     path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.01)
     hanging = threading.Event()
     monkeypatch.setattr(SQLiteStore, "add", lambda *_: hanging.wait(20))
     checkpoint = Checkpoint(path)
@@ -574,7 +574,7 @@ def test_a_disk_that_hangs_holds_nobody_for_ever(
         f"The checkpoint {path} is still being written, and is left to itself",
     )
     hanging.set()
-    monkeypatch.setattr(module, "PATIENCE", 20.0)
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 20.0)
     checkpoint.close()
 
 
@@ -705,7 +705,7 @@ def test_what_a_full_disk_kept_out_to_the_end_is_told_of(
 def test_what_cannot_be_written_takes_no_more_memory_than_allowed(
     path: Path, room: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PENDING", 1000)
+    monkeypatch.setattr(module, "MAX_PENDING", 1000)
     with loaded(path) as (checkpoint, _):
         room(2)
         for _ in range(10):

@@ -24,9 +24,9 @@ from xdk_streaming.wire.decoder import (
     Invalid,
     LineDecoder,
     NotAnItem,
-    Notice,
     OnModelError,
     Rejected,
+    StreamNotice,
     Truncated,
     decoder_for,
 )
@@ -276,8 +276,8 @@ def test_a_line_too_long_is_invalid_even_where_its_first_bytes_are_an_item() -> 
 )
 def test_errors_without_data_are_a_notice_and_no_item(content: dict[str, Any]) -> None:
     line = json.dumps(content).encode() + b"\r"
-    assert decode(line) == Notice(content, line)
-    assert Decoder(Post, "raise")(line) == Notice(content, line)
+    assert decode(line) == StreamNotice(content, line)
+    assert Decoder(Post, "raise")(line) == StreamNotice(content, line)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_data_beside_errors_is_an_item(item: dict[str, Any]) -> None:
 
 def test_a_notice_that_only_the_second_parser_reads_is_a_notice() -> None:
     line = b'{"errors":[{"title":"\\ud800"}]}'
-    assert decode(line) == Notice({"errors": [{"title": "\ud800"}]}, line)
+    assert decode(line) == StreamNotice({"errors": [{"title": "\ud800"}]}, line)
 
 
 # The tail
@@ -480,7 +480,7 @@ def test_for_those_who_forward_an_item_is_its_line(line: bytes) -> None:
     [
         (b"\r", Heartbeat),
         (b"{}", Heartbeat),
-        (b'{"errors":[]}', Notice),
+        (b'{"errors":[]}', StreamNotice),
         (b"nonsense", Invalid),
         (Oversized(POST, 10**6), Invalid),
     ],
@@ -568,7 +568,7 @@ def test_a_type_is_not_taken_for_a_function(model: Any) -> None:
     [
         (b"", Heartbeat),
         (b"{}", Heartbeat),
-        (b'{"errors":[]}', Notice),
+        (b'{"errors":[]}', StreamNotice),
         (b"[1]", Invalid),
         (b'{"data":', Invalid),
         (b'{"data":{}}{}', Invalid),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdk_streaming.errors import StreamErrorType
-from xdk_streaming.wire.framing import KEPT_OF_OVERSIZED, LineSplitter, Oversized
+from xdk_streaming.wire.framing import OVERSIZED_HEAD_BYTES, LineSplitter, Oversized
 
 PLENTY = 1024
 SMALL = 10
@@ -153,9 +153,11 @@ def test_neither_cr_nor_lf_of_neighbours_counts_into_a_lines_length() -> None:
     ]
 
 
-@pytest.mark.parametrize("length", [KEPT_OF_OVERSIZED, KEPT_OF_OVERSIZED + 1, 3 * KEPT_OF_OVERSIZED])
-@pytest.mark.parametrize("piece", [1000, KEPT_OF_OVERSIZED, 10**6])
-@pytest.mark.parametrize("max_bytes", [KEPT_OF_OVERSIZED - 1, KEPT_OF_OVERSIZED, 2 * KEPT_OF_OVERSIZED])
+@pytest.mark.parametrize("length", [OVERSIZED_HEAD_BYTES, OVERSIZED_HEAD_BYTES + 1, 3 * OVERSIZED_HEAD_BYTES])
+@pytest.mark.parametrize("piece", [1000, OVERSIZED_HEAD_BYTES, 10**6])
+@pytest.mark.parametrize(
+    "max_bytes", [OVERSIZED_HEAD_BYTES - 1, OVERSIZED_HEAD_BYTES, 2 * OVERSIZED_HEAD_BYTES]
+)
 def test_of_a_long_line_the_first_64_kib_are_kept_and_its_length_is_true(
     length: int, piece: int, max_bytes: int
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from xdk_streaming.wire.decoder import BOM, Decoder, Heartbeat, Invalid, NotAnItem, Notice, Truncated
+from xdk_streaming.wire.decoder import BOM, Decoder, Heartbeat, Invalid, NotAnItem, StreamNotice, Truncated
 from xdk_streaming.wire.framing import LineSplitter
 
 LIMIT = 4 * 2**20
@@ -38,7 +38,7 @@ def events(stream: bytes, limit: int = LIMIT) -> tuple[list[Any], bool]:
 def shown(event: object) -> Outcome:
     if isinstance(event, Heartbeat):
         return BLANK
-    if isinstance(event, Notice):
+    if isinstance(event, StreamNotice):
         return NOTICE
     if isinstance(event, Invalid):
         return f"invalid: {event.reason}"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import problems
-from xdk_streaming.wire.decoder import BOM, Decoder, Notice
+from xdk_streaming.wire.decoder import BOM, Decoder, StreamNotice
 
 AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
 CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
@@ -89,10 +89,10 @@ def refuse(
     return problems.refusal(status, headers or {}, sent, now)
 
 
-def notice(content: Mapping[str, Any]) -> Notice:
+def notice(content: Mapping[str, Any]) -> StreamNotice:
     """The notice, as the decoder makes it of its line."""
     event = Decoder()(json.dumps(content).encode() + b"\r")
-    assert isinstance(event, Notice)
+    assert isinstance(event, StreamNotice)
     return event
 
 
@@ -376,7 +376,7 @@ def test_a_real_refusal_is_of_its_class_and_says_what_x_said_what_it_means_and_w
 
 
 def test_of_an_error_body_64_kib_are_read_and_it_is_waited_for_5_seconds() -> None:
-    assert (problems.KEPT_OF_BODY, problems.BODY_SECONDS) == (65_536, 5)
+    assert (problems.MAX_BODY_BYTES, problems.BODY_SECONDS) == (65_536, 5)
 
 
 @pytest.mark.parametrize(("status", "error_type"), BY_STATUS.items())
@@ -1049,14 +1049,14 @@ def test_the_operational_disconnect_as_x_sends_it(
 def test_the_error_of_an_end_carries_the_line_as_it_came() -> None:
     line = '{"errors":[{"title":"caf\u00e9","type":"x/operational-disconnect"}]}\r'
     event = Decoder()(line.encode())
-    assert isinstance(event, Notice)
+    assert isinstance(event, StreamNotice)
     ending, parting = problems.ending(event), problems.parting(event)
     assert ending is not None
     assert ending.response_body == parting.response_body == line
 
 
 def test_bytes_of_a_notice_that_are_no_utf_8_are_marked_and_the_rest_is_kept() -> None:
-    assert problems.parting(Notice({}, b"caf\xe9")).response_body == "caf\ufffd"
+    assert problems.parting(StreamNotice({}, b"caf\xe9")).response_body == "caf\ufffd"
 
 
 def test_the_end_need_not_be_the_first_of_several_errors() -> None:

@@ -13,14 +13,14 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.state import NoticeReceived, Trigger
 from xdk_streaming.wire import problems
 from xdk_streaming.wire.answer import Answer
-from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
+from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice, Truncated
 from xdk_streaming.wire.framing import LineSplitter, Unended
 
 SETTLED_AFTER = 10.0
 """Seconds a connection must stand before its loss counts as a first one again."""
 MIN_LINES_UNDECODED = 4
 """Lines that must come together for them to be handed over undecoded."""
-NO_PROGRESS = (Heartbeat, Notice, Truncated)
+NO_PROGRESS = (Heartbeat, StreamNotice, Truncated)
 """Events that show no data to have come: the retry budget is not restored by them."""
 
 
@@ -34,9 +34,9 @@ class Ending(NamedTuple):
 class Connection:
     """A stream that is open. For the driver's thread.
 
-    After `receive`, `lines` are at hand, each to be decoded with `decode`, or with `look_at` if that raises
-    ValueError or TypeError; what comes out as a `NotAnItem` goes to `set_aside`. Once `ending` is set, these
-    lines are the last. `report` tells the driver that the connection has progressed or settled.
+    After `receive`, `lines` holds the lines that are to be decoded. Decode each line with `decode`, or with
+    `look_at` if `decode` raises ValueError or TypeError. A `NotAnItem` goes to `handle_other`. Once `ending`
+    is set, these lines are the last. `report` is called when the connection has progressed or settled.
     """
 
     def __init__(self, answer: Answer, parts: Parts, report: Callable[[Trigger], object]) -> None:
@@ -52,7 +52,7 @@ class Connection:
         self._splitter = LineSplitter(parts.config.max_item_bytes)
         self._opened_at = parts.clock.monotonic()
         self._progressed = False
-        self._last_aside: tuple[NotAnItem | None, int] = None, 0
+        self._last_other: tuple[NotAnItem | None, int] = None, 0
 
     def receive(self) -> None:
         """Take the next bytes, waiting for them if need be: the lines that they complete are then at hand."""
@@ -95,11 +95,11 @@ class Connection:
             self._report(Trigger.PROGRESSED)
         return event
 
-    def set_aside(self, event: NotAnItem) -> bool:
+    def handle_other(self, event: NotAnItem) -> bool:
         """See to a line that is no item: whether what follows it is not to be delivered."""
         parts = self._parts
         ending: Ending | None = None
-        self._last_aside = event, parts.state.total_items_received
+        self._last_other = event, parts.state.total_items_received
         if isinstance(event, Heartbeat):
             parts.state.heartbeats += 1
         elif isinstance(event, Invalid):
@@ -107,22 +107,22 @@ class Connection:
         elif isinstance(event, Rejected):
             ending = Ending(Trigger.BROKE, _rejection(event))
         else:
-            assert isinstance(event, Notice)
+            assert isinstance(event, StreamNotice)
             error = problems.ending(event)
             if error is None:
-                parts.callbacks.tell(NoticeReceived(event.content))
+                parts.callbacks.report(NoticeReceived(event.content))
             else:
                 ending = Ending(Trigger.BROKE, error)
         self.ending = ending or self.ending  # what the stream itself says weighs more than how it ended
         return isinstance(event, Rejected)  # the user asked to see this before anything that follows it
 
-    def last_word(self) -> Ending:
+    def final_ending(self) -> Ending:
         """How it ended, once its last lines are delivered: a notice that came last tells why."""
         assert self.ending is not None
-        event, before = self._last_aside
+        event, before = self._last_other
         if (
             self.ending.error is None
-            and isinstance(event, Notice)
+            and isinstance(event, StreamNotice)
             and before == self._parts.state.total_items_received
         ):
             return Ending(Trigger.BROKE, problems.parting(event))

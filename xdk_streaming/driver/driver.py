@@ -86,7 +86,7 @@ class Driver:
                         yield event
                         if delivered is not None:
                             delivered()
-                    elif connection.set_aside(event):
+                    elif connection.handle_other(event):
                         break
                     if self._stopping:
                         break
@@ -244,7 +244,7 @@ class Driver:
 
     def _refuse(self, answer: Answer, parameter: str | None) -> None:
         """The answer is no stream."""
-        body = answer.read_start(problems.KEPT_OF_BODY, problems.BODY_SECONDS)
+        body = answer.read_start(problems.MAX_BODY_BYTES, problems.BODY_SECONDS)
         self._hang_up()
         refusal = problems.refusal(answer.status, answer.headers, body, self._parts.clock.time())
         rate_limit = limits.rate_limit(answer.headers)
@@ -259,7 +259,7 @@ class Driver:
         proven = self._answer is None or self._answer.delimited
         self._hang_up()
         self._count_undelivered()
-        ending = connection.last_word()
+        ending = connection.final_ending()
         doubt = self._parts.tracker.lost(
             self._parts.clock.time(), ending.error, proven=proven, settled=connection.settled
         )
@@ -297,4 +297,4 @@ class Driver:
     def _report(self, gap: Gap) -> None:
         self._parts.state.gaps += 1
         self._parts.state.gap_seconds += gap.seconds
-        self._parts.callbacks.tell(gap)
+        self._parts.callbacks.report(gap)

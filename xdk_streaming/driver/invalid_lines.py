@@ -41,7 +41,7 @@ class InvalidLines:
             )
             self._unlogged = 0
             self._logged_at = now
-        self._callbacks.tell(InvalidLine(invalid.line, invalid.reason))
+        self._callbacks.report(InvalidLine(invalid.line, invalid.reason))
 
 
 def _unquoted(invalid: Invalid) -> str:

@@ -11,11 +11,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from xdk_streaming.errors import StreamErrorType
-from xdk_streaming.machine.table import TABLE
+from xdk_streaming.errors import (
+    AUTHENTICATION_ERROR,
+    CLIENT_ERROR,
+    CONNECTION_ERROR,
+    FATAL_ERROR,
+    RATE_LIMITED,
+    RETRYABLE,
+    SERVER_ERROR,
+    STREAM_INTERRUPTED,
+    TIMEOUT,
+    StreamErrorType,
+)
+from xdk_streaming.machine.table import BACKOFF, FAILED, STREAMING, TABLE
 from xdk_streaming.state import ConnectionState, Trigger
 
-BACKOFF, FAILED, STREAMING = ConnectionState.BACKOFF, ConnectionState.FAILED, ConnectionState.STREAMING
 LineCallback = Literal["on_invalid", "on_notice"]
 
 
@@ -62,27 +72,16 @@ class Outcome:
         return (*self.lines, *told, *announced)
 
 
-AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
-CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
-CONNECTION_ERROR = StreamErrorType.CONNECTION_ERROR
-FATAL_ERROR = StreamErrorType.FATAL_ERROR
-RATE_LIMITED = StreamErrorType.RATE_LIMITED
-SERVER_ERROR = StreamErrorType.SERVER_ERROR
-STREAM_INTERRUPTED = StreamErrorType.STREAM_INTERRUPTED
-TIMEOUT = StreamErrorType.TIMEOUT
-
-FINAL = frozenset({AUTHENTICATION_ERROR, CLIENT_ERROR, FATAL_ERROR})
-"""Classes of errors that no other attempt can cure."""
 SHORT_STALL = {"stall_timeout": 0.5}
 SHORT_LINES = {"max_item_bytes": 4096}
 
 
 def _refused(error: StreamErrorType, **more: Any) -> Outcome:
-    return Outcome(FAILED if error in FINAL else BACKOFF, Trigger.REFUSED, error, **more)
+    return Outcome(BACKOFF if error in RETRYABLE else FAILED, Trigger.REFUSED, error, **more)
 
 
 def _broke(error: StreamErrorType, **more: Any) -> Outcome:
-    return Outcome(FAILED if error in FINAL else BACKOFF, Trigger.BROKE, error, **more)
+    return Outcome(BACKOFF if error in RETRYABLE else FAILED, Trigger.BROKE, error, **more)
 
 
 def _ended(**more: Any) -> Outcome:

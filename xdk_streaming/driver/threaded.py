@@ -25,7 +25,7 @@ from xdk_streaming.state import Lag, StreamState
 
 BATCH_ITEMS = 256
 BATCH_BYTES = 64 * 1024
-GLANCE = 1.0
+IDLE_CHECK_SECONDS = 1.0
 """Seconds after which an idle consumer looks up: a signal that comes in between Python's last look for one
 and the system call does not interrupt that call."""
 
@@ -81,7 +81,7 @@ class Threaded:
             self.start()
             while (batch := self.take()) is not END:
                 if batch is None:
-                    self._ready.acquire(timeout=GLANCE)
+                    self._ready.acquire(timeout=IDLE_CHECK_SECONDS)
                 else:
                     yield from self.each(batch)
         finally:

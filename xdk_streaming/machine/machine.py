@@ -28,7 +28,7 @@ from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigge
 
 logger = logging.getLogger("xdk_streaming")
 
-NAMING_STATUSES = (400, 403)
+PARAMETER_STATUSES = (400, 403)
 """Statuses of a refusal that can be for a parameter."""
 NEEDS_ERROR = (Trigger.REFUSED, Trigger.BROKE)
 
@@ -161,7 +161,7 @@ class ConnectionMachine:
     def amendable(self, event: Event) -> bool:
         """It is refused for a parameter that it can do without."""
         name, error = event.parameter, event.error
-        if name is None or error is None or error.status_code not in NAMING_STATUSES:
+        if name is None or error is None or error.status_code not in PARAMETER_STATUSES:
             return False
         return re.search(rf"\b{re.escape(name)}\b", error.response_body or "") is not None
 
@@ -268,7 +268,7 @@ class ConnectionMachine:
             return
         logger.log(logging.ERROR if row.dest is FINAL else logging.INFO, "%s", transition)
         self.history.append(transition)
-        self._callbacks.tell(transition, row.notify)
+        self._callbacks.report(transition, row.notify)
 
     def _transition(self, row: Row, event: Event) -> Transition:
         announced = row.trigger is Trigger.RETRY and row.internal

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from xdk_streaming import x
+from xdk_streaming.config import NamedValuesSource
 from xdk_streaming.gap import Span
 
-Source = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
-UNSORTED = 60.0
+DISORDER_SECONDS = 60.0
 """Seconds by which items may come out of order, and which are asked for again after a break."""
 
 
@@ -37,10 +37,10 @@ class Bounds:
         """What to ask for after a break: the rest, from the newest item, and some of what came again."""
         if newest is None or self.start is None:
             return {}
-        return {self.names[0]: stamp(max(self.start, newest - UNSORTED))}
+        return {self.names[0]: stamp(max(self.start, newest - DISORDER_SECONDS))}
 
 
-def between(span: Span, params: Source, *, names: tuple[str, str]) -> dict[str, Any]:
+def between(span: Span, params: NamedValuesSource, *, names: tuple[str, str]) -> dict[str, Any]:
     """Params that ask for this span and no backfill, start and end by these names.
 
     The bounds are rounded outwards to whole seconds.

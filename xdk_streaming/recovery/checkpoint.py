@@ -25,15 +25,15 @@ from xdk_streaming.recovery.store import Delivered, Store, StoredKey
 
 logger = logging.getLogger("xdk_streaming")
 
-INTERVAL = 0.5
+COMMIT_SECONDS = 0.5
 """Seconds between what is noted and its commit, at most, where the disk keeps up."""
-RETRY = 1.0
+RETRY_SECONDS = 1.0
 """Seconds until what could not be written is tried again."""
-PATIENCE = 10.0
+CLOSE_TIMEOUT = 10.0
 """Seconds that `commit` and `close` wait for the disk."""
-PENDING = 500_000
+MAX_PENDING = 500_000
 """Items kept while they cannot be written; those before them are forgotten."""
-INTEGERS = range(-(2**63), 2**64)
+STORABLE_INTEGERS = range(-(2**63), 2**64)
 
 
 class Checkpoint:
@@ -53,7 +53,7 @@ class Checkpoint:
         self.path = Path(path)
         self._window = window
         self._max_keys = max_keys
-        self._pending: deque[tuple[Hashable, float]] = deque(maxlen=PENDING)
+        self._pending: deque[tuple[Hashable, float]] = deque(maxlen=MAX_PENDING)
         self._asked: deque[Future[bool]] = deque()
         self._opened: Future[Delivered] = Future()
         self._closing = False
@@ -95,7 +95,7 @@ class Checkpoint:
         written: Future[bool] = Future()
         self._asked.append(written)
         self._rouse()
-        give_up_at = time.monotonic() + PATIENCE
+        give_up_at = time.monotonic() + CLOSE_TIMEOUT
         while thread.is_alive() and time.monotonic() < give_up_at:
             with suppress(NotYet):
                 return written.result(0.1)
@@ -108,7 +108,7 @@ class Checkpoint:
         thread = self._thread
         if thread is None or thread.ident is None:  # interrupted before its start
             return
-        thread.join(PATIENCE)
+        thread.join(CLOSE_TIMEOUT)
         if thread.is_alive():
             logger.error("The checkpoint %s is still being written, and is left to itself", self.path)
 
@@ -148,14 +148,14 @@ class Checkpoint:
 
     def _serve(self, file: Store) -> None:
         """Sleep until something is noted, let more of it gather, write it down; and again, until the end."""
-        unsaved: deque[tuple[Hashable, float]] = deque(maxlen=PENDING)
+        unsaved: deque[tuple[Hashable, float]] = deque(maxlen=MAX_PENDING)
         while not self._closing:
             self._idle = True
             if not (self._pending or unsaved or self._asked or self._closing):
                 self._wake.acquire()
             self._idle = False
             if not (self._asked or self._closing):
-                self._wake.acquire(timeout=RETRY if unsaved else INTERVAL)
+                self._wake.acquire(timeout=RETRY_SECONDS if unsaved else COMMIT_SECONDS)
             asked = [self._asked.popleft() for _ in range(len(self._asked))]
             written = self._write(file, unsaved)
             for answer in asked:
@@ -185,7 +185,7 @@ class Checkpoint:
         keys: list[StoredKey] = []
         for key, _ in noted:
             kind = type(key)
-            if kind is str or kind is bytes or (kind is int and key in INTEGERS):
+            if kind is str or kind is bytes or (kind is int and key in STORABLE_INTEGERS):
                 keys.append(key)  # type: ignore[arg-type]
             elif key is not None and not self._unkept:
                 self._unkept = True
@@ -205,7 +205,7 @@ class Checkpoint:
                 "memory, and writing is tried each second",
                 self.path,
                 error,
-                PENDING,
+                MAX_PENDING,
             )
 
 

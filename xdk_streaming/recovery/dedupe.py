@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 logger = logging.getLogger("xdk_streaming")
 
-Key = Callable[[Any], Hashable]
+KeyFunction = Callable[[Any], Hashable]
 
 
 def item_key(item: Any) -> Hashable:
@@ -33,14 +33,16 @@ def item_key(item: Any) -> Hashable:
     if isinstance(item, (bytes, str)):
         return _key_of_line(item)
     if isinstance(item, dict):
-        found = _id_of_dict(item.get("data"), ("id", "event_uuid", "id_str")) or _id_of_dict(item, TOP)
+        found = _id_of_dict(item.get("data"), ("id", "event_uuid", "id_str")) or _id_of_dict(
+            item, TOP_LEVEL_IDS
+        )
     else:
         data = getattr(item, "data", None)
-        found = _id_of_object(data, ("id", "event_uuid", "id_str")) or _id_of_object(item, TOP)
+        found = _id_of_object(data, ("id", "event_uuid", "id_str")) or _id_of_object(item, TOP_LEVEL_IDS)
     return found or _digest(item)
 
 
-TOP = ("event_uuid", "id_str")
+TOP_LEVEL_IDS = ("event_uuid", "id_str")
 
 
 def _id_of_dict(content: Any, names: tuple[str, ...]) -> str | None:
@@ -119,7 +121,9 @@ class Dedupe:
         "last_key",
     )
 
-    def __init__(self, key: Key = item_key, *, window: float = 600.0, max_keys: int = 2_150_000) -> None:
+    def __init__(
+        self, key: KeyFunction = item_key, *, window: float = 600.0, max_keys: int = 2_150_000
+    ) -> None:
         self.last_key: Hashable = None
         """Of the item asked about last; None where it has none."""
         self.key_errors = 0

@@ -13,11 +13,11 @@ from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Reason, Refill, Span
 
 MINUTE = 60.0
-BEHIND = 5.0
+BEHIND_SECONDS = 5.0
 """Seconds behind, at a loss, from which it was the consumer's slowness that lost what waited."""
-OLDEST = 600.0
+MAX_ITEM_AGE = 600.0
 """Seconds after its publication beyond which no item comes: an older id is that of something in it."""
-SLOW = frozenset({"SlowReader", "FullBuffer"})
+SLOW_READER_ISSUES = frozenset({"SlowReader", "FullBuffer"})
 """How X names a reader that it cuts off for its slowness."""
 
 
@@ -61,7 +61,7 @@ class Gaps:
     def up_to_date(self, at: float, moment: float | None = None) -> None:
         """All that had come by then was read, an item published at `moment` last, if that is known."""
         self._drained_at = at
-        self._sure_to = at if moment is None or moment < at - OLDEST else min(at, moment)
+        self._sure_to = at if moment is None or moment < at - MAX_ITEM_AGE else min(at, moment)
         if self.pending_since is None:
             self.reached = self._sure_to
 
@@ -84,7 +84,7 @@ class Gaps:
         drained_at = self._drained_at
         behind = 0.0 if last_byte_at is None or drained_at is None else last_byte_at - drained_at
         issue = error.problem.issue if error is not None and error.problem is not None else ""
-        self._slow = behind > BEHIND or issue in SLOW
+        self._slow = behind > BEHIND_SECONDS or issue in SLOW_READER_ISSUES
 
     def over(self, now: float, *, refused: bool = False) -> Gap | None:
         """A connection has opened: what was missed before it; None for the first, before which nothing was.

@@ -17,13 +17,13 @@ from xdk_streaming.recovery.store import Delivered, StoredKey
 
 logger = logging.getLogger("xdk_streaming")
 
-APPLICATION = 0x58444B53
+APPLICATION_ID = 0x58444B53
 """Tells our files from those of others: "XDKS", where SQLite keeps an application's mark."""
-VERSION = 1
-LEAST = 512
+SCHEMA_VERSION = 1
+MIN_FILE_BYTES = 512
 """Bytes of a database. A file that is shorter SQLite takes for none, and writes over it."""
 
-ENVIRONMENT = (
+OUTSIDE_CAUSES = (
     "unable to open database file",
     "access permission denied",
     "attempt to write a readonly database",
@@ -125,7 +125,7 @@ class SQLiteStore:
         self.close()
         self._batches.clear()
         self._count = 0
-        if self._path.exists() and 0 < self._path.stat().st_size < LEAST:
+        if self._path.exists() and 0 < self._path.stat().st_size < MIN_FILE_BYTES:
             raise _Damage("it is too short for a database")
         db = self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")  # which needs no shared memory beside the file
@@ -136,10 +136,12 @@ class SQLiteStore:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if names and "delivered" not in names and application != APPLICATION:
+        if names and "delivered" not in names and application != APPLICATION_ID:
             raise _foreign(self._path)
-        if names and (application, version) != (APPLICATION, VERSION):
-            raise _Damage(f"it has the format {application:#x}/{version}, not {APPLICATION:#x}/{VERSION}")
+        if names and (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+            raise _Damage(
+                f"it has the format {application:#x}/{version}, not {APPLICATION_ID:#x}/{SCHEMA_VERSION}"
+            )
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise _Damage(str(verdict))
@@ -156,8 +158,8 @@ class SQLiteStore:
                     "CREATE TABLE delivered (number INTEGER PRIMARY KEY, "
                     "received_at REAL NOT NULL, checksum INTEGER NOT NULL, keys BLOB NOT NULL)"
                 )
-                db.execute(f"PRAGMA application_id={APPLICATION}")
-                db.execute(f"PRAGMA user_version={VERSION}")
+                db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _contents(self, db: sqlite3.Connection) -> Delivered:
         found: list[list[StoredKey]] = []
@@ -199,7 +201,7 @@ class SQLiteStore:
         if text.startswith("attempt to write a readonly database"):
             # A damaged header, too, can say that the file is not to be written.
             return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
-        return not text.startswith(ENVIRONMENT)
+        return not text.startswith(OUTSIDE_CAUSES)
 
 
 def _encoded(keys: list[StoredKey]) -> bytes:

@@ -19,7 +19,7 @@ from xdk_streaming.recovery.checkpoint import Checkpoint
 from xdk_streaming.recovery.dedupe import Dedupe, item_key
 from xdk_streaming.recovery.gaps import Gaps
 
-HEARTBEATS = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
+HEARTBEAT_LINES = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
 """As lines without their LF: X's own, and what the SDK takes for one as well."""
 
 
@@ -117,7 +117,7 @@ class Tracker:
         if lines:
             self._last_line = lines[-1]
             if self._gaps.pending_since is not None:
-                self._heartbeat_came = any(line in HEARTBEATS for line in lines)
+                self._heartbeat_came = any(line in HEARTBEAT_LINES for line in lines)
 
     def lost(self, now: float, error: StreamError | None, *, proven: bool, settled: bool) -> Gap | None:
         """The connection is lost to this error, or ended cleanly: the gap that this alone proves, if any.
@@ -202,7 +202,7 @@ class Tracker:
         """
         line = self._last_line
         moment = x.dated(line)
-        if moment is None and self._dated and line is not None and line not in HEARTBEATS:
+        if moment is None and self._dated and line is not None and line not in HEARTBEAT_LINES:
             return
         self._dated = self._dated or moment is not None
         self._gaps.up_to_date(at, moment)

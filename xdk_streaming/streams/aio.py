@@ -7,18 +7,18 @@ to the loop in batches, with one wake-up for each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import closing, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import Callbacks
-from xdk_streaming.config import Buffer, StreamConfig
+from xdk_streaming.config import Buffer, NamedValuesSource, StreamConfig
 from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.threaded import END, Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.streams.assembly import Assembly, Fields, Model, T
-from xdk_streaming.streams.loop_bridge import NUDGE, LoopBridge
+from xdk_streaming.streams.assembly import Assembly, Model, T
+from xdk_streaming.streams.loop_bridge import WAKE_AGAIN_SECONDS, LoopBridge
 from xdk_streaming.wire.request import Request
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound="AsyncStream[Any]")
 
-BOUND = Buffer(max_bytes=2**19)
+DEFAULT_BUFFER = Buffer(max_bytes=2**19)
 """What is read ahead where no buffer is set: two of the longest reads, so that one can be taken while the
 next one comes, and so little that a slow consumer soon holds the reader back, as a slow loop would."""
 
@@ -61,7 +61,7 @@ class AsyncStream(Assembly[T]):
         return Callbacks(config, self.state, self._bridge.run)
 
     def _prepare(self, config: StreamConfig) -> None:
-        self._threaded = self._threaded_driver(config.buffer or BOUND, self._bridge.wake)
+        self._threaded = self._threaded_driver(config.buffer or DEFAULT_BUFFER, self._bridge.wake)
         self._batches = _Batches(self._threaded, self._bridge, self._parts.request, self._driver)
         self._items: AsyncGenerator[T, None] = _one_by_one(self._batches)
 
@@ -133,7 +133,7 @@ class _Batches:
         while self._threaded.running:
             self._request.wake()
             with suppress(asyncio.CancelledError):  # the loop is shut down: this is what is to be done
-                await self._bridge.woken(within=NUDGE)
+                await self._bridge.woken(within=WAKE_AGAIN_SECONDS)
         try:
             self._threaded.close()
         finally:
@@ -157,8 +157,8 @@ async def astream_with_retry(
     method: str,
     url: str,
     config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
+    params: NamedValuesSource = None,
+    headers: NamedValuesSource = None,
     json_data: Any = None,
     response_model: Model[T] | None = None,
     *,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from xdk_streaming import x
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock, SystemClock
-from xdk_streaming.config import Buffer, StreamConfig, as_config
+from xdk_streaming.config import Buffer, NamedValuesSource, StreamConfig, as_config
 from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.driver.parts import Parts
@@ -41,7 +41,6 @@ else:  # a default of a type variable means nothing at run time, and Python has 
     T = TypeVar("T")
 
 Json = dict[str, Any]
-Fields = Mapping[str, Any]
 Model = type[T] | TypeAdapter[T] | Callable[[bytes], T]
 """What makes items of lines: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
 
@@ -55,8 +54,8 @@ class Assembly(ABC, Generic[T]):
         method: str,
         url: str,
         config: StreamConfig | None = None,
-        params: Fields | Callable[[], Fields] | None = None,
-        headers: Fields | Callable[[], Fields] | None = None,
+        params: NamedValuesSource = None,
+        headers: NamedValuesSource = None,
         json_data: Any = None,
         response_model: Model[T] | None = None,
         *,
@@ -115,7 +114,7 @@ class Assembly(ABC, Generic[T]):
             hands_over_lines=buffer.overflow == "block"
             and config.recovery is None
             and config.on_model_error != "raise",
-            on_lag=callbacks.tell if config.buffer is not None else None,
+            on_lag=callbacks.report if config.buffer is not None else None,
             on_ready=on_ready,
         )
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from xdk_streaming.driver.threaded import Threaded
 
-GLANCE = 0.1
+LOOP_CHECK_SECONDS = 0.1
 """Seconds after which a thread that waits for a callback looks whether there is still a loop to run it."""
-NUDGE = 0.02
+WAKE_AGAIN_SECONDS = 0.02
 """Seconds after which a thread that should end, but still dials, is woken again: it may have begun anew."""
 
 
-class Call:
+class CallbackCall:
     """One callback, which the loop runs while the driver's thread waits for it.
 
     `KeyboardInterrupt` and `SystemExit` leave the loop, as asyncio has it. One that is cancelled has ended.
@@ -81,7 +81,7 @@ class LoopBridge:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
-        self._call: Call | None = None
+        self._call: CallbackCall | None = None
         self.closed = asyncio.Event()
         """Set when the thread is gone and all is settled."""
 
@@ -121,9 +121,9 @@ class LoopBridge:
         """Run it on the loop, and return or raise when it is done. On the driver's thread."""
         loop = self._loop
         assert loop is not None
-        call = self._call = Call(callback, arguments)
+        call = self._call = CallbackCall(callback, arguments)
         loop.call_soon_threadsafe(call.begin, context=self._context)
-        while not call.done.acquire(timeout=GLANCE):
+        while not call.done.acquire(timeout=LOOP_CHECK_SECONDS):
             if loop.is_closed() or (self._threaded.stopping and not loop.is_running()):
                 raise RuntimeError("The event loop has ended, and the callback cannot run")
         self._call = None

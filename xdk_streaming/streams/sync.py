@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from inspect import GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import Callbacks
-from xdk_streaming.config import StreamConfig
+from xdk_streaming.config import NamedValuesSource, StreamConfig
 from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.streams.assembly import Assembly, Fields, Model, T
+from xdk_streaming.streams.assembly import Assembly, Model, T
 
 if TYPE_CHECKING:
     import requests
@@ -100,8 +100,8 @@ def stream_with_retry(
     method: str,
     url: str,
     config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
+    params: NamedValuesSource = None,
+    headers: NamedValuesSource = None,
     json_data: Any = None,
     response_model: Model[T] | None = None,
     *,

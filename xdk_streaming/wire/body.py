@@ -27,7 +27,7 @@ def arriving(raw: urllib3.HTTPResponse, handle: socket.socket | None = None) -> 
     _refuse_lost_headers(raw)
     coding = ", ".join(_listed(raw.headers.get("Content-Encoding")))
     file = bulk.file_under(raw, coding)
-    yield from _public(raw, coded=bool(coding)) if file is None else bulk.arriving(file, coding, handle)
+    yield from _public(raw, coded=bool(coding)) if file is None else bulk.read_chunked(file, coding, handle)
 
 
 def _public(raw: urllib3.HTTPResponse, *, coded: bool) -> Iterator[bytes]:

@@ -24,9 +24,9 @@ from xdk_streaming.wire.inflate import CODINGS, Inflater
 
 READ_SIZE = 256 * 1024
 """Bytes, as asyncio has it: measured on posts of 2 and 10 kB, 64 KiB costs 3 to 5 % more."""
-AT_ONCE: int | None = getattr(socket, "MSG_DONTWAIT", None)
+DONT_WAIT: int | None = getattr(socket, "MSG_DONTWAIT", None)
 """The flag to receive what is there or nothing; Windows has none."""
-SWITCH = "XDK_STREAMING_PORTABLE"
+PORTABLE_VARIABLE = "XDK_STREAMING_PORTABLE"
 """The environment variable that, set to anything, has every connection take the portable route."""
 
 
@@ -43,10 +43,12 @@ def file_under(raw: urllib3.HTTPResponse, coding: str) -> Any | None:
     # A hook may have read some: what was left of a chunk or a coding is urllib3's to go on with.
     places = raw.tell(), raw.chunk_left, getattr(response, "chunk_left", None), getattr(raw, "_decoder", None)
     fits = raw.chunked and coding in ("", *CODINGS) and places == (0, None, None, None)
-    return file if fits and type(file) is io.BufferedReader and not os.environ.get(SWITCH) else None
+    return (
+        file if fits and type(file) is io.BufferedReader and not os.environ.get(PORTABLE_VARIABLE) else None
+    )
 
 
-def arriving(file: Any, coding: str, handle: socket.socket | None = None) -> Iterator[bytes]:
+def read_chunked(file: Any, coding: str, handle: socket.socket | None = None) -> Iterator[bytes]:
     """The body, as it comes. `coding` is one of `CODINGS`, or empty; `handle` is one of the file's socket."""
     short = handle if _is_plain(file) and _asks_at_once(handle) else None
     chunks = Dechunker()
@@ -71,7 +73,7 @@ def _is_plain(file: Any) -> bool:
 
 def _asks_at_once(handle: socket.socket | None) -> bool:
     """Whether it can be asked for what it holds. One with a timeout, as by setdefaulttimeout(), waits."""
-    return AT_ONCE is not None and handle is not None and handle.gettimeout() is None
+    return DONT_WAIT is not None and handle is not None and handle.gettimeout() is None
 
 
 def _received(file: Any, handle: socket.socket | None) -> bytes:
@@ -90,6 +92,6 @@ def _received(file: Any, handle: socket.socket | None) -> bytes:
 def _at_hand(handle: socket.socket) -> bytes:
     """What the socket holds already: without a wait, one system call instead of two, and no Python."""
     try:
-        return handle.recv(READ_SIZE, AT_ONCE or 0)
+        return handle.recv(READ_SIZE, DONT_WAIT or 0)
     except BlockingIOError:
         return b""

@@ -10,14 +10,14 @@ from __future__ import annotations
 import http.client
 import re
 
-LONGEST_LINE = 64 * 1024
+MAX_FRAME_BYTES = 64 * 1024
 """Bytes of a chunk's size line, extensions included; http.client allows as many."""
 FRAME = re.compile(rb"\r?\n([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r?\n")
 """What stands before a chunk: the line end of the one before it, and its own size."""
-BEGUN = re.compile(rb"\r?(?:\n(?:[0-9A-Fa-f]+[ \t]*(?:\r|;[^\n]*)?)?)?")
+PARTIAL_FRAME = re.compile(rb"\r?(?:\n(?:[0-9A-Fa-f]+[ \t]*(?:\r|;[^\n]*)?)?)?")
 """What a frame can look like while its end is still to come."""
-REMEMBERED = 4096
-LINE_END = b"\r\n"
+MAX_KNOWN_FRAMES = 4096
+CRLF = b"\r\n"
 
 
 class Dechunker:
@@ -32,7 +32,7 @@ class Dechunker:
         self.ended = False
         self.fault: http.client.HTTPException | None = None
         self._left = 0
-        self._held = LINE_END  # the first chunk has no chunk before it to end
+        self._held = CRLF  # the first chunk has no chunk before it to end
         self._sizes: dict[bytes, int] = {}
 
     def feed(self, data: bytes) -> bytes:
@@ -46,11 +46,11 @@ class Dechunker:
             data, self._held = self._held + data, b""
         end = len(data)
         while place <= end:
-            if end - place == 2 and data.endswith(LINE_END):
-                self._held = LINE_END  # read up to the end of a chunk, as on a stream where little happens
+            if end - place == 2 and data.endswith(CRLF):
+                self._held = CRLF  # read up to the end of a chunk, as on a stream where little happens
                 break
             # A frame that was seen before, as most are, costs a find and a look-up.
-            stop = data.find(LINE_END, place + 2) + 2
+            stop = data.find(CRLF, place + 2) + 2
             size = self._sizes.get(data[place:stop])
             if size is None:
                 size, stop = self._read_frame(data, place)
@@ -68,11 +68,11 @@ class Dechunker:
         if frame is not None:
             size = int(frame[1], 16)
             self.ended = size == 0
-            if len(self._sizes) < REMEMBERED and size:
+            if len(self._sizes) < MAX_KNOWN_FRAMES and size:
                 self._sizes[frame[0]] = size
             return size, frame.end()
         rest = data[place:]
-        if len(rest) < LONGEST_LINE and BEGUN.fullmatch(rest):
+        if len(rest) < MAX_FRAME_BYTES and PARTIAL_FRAME.fullmatch(rest):
             self._held = rest
         else:
             self.fault = http.client.HTTPException(f"what should frame a chunk is {rest[:20]!r}")

@@ -32,7 +32,7 @@ class Heartbeat(NotAnItem):
 
 
 @dataclass(frozen=True)
-class Notice(NotAnItem):
+class StreamNotice(NotAnItem):
     """An object that is about the stream and not part of it: errors without data."""
 
     content: dict[str, Any]
@@ -65,21 +65,21 @@ class Rejected(NotAnItem):
     cause: Exception
 
 
-HEARTBEAT = Heartbeat()
+HEARTBEAT_EVENT = Heartbeat()
 DATA_FIRST = b'{"data":'
 
 CONTROL_MESSAGES = ("limit", "warning", "disconnect", "info")
 """Keys under which X's older streaming APIs speak of the stream, each alone in its object."""
 TYPING_MODULES = ("typing", "typing_extensions")
 """Where things come from that can be called and mean a type."""
-INTEGERS = range(-(2**63), 2**64)
+EXACT_INTEGERS = range(-(2**63), 2**64)
 """What orjson keeps to the last digit; an integer beyond comes as the nearest float."""
 
 
 def _integer(digits: str) -> int | float:
     """As orjson reads it: what one parser refuses must not look otherwise through the other."""
     number = float(digits)
-    if abs(number) < 2.0**65 and int(digits) in INTEGERS:
+    if abs(number) < 2.0**65 and int(digits) in EXACT_INTEGERS:
         return int(digits)
     return number
 
@@ -145,9 +145,9 @@ class Decoder:
         if type(content) is not dict:
             return Invalid(line, f"not a JSON object but {_json_type(content)}")
         if "data" not in content and _is_about_the_stream(content):
-            return Notice(content, line)
+            return StreamNotice(content, line)
         if not content:
-            return HEARTBEAT
+            return HEARTBEAT_EVENT
         return self._item(content, line)
 
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
@@ -179,7 +179,7 @@ class Decoder:
             return Invalid(line.head, f"{line.length:,} bytes long, more than max_item_bytes")
         bare = line.strip().removeprefix(BOM)
         if not bare:
-            return HEARTBEAT
+            return HEARTBEAT_EVENT
         try:
             content = LENIENT.decode(bare.decode())
         except (ValueError, RecursionError) as refusal:

@@ -12,8 +12,8 @@ from typing import Any
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 
-KEPT_OF_OVERSIZED = 64 * 1024
-RUNAWAY = 4
+OVERSIZED_HEAD_BYTES = 64 * 1024
+RUNAWAY_FACTOR = 4
 """Times `max_bytes` without an LF: this is no stream of lines any more."""
 
 
@@ -52,8 +52,8 @@ class LineSplitter:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._runaway_at = RUNAWAY * max_bytes + 1
-        self._kept = min(max(max_bytes, KEPT_OF_OVERSIZED), self._runaway_at)
+        self._runaway_at = RUNAWAY_FACTOR * max_bytes + 1
+        self._kept = min(max(max_bytes, OVERSIZED_HEAD_BYTES), self._runaway_at)
         self.begun = 0
         """Bytes that have come of a line which no LF has ended yet."""
         self._held = bytearray()
@@ -101,12 +101,12 @@ class LineSplitter:
     def _release(self) -> bytes | Oversized:
         line, length = bytes(self._held), self.begun
         self._held, self.begun = bytearray(), 0
-        return line if length <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], length)
+        return line if length <= self._max_bytes else Oversized(line[:OVERSIZED_HEAD_BYTES], length)
 
 
 def _runaway(max_bytes: int) -> StreamError:
     return StreamError(
-        f"A line of more than {RUNAWAY * max_bytes:,} bytes came; this connection is given up. "
+        f"A line of more than {RUNAWAY_FACTOR * max_bytes:,} bytes came; this connection is given up. "
         f"Raise max_item_bytes (now {max_bytes:,}) if lines may be that long",
         StreamErrorType.STREAM_INTERRUPTED,
     )

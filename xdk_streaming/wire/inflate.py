@@ -17,25 +17,27 @@ from urllib3.exceptions import DecodeError
 
 ENGINES: Mapping[str, str] = {"zlib-ng": "zlib_ng.zlib_ng", "stdlib": "zlib"}
 """By name, the fastest first."""
-CHOICE = "XDK_STREAMING_INFLATE"
+INFLATE_VARIABLE = "XDK_STREAMING_INFLATE"
 """The environment variable that names one of them."""
-AT_ONCE = 1024 * 1024
+MAX_INFLATED_BYTES = 1024 * 1024
 """Bytes that come out of one call: few bytes can unfold to very many."""
-GZIP, ZLIB, RAW = 31, 15, -15
+GZIP_WBITS, ZLIB_WBITS, RAW_WBITS = 31, 15, -15
 """How zlib is told of a coding's frame."""
 CODINGS = ("gzip", "x-gzip", "deflate")
 
 
 def engine() -> Any:
     """The module to inflate with. Raises `ValueError` where one is asked for that there is not."""
-    wanted = os.environ.get(CHOICE)
+    wanted = os.environ.get(INFLATE_VARIABLE)
     for name, module in ENGINES.items():
         if wanted in (None, name):
             try:
                 return importlib.import_module(module)
             except ImportError:
                 continue
-    raise ValueError(f"{CHOICE} is {wanted!r}, must be one of {', '.join(ENGINES)} that is installed")
+    raise ValueError(
+        f"{INFLATE_VARIABLE} is {wanted!r}, must be one of {', '.join(ENGINES)} that is installed"
+    )
 
 
 class Inflater:
@@ -45,7 +47,7 @@ class Inflater:
         self._zlib = engine()
         self._gzip = coding != "deflate"
         self._held = b""
-        self._stream: Any = self._zlib.decompressobj(GZIP) if self._gzip else None
+        self._stream: Any = self._zlib.decompressobj(GZIP_WBITS) if self._gzip else None
         self._whole = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -55,11 +57,11 @@ class Inflater:
             if len(data) < 2:
                 self._held = data
                 return
-            self._stream = self._zlib.decompressobj(ZLIB if _is_zlib(data) else RAW)
+            self._stream = self._zlib.decompressobj(ZLIB_WBITS if _is_zlib(data) else RAW_WBITS)
         while data:
             before = self._stream.copy()
             try:
-                unfolded = self._stream.decompress(data, AT_ONCE)
+                unfolded = self._stream.decompress(data, MAX_INFLATED_BYTES)
             except self._zlib.error as refusal:
                 if self._whole:  # rubbish behind the end is nobody's
                     return
@@ -76,7 +78,7 @@ class Inflater:
         if self._stream.eof:
             self._whole = True
             rest = self._stream.unused_data
-            self._stream = self._zlib.decompressobj(GZIP)
+            self._stream = self._zlib.decompressobj(GZIP_WBITS)
         return rest
 
 

@@ -15,16 +15,16 @@ from pydantic_core import from_json
 
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 from xdk_streaming.wire import limits, verdicts
-from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, Notice
+from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, StreamNotice
 from xdk_streaming.wire.verdicts import Verdict
 
-KEPT_OF_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 5.0
 """An error body that is not here by then is not waited for."""
-LONGEST_QUOTE = 500
+MAX_SERVER_QUOTE = 500
 """Characters of the server's own words in a message."""
-MOST_QUOTES = 12
-TELLING = (
+MAX_QUOTES = 12
+QUOTED_FIELDS = (
     "reason",
     "required_enrollment",
     "registration_url",
@@ -35,11 +35,11 @@ TELLING = (
     "product_name",
 )
 """Fields of a problem that name what was refused: the parameter, the enrolment, the usage cap's period."""
-TOKEN = re.compile(
+TOKEN_PATTERN = re.compile(
     r"(?<=bearer)\W+(?!tokens?\b)\S+|(?<=bearer token)\W+(?=\S*\d)\S+|[\w%+=.~-]{40,}", re.IGNORECASE
 )
 """What follows the word, and whatever is as long as a token."""
-TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
+TITLE_PATTERN = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 
 def is_stream(status: int, content_type: str) -> bool:
@@ -66,7 +66,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
     )
 
 
-def ending(notice: Notice) -> StreamError | None:
+def ending(notice: StreamNotice) -> StreamError | None:
     """The error of a notice that ends the stream; None where the stream goes on after it."""
     for problem in _problems(notice.content):
         if problem.kind in verdicts.ENDING_KINDS:
@@ -74,14 +74,14 @@ def ending(notice: Notice) -> StreamError | None:
     return None
 
 
-def parting(notice: Notice) -> StreamError:
+def parting(notice: StreamNotice) -> StreamError:
     """The error of a notice that turned out to be the last word: the stream ended right after it."""
     unknown = Problem("about:blank", "Unknown problem", "", notice.content)
     problem = next(_problems(notice.content), unknown)
     return _in_stream(problem, notice, verdicts.ENDING_KINDS["operational-disconnect"])
 
 
-def _in_stream(problem: Problem, notice: Notice, otherwise: Verdict) -> StreamError:
+def _in_stream(problem: Problem, notice: StreamNotice, otherwise: Verdict) -> StreamError:
     verdict = verdicts.ISSUES.get(problem.issue, otherwise)
     return StreamError(
         _sentence("The server ended the stream", _quoted([problem]), verdict),
@@ -159,12 +159,12 @@ def _text(fields: dict[str, Any], key: str) -> str:
 def _quoted(problems: Iterable[Problem]) -> str:
     """Titles, causes, details and whatever else tells something, each once."""
     words = dict.fromkeys(word for problem in problems for word in _words(problem))
-    return _clean(", ".join(list(words)[:MOST_QUOTES]))
+    return _clean(", ".join(list(words)[:MAX_QUOTES]))
 
 
 def _words(problem: Problem) -> Iterator[str]:
     yield from filter(None, (problem.title or problem.kind, problem.issue, problem.detail))
-    for name in TELLING:
+    for name in QUOTED_FIELDS:
         value = problem.fields.get(name)
         if isinstance(value, str) and value not in ("", problem.detail):
             yield f"{name.replace('_', ' ')} {value}"
@@ -174,7 +174,7 @@ def _excerpt(text: str) -> str:
     """What a body that is no problem object says: a web page's title, a text's beginning."""
     if text[:1] in ("{", "["):
         return ""
-    title = TITLE.search(text)
+    title = TITLE_PATTERN.search(text)
     if title is None and text[:1] == "<":
         return ""
     said = _clean(unescape(title[1]) if title else text)
@@ -183,6 +183,6 @@ def _excerpt(text: str) -> str:
 
 def _clean(text: str) -> str:
     """As one line of bounded length, without a token that the server may have sent back."""
-    begun = text[: 4 * LONGEST_QUOTE]  # cut shorter at once, a token could not be told from a word
+    begun = text[: 4 * MAX_SERVER_QUOTE]  # cut shorter at once, a token could not be told from a word
     printable = "".join(character if character.isprintable() else " " for character in begun)
-    return " ".join(TOKEN.sub(" [hidden]", printable).split())[:LONGEST_QUOTE].strip()
+    return " ".join(TOKEN_PATTERN.sub(" [hidden]", printable).split())[:MAX_SERVER_QUOTE].strip()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import FrameType, MappingProxyType
 from typing import Any
 from urllib.request import getproxies
@@ -16,6 +16,7 @@ from urllib.request import getproxies
 import requests
 from requests import exceptions as rq
 
+from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import interrupt
 from xdk_streaming.wire.answer import Answer
@@ -23,10 +24,7 @@ from xdk_streaming.wire.translation import translate
 
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
-Fields = Mapping[str, Any]
-NOTHING_MORE: Fields = MappingProxyType({})
-Source = Fields | Callable[[], Fields] | None
-"""Params or headers: plain ones, or a callable that is asked at every attempt."""
+NO_VALUES: NamedValues = MappingProxyType({})
 
 
 class Request:
@@ -42,8 +40,8 @@ class Request:
         session: requests.Session,
         method: str,
         url: str,
-        params: Source = None,
-        headers: Source = None,
+        params: NamedValuesSource = None,
+        headers: NamedValuesSource = None,
         json_data: Any = None,
     ) -> None:
         if method.lower() not in METHODS:
@@ -68,7 +66,7 @@ class Request:
         connect_timeout: float | None,
         read_timeout: float | None,
         chunk_size: int | None,
-        more: Fields = NOTHING_MORE,
+        more: NamedValues = NO_VALUES,
     ) -> Answer:
         """One attempt. Raises `StreamError`, and nothing else, where it brings no answer.
 
@@ -98,7 +96,7 @@ class Request:
     def _is_sent_in(self, frame: FrameType) -> bool:
         return frame.f_code is Request.send.__code__ and frame.f_locals.get("self") is self
 
-    def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: Fields) -> Any:
+    def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: NamedValues) -> Any:
         send = getattr(self._session, self._verb)
         try:
             self.params = {**_asked(self._params), **more}
@@ -126,7 +124,7 @@ class Request:
             StreamErrorType.FATAL_ERROR,
         )
 
-    def _identified(self, headers: Fields) -> Fields:
+    def _identified(self, headers: NamedValues) -> NamedValues:
         if self._identity is None:
             # A stream has a connection of its own; see `Answer` for servers that do not listen.
             self._identity = {"Connection": "close", **_authorization(self._session)}
@@ -143,7 +141,7 @@ def _passwords(url: str, session: Any) -> set[str]:
     return {piece for login in logins for piece in re.split(r"[:/?#@]", login) if piece}
 
 
-def _asked(source: Source) -> dict[str, Any]:
+def _asked(source: NamedValuesSource) -> dict[str, Any]:
     return dict((source() if callable(source) else source) or {})
 
 

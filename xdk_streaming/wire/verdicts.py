@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xdk_streaming.errors import StreamErrorType
+from xdk_streaming.errors import (
+    AUTHENTICATION_ERROR,
+    CLIENT_ERROR,
+    RATE_LIMITED,
+    SERVER_ERROR,
+    STREAM_INTERRUPTED,
+    TIMEOUT,
+    StreamErrorType,
+)
 
 
 @dataclass(frozen=True)
@@ -20,13 +28,6 @@ class Verdict:
     advice: str
     meaning: str = ""
 
-
-AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
-CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
-RATE_LIMITED = StreamErrorType.RATE_LIMITED
-SERVER_ERROR = StreamErrorType.SERVER_ERROR
-STREAM_INTERRUPTED = StreamErrorType.STREAM_INTERRUPTED
-TIMEOUT = StreamErrorType.TIMEOUT
 
 TRY_AGAIN = "another attempt can help"
 CONNECT_AGAIN = "connect again"
