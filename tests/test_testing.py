@@ -53,7 +53,7 @@ def test_without_a_script_the_stream_ends_with_a_sentence(clock: FakeClock) -> N
         list(stream)
     assert str(ended.value) == (
         "Connection 2 was asked for, and there are scripts for 1; stop the stream, or end the last script "
-        "with a refusal for good, such as Refuse(401)"
+        "with a final refusal, such as Refuse(401)"
     )
     assert ended.value.error_type is StreamErrorType.FATAL_ERROR
     assert ended.value is stream.state.last_error

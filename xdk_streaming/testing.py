@@ -1,8 +1,8 @@
-"""A session and a clock for tests of what you build on a stream: no network, no waiting.
+"""A session and a clock for tests of your own code: no network, no waiting.
 
-`ScriptedSession` plays one script a connection, in memory. A script is a sequence of the steps of
-`xdk_streaming.simulator`. `FakeClock` makes every wait pass at once, and remembers it. A test that ends where
-its scripts do:
+`ScriptedSession` plays one script per connection, in memory. A script is a sequence of the steps of
+`xdk_streaming.simulator`. `FakeClock` makes every wait pass at once, and records the wait. This test ends
+when its scripts are used up:
 
     >>> from xdk_streaming import Stream
     >>> from xdk_streaming.simulator import UNAVAILABLE, Cut, Send, Serve
@@ -18,7 +18,7 @@ its scripts do:
     mine
     4 attempts
 
-Use a `Simulator` for what lies beneath a body: sockets, TLS, framing, compression, and posts in real time.
+Use a `Simulator` to test sockets, TLS, framing, compression, and posts in real time.
 """
 
 from __future__ import annotations
@@ -38,35 +38,36 @@ from xdk_streaming.simulator.script import Flood, Limited, Script
 __all__ = ["FakeClock", "NoMoreConnections", "ScriptedSession"]
 
 Chunk = bytes | Exception | Callable[[], object]
-"""A piece of a body: bytes, a fault, or what happens before the next one."""
+"""A piece of a body: bytes, a fault to raise, or a call to make before the next piece."""
 
 REQUEST = inspect.signature(requests.Session.request)
 
 
 class FakeClock:
-    """A clock whose time passes in waits alone, and there at once. `Stream(..., clock=FakeClock())`.
+    """A clock on which time passes only in waits, and each wait returns at once.
 
-    One clock serves one stream, from whichever thread it waits on.
+    Pass it as `Stream(..., clock=FakeClock())`. Each stream needs a clock of its own. The stream calls the
+    clock on whichever thread reads.
     """
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self.now: float = now
-        """The time, in Unix seconds, and the monotonic time as well. Assign it to let time pass."""
+        """The time in Unix seconds, and the monotonic time as well. Assign a later time to let time pass."""
         self.waits: list[float] = []
-        """Every wait that was asked for, in seconds, in order."""
+        """Every wait that the stream asked for, in seconds, in order."""
         self.during_wait: Callable[[], object] = lambda: None
-        """Called in every wait, before its time has passed: `clock.during_wait = stream.stop`, say."""
+        """Called in every wait, before the time passes: for example `clock.during_wait = stream.stop`."""
 
     def time(self) -> float:
         """Unix seconds: `now`."""
         return self.now
 
     def monotonic(self) -> float:
-        """Seconds that never jump: `now`."""
+        """Monotonic seconds: `now`."""
         return self.now
 
     def wait(self, seconds: float, wake: threading.Lock) -> None:
-        """Note the wait, call `during_wait`, and let the seconds pass unless `wake` has been released."""
+        """Record the wait, call `during_wait`, and advance `now` unless `wake` has been released."""
         self.waits.append(seconds)
         self.during_wait()
         if not wake.acquire(blocking=False):
@@ -74,48 +75,48 @@ class FakeClock:
 
 
 class NoMoreConnections(StreamError):
-    """A `ScriptedSession` was asked for a connection, and has no script left for it.
+    """A `ScriptedSession` was asked for a connection after its last script.
 
-    FATAL_ERROR: it ends a stream that would otherwise go on reconnecting.
+    Its type is FATAL_ERROR, so it ends a stream that would otherwise go on reconnecting.
     """
 
 
 class ScriptedSession(requests.Session):
-    """A session that plays one script a connection, at once and in memory.
+    """A session that plays one script per connection, at once and in memory.
 
-    `scripts` may be endless. Instead of a script there may be an exception: it is raised, as if
-    there were no answer. A connection whose script runs out ends cleanly. The items of `Serve` are
-    `{"data": {"id": "1"}}` and so on, counted over all connections. `clock` is that of the stream;
-    `Stall` with a number of seconds, which lets them pass, needs it.
+    `scripts` may be an endless iterator. An exception in place of a script is raised, as if the server gave
+    no answer. A connection whose script runs out ends cleanly. The items of `Serve` are
+    `{"data": {"id": "1"}}` and so on, counted over all connections. `clock` is the clock of the stream.
+    `Stall` with a number of seconds advances this clock, and needs it.
 
     A request raises `NoMoreConnections` when no script is left, and `NotImplementedError` for a step that
-    has no meaning in memory: `Live`, `Raw`, `Flood`. From a stream, the latter comes as a `StreamError`
-    with it as `original_exception`. Raises `TypeError` here if one of `scripts` is no script.
+    has no meaning in memory: `Live`, `Raw`, `Flood`. A stream raises the latter as the `original_exception`
+    of a `StreamError`. The constructor raises `TypeError` if one of `scripts` is no script.
     """
 
     def __init__(self, scripts: Iterable[Script | BaseException], *, clock: FakeClock | None = None) -> None:
         super().__init__()
         self.calls: list[dict[str, Any]] = []
-        """What was asked for: `method`, `url`, `params` and `headers` of each request, and what else it
-        gave. `headers` are those of the request; what the session adds is in the session's `headers`."""
+        """The arguments of each request, in order: `method`, `url`, `params`, `headers`, and any others that
+        were given. Headers that the session itself adds are not among `headers`."""
         self.responses: list[requests.Response] = []
-        """The answers that were given, in order; `response.raw.closed` tells whether one was closed."""
+        """The responses, in order; `response.raw.closed` says whether a response was closed."""
         self._clock = clock
         self._lines = 0
         checked = map(_checked, scripts)
         self._scripts = iter(list(checked)) if isinstance(scripts, Sequence) else checked
 
     def request(self, *positional: Any, **named: Any) -> requests.Response:
-        """Play the next script to whoever asks, by any method and for any URL."""
+        """Play the next script, for any method and any URL."""
         given = REQUEST.bind(self, *positional, **named).arguments
-        unsaid = ("self", "allow_redirects")  # which requests adds by itself
+        unsaid = ("self", "allow_redirects")  # requests adds the latter by itself
         asked = {name: value for name, value in given.items() if name not in unsaid and value is not None}
         self.calls.append({"params": {}, "headers": {}, **asked})
         script = next(self._scripts, None)
         if script is None:
             raise NoMoreConnections(
                 f"Connection {len(self.calls)} was asked for, and there are scripts for "
-                f"{len(self.calls) - 1}; stop the stream, or end the last script with a refusal for good, "
+                f"{len(self.calls) - 1}; stop the stream, or end the last script with a final refusal, "
                 "such as Refuse(401)",
                 StreamErrorType.FATAL_ERROR,
             )
@@ -151,8 +152,8 @@ def _checked(script: Any) -> Script | BaseException:
     if isinstance(script, Sequence) and all(hasattr(step, "play") for step in script):
         return script
     raise TypeError(
-        f"{script!r} is no script; a script is a sequence of steps, such as (Serve(2), Cut()), and scripts "
-        "are a sequence of those, one a connection"
+        f"{script!r} is no script; a script is a sequence of steps, such as (Serve(2), Cut()); "
+        "give a sequence of scripts, one per connection"
     )
 
 
@@ -161,7 +162,7 @@ class _Over(Exception):
 
 
 class _Wire:
-    """One connection, from the server's side: collects what a script sends."""
+    """The server's side of one connection: collects what a script sends."""
 
     def __init__(self, next_line: Callable[[], bytes], clock: FakeClock | None) -> None:
         self._next_line = next_line
@@ -171,7 +172,7 @@ class _Wire:
         self._headers: Mapping[str, str] = {"Content-Type": "application/json"}
 
     def answer(self, url: str) -> requests.Response:
-        """What came of it, as requests gives it."""
+        """The response of requests that carries all that was sent."""
         response = requests.Response()
         response.status_code = self._status
         response.headers.update(self._headers)
@@ -192,7 +193,9 @@ class _Wire:
             self.send(self._next_line())
 
     def live(self, seconds: float | None, *, goes_on: bool) -> None:
-        raise NotImplementedError("Live has no meaning in memory, where nothing is published; use Serve")
+        raise NotImplementedError(
+            "Live has no meaning in memory, because nothing is published there; use Serve"
+        )
 
     def send(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -202,7 +205,7 @@ class _Wire:
 
     def raw(self, data: bytes) -> None:
         raise NotImplementedError(
-            "Raw has no meaning in memory, where nothing lies beneath a body; use a Simulator"
+            "Raw has no meaning in memory, because a body there has no connection beneath it; use a Simulator"
         )
 
     def half(self, share: float) -> None:
@@ -215,7 +218,7 @@ class _Wire:
         elif self._clock is None:
             raise ValueError(
                 f"Stall({seconds}) lets time pass, and needs the stream's clock; "
-                "give ScriptedSession(..., clock=clock) the one of the stream"
+                "pass the same clock to the stream and to ScriptedSession(..., clock=clock)"
             )
         else:
             self._chunks.append(partial(_pass, self._clock, seconds))
@@ -235,7 +238,7 @@ def _pass(clock: FakeClock, seconds: float) -> None:
 
 
 class _Body:
-    """As much of urllib3's response as requests asks for."""
+    """The part of urllib3's response that requests uses."""
 
     def __init__(self, chunks: list[Chunk]) -> None:
         self.closed = False

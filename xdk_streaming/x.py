@@ -1,10 +1,10 @@
-"""What X publishes about its streams, each thing once: paths, parameters, fields, limits, heartbeat, ids.
+"""The facts that X publishes about its streams: paths, parameters, fields, limits, heartbeat, ids.
 
-Values, and pure functions of them. Knows no connection, no item and no policy: what a client does about
-any of it stands where it is done, and the simulator serves what stands here.
+Values, and pure functions of these values. Knows no connection, no item and no policy. The client and the
+simulator both take these facts from here.
 
-Sources: X's OpenAPI document (the operations that it marks `x-twitter-streaming`, all of them GET) and the
-pages of docs.x.com that are named beside each value. `/2/powerstream` is in no such document, only on
+Sources: X's OpenAPI document (the operations marked `x-twitter-streaming`, all of them GET) and the pages of
+docs.x.com named beside each value. `/2/powerstream` is not in the OpenAPI document, only on
 docs.x.com/x-api/powerstream/introduction.
 """
 
@@ -18,17 +18,17 @@ from types import MappingProxyType
 from typing import Any
 
 BASE_URL = "https://api.x.com"
-"""Where X serves all of it: the `servers` of X's OpenAPI document."""
+"""The origin of all paths below: the `servers` of X's OpenAPI document."""
 
 PROBLEMS = "https://api.x.com/2/problems/"
-"""What the `type` of a problem begins with (docs.x.com/x-api/fundamentals/response-codes-and-errors). Real
-answers have another host: only the last segment counts."""
+"""The beginning of a problem's `type` (docs.x.com/x-api/fundamentals/response-codes-and-errors). Real answers
+use another host, so only the last path segment counts."""
 
 # ---------------------------------------------------------------------------------------- endpoints
 
 
 class Kind(Enum):
-    """What a stream carries; the items of one kind have one shape."""
+    """What a stream carries. All items of a kind have the same shape."""
 
     POST = "post"
     RULED_POST = "ruled post"  # the filtered stream: a post and the rules it matched
@@ -42,21 +42,22 @@ class Kind(Enum):
 
 
 RECOVERY_PARAMETERS = (("start_time", "end_time"), ("startTime", "endTime"))
-"""The start and the end of what is to be streamed again
-(docs.x.com/x-api/fundamentals/recovery-and-redundancy); Powerstream has the second pair
+"""The names of the start and the end of a recovery, in which X streams a past span again
+(docs.x.com/x-api/fundamentals/recovery-and-redundancy). Powerstream uses the second pair
 (docs.x.com/x-api/powerstream/recovery-and-redundancy)."""
 
 BACKFILL_PARAMETERS = ("backfill_minutes", "backfillMinutes")
-"""The minutes of backfill; Powerstream has the second name (the same two pages)."""
+"""The names of the minutes of backfill. Powerstream uses the second name (the same two pages)."""
 
 MAX_BACKFILL_MINUTES = 5
-"""docs.x.com/x-api/fundamentals/recovery-and-redundancy. X's OpenAPI document allows 0, too."""
+"""From 1 to this many (docs.x.com/x-api/fundamentals/recovery-and-redundancy). X's OpenAPI document also
+allows 0."""
 
 MAX_RECOVERY_AGE = 24 * 3600.0
 """Seconds that a recovery may reach back (docs.x.com/x-api/fundamentals/recovery-and-redundancy)."""
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-"""How X wants the start and the end of a recovery, in UTC (X's OpenAPI document)."""
+"""The format of the start and the end of a recovery, in UTC (X's OpenAPI document)."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +67,22 @@ class Endpoint:
     path: str
     kind: Kind
     partitions: int = 0
-    """The highest partition number; partitions count from 1, and 0 says that the path takes none."""
+    """The highest partition number, counted from 1; 0 if the path takes no partition."""
     language: str | None = None
-    """The one language of the posts, if the path promises one."""
+    """The language of all posts, if the path promises one."""
     recovers: bool = True
-    """Whether a range of time can be asked for again."""
+    """Whether the path offers a recovery, in which X streams a past span again."""
     name: str = ""
-    """What the connections endpoints call it."""
+    """The name of this stream in the connections endpoints."""
 
     @property
     def backfill_parameter(self) -> str:
-        """The name this path gives to the minutes of backfill."""
+        """The name of the parameter for the minutes of backfill."""
         return BACKFILL_PARAMETERS[self.kind is Kind.POWERSTREAM]
 
     @property
     def recovery_parameters(self) -> tuple[str, str]:
-        """The names this path gives to the start and the end of what is to be streamed again."""
+        """The names of the parameters for the start and the end of a recovery."""
         return RECOVERY_PARAMETERS[self.kind is Kind.POWERSTREAM]
 
 
@@ -113,14 +114,15 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
         )
     }
 )
-"""By path, as X's OpenAPI document has them. The names are those of `endpoint_id` under `/2/connections`."""
+"""The streams of X's OpenAPI document, by path. Their names are the values of `endpoint_id` under
+`/2/connections`."""
 
 NAMELESS = frozenset({"activity_stream", "powerstream"})
-"""Names of our own: X's connections endpoints list none for these streams, and take none."""
+"""Names that are not X's: the connections endpoints neither list nor accept a name for these streams."""
 
 
 def endpoint_at(url: str) -> Endpoint | None:
-    """The endpoint at this URL or path, whatever stands before its own path; None if X has none there."""
+    """The endpoint at this URL or path, or None. Anything may come before the endpoint's own path."""
     address = re.split("[?#]", url, maxsplit=1)[0]
     _, scheme, located = address.partition("://")
     path = "/" + located.partition("/")[2] if scheme else address
@@ -129,30 +131,33 @@ def endpoint_at(url: str) -> Endpoint | None:
 
 
 def recovery_parameters(url: str) -> tuple[str, str]:
-    """The names of start and end at this URL: those of X's v2 API, unless its endpoint has others."""
+    """The parameter names for the start and the end of a recovery at this URL.
+
+    A URL that is no known endpoint gets the names of X's v2 API.
+    """
     endpoint = endpoint_at(url)
     return RECOVERY_PARAMETERS[0] if endpoint is None else endpoint.recovery_parameters
 
 
 def is_bounded(params: Mapping[str, Any]) -> bool:
-    """Whether a request with these query parameters names an end, at which X closes the stream."""
+    """Whether these query parameters name an end time, at which X closes the stream."""
     return any(params.get(end) for _, end in RECOVERY_PARAMETERS)
 
 
 # ------------------------------------------------------------------------------------ on the stream
 
 HEARTBEAT_SECONDS = 20.0
-"""X sends one at least so often (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+"""X sends a heartbeat at least this often (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
 
 HEARTBEAT_LINE = b"\r\n"
-"""The same page."""
+"""The bytes of a heartbeat (the same page)."""
 
 SNOWFLAKE_EPOCH = 1_288_834_974_657
-"""Milliseconds of Unix time at which X's ids begin (docs.x.com/resources/fundamentals/x-ids)."""
+"""Unix time in milliseconds from which X's ids count (docs.x.com/resources/fundamentals/x-ids)."""
 
 
 def published(key: Hashable) -> float | None:
-    """When the post of this id was published, in Unix seconds; None if the key is no such id."""
+    """When the post with this id was published, in Unix seconds of X's clock; None if it is no post's id."""
     text = str(key) if isinstance(key, (str, int)) else ""
     if not text.isascii() or not text.isdigit() or len(text) < 15:
         return None
@@ -163,22 +168,26 @@ FIRST_ID = re.compile(rb'"id": ?"(\d{15,20})"')
 
 
 def dated(line: object) -> float | None:
-    """When the post of this line was published, by the first id in it; None if the line shows none."""
+    """When the post in this line was published, in Unix seconds of X's clock, by the first id in the line.
+
+    None if the line has no such id.
+    """
     found = FIRST_ID.search(line) if isinstance(line, bytes) else None
     return None if found is None else published(found[1].decode())
 
 
 RATE_LIMIT_WINDOW = 900.0
-"""Seconds in which X counts attempts to connect (docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Seconds of the window in which X counts attempts to connect (docs.x.com/x-api/fundamentals/rate-limits)."""
 
 CONNECTS_PER_WINDOW = 50
-"""Of an app, to the filtered stream (docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Attempts per app and window to connect to the filtered stream
+(docs.x.com/x-api/fundamentals/rate-limits)."""
 
 LIMIT_HEADER = "x-rate-limit-limit"
 REMAINING_HEADER = "x-rate-limit-remaining"
 RESET_HEADER = "x-rate-limit-reset"
-"""How many attempts a window has, how many are left, and its end in Unix seconds
-(docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Headers with the attempts that a window allows, the attempts that are left, and the window's end in Unix
+seconds of X's clock (docs.x.com/x-api/fundamentals/rate-limits)."""
 
 # ------------------------------------------------------------------------------------------- fields
 
@@ -191,8 +200,8 @@ POST_FIELDS = (
     *("reply_settings", "scopes", "source", "suggested_source_links"),
     *("suggested_source_links_with_counts", "withheld"),
 )
-"""`tweet.fields` of X's OpenAPI document, and so on for those that follow
-(docs.x.com/x-api/fundamentals/fields)."""
+"""The values of `tweet.fields` in X's OpenAPI document. The tuples that follow are those of `user.fields` and
+so on (docs.x.com/x-api/fundamentals/fields)."""
 
 USER_FIELDS = (
     *("id", "name", "username", "affiliation", "confirmed_email", "connection_status", "created_at"),
@@ -217,10 +226,11 @@ LIKE_FIELDS = (
     *("id", "created_at", "timestamp_ms", "liked_tweet_id", "liked_tweet_author_id"),
     "attachments_media_keys",
 )
-"""`like_with_tweet_author.fields`."""
+"""The values of `like_with_tweet_author.fields`."""
 
 LIKE_AUTHOR = "tweet_author_id"
-"""What the schema of a like calls `liked_tweet_author_id`. By this name it cannot be asked for."""
+"""The name of `liked_tweet_author_id` in the schema of a like. A request cannot ask for the field by this
+name."""
 
 PRIVATE_FIELDS = frozenset(
     {
@@ -228,7 +238,7 @@ PRIVATE_FIELDS = frozenset(
         *("confirmed_email", "connection_status", "receives_your_dm"),
     }
 )
-"""Fields that X shows to the user whom they are about, and never to an app's token
+"""Fields that X shows only to the user concerned, never to an app's token
 (docs.x.com/x-api/fundamentals/metrics)."""
 
 EXPANSIONS = (
@@ -238,7 +248,7 @@ EXPANSIONS = (
     *("entities.note.mentions.username", "referenced_tweets.id"),
     *("referenced_tweets.id.attachments.media_keys", "referenced_tweets.id.author_id"),
 )
-"""What can come along with a post (docs.x.com/x-api/fundamentals/expansions)."""
+"""Objects that X can send along with a post (docs.x.com/x-api/fundamentals/expansions)."""
 
 LIKE_EXPANSIONS = ("attachments.media_keys", "liked_tweet_author_id", "liked_tweet_id")
 
@@ -250,26 +260,26 @@ RULE_COUNTS = RULES + "/counts"
 
 MAX_RULES = 1_000
 MAX_RULE_LENGTH = 1_024
-"""Rules of an app, and characters of each; Enterprise has more
+"""Rules per app, and characters per rule. Enterprise apps may have more
 (docs.x.com/x-api/posts/filtered-stream/introduction)."""
 
 MAX_RULES_PER_PAGE = 1_000
-"""Rules that one answer lists (X's OpenAPI document)."""
+"""Rules in one answer, at most (X's OpenAPI document)."""
 
 CONNECTIONS = "/2/connections"
-"""Path of the streams that an app has open (docs.x.com/x-api/connections/introduction)."""
+"""Path of an app's open streams (docs.x.com/x-api/connections/introduction)."""
 
 CONNECTION_FIELDS = (
     *("id", "endpoint_name", "connected_at", "client_ip", "disconnected_at", "disconnect_reason"),
 )
-"""`connection.fields` (X's OpenAPI document)."""
+"""The values of `connection.fields` (X's OpenAPI document)."""
 
 CONNECTION_NAMES = frozenset(endpoint.name for endpoint in ENDPOINTS.values()) - NAMELESS
-"""What the connections endpoints take for a stream (X's OpenAPI document)."""
+"""The stream names that the connections endpoints accept (X's OpenAPI document)."""
 
 CONNECTIONS_PER_PAGE = 10
 MAX_CONNECTIONS_PER_PAGE = 100
-"""Connections that one answer lists: unasked, and at most (X's OpenAPI document)."""
+"""Connections in one answer, by default and at most (X's OpenAPI document)."""
 
 MAX_KILLS = 100
-"""Connections that one request ends by their ids (X's OpenAPI document)."""
+"""Connections that one request can end by their ids, at most (X's OpenAPI document)."""

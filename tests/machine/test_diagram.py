@@ -360,7 +360,7 @@ def test_without_graphviz_the_error_names_the_package_and_the_way_round(
     with pytest.raises(diagram.GraphvizError) as missing:
         diagram.svg()
     assert str(missing.value) == (
-        "SVG is drawn by Graphviz's dot, which was not found; install the package graphviz "
+        "Graphviz's dot, which draws the SVG, was not found; install the package graphviz "
         "(apt-get install graphviz, brew install graphviz), or take --format mermaid"
     )
 

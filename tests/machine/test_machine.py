@@ -296,9 +296,15 @@ def test_transitions_says_false_and_does_nothing_where_no_guard_holds() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"guard": "frash"}, "names the guard 'frash', which there is not; there are amendable, exhausted"),
-        ({"action": "begyn"}, "names the action 'begyn', which there is not; there are amend_request, begin"),
-        ({"notify": ("on_conect",)}, "names the callback 'on_conect', which there is not; there are on_conn"),
+        ({"guard": "frash"}, "names the guard 'frash', which does not exist; there are amendable, exhausted"),
+        (
+            {"action": "begyn"},
+            "names the action 'begyn', which does not exist; there are amend_request, begin",
+        ),
+        (
+            {"notify": ("on_conect",)},
+            "names the callback 'on_conect', which does not exist; there are on_conn",
+        ),
         ({"guard": "begin"}, "names the guard 'begin'"),
         ({"guard": "fire"}, "names the guard 'fire'"),
         ({"action": "fresh"}, "names the action 'fresh'"),
