@@ -571,7 +571,7 @@ def test_a_disk_that_hangs_holds_nobody_for_ever(
     checkpoint.close()
     assert log()[-1] == (
         logging.ERROR,
-        f"The checkpoint {path} is still being written, and is left to itself",
+        f"The checkpoint {path} is still being written; nothing waits for it any longer",
     )
     hanging.set()
     monkeypatch.setattr(module, "CLOSE_TIMEOUT", 20.0)
@@ -684,7 +684,7 @@ def test_on_a_full_disk_the_stream_goes_on_and_all_is_written_when_there_is_room
         assert "disk is full" in text
         room(1_000_000)
         eventually(lambda: len(log()) == 2)  # by itself, within a second
-        assert log()[1] == (logging.WARNING, f"The checkpoint {path} is written again")
+        assert log()[1] == (logging.WARNING, f"The checkpoint {path} can be written again")
     assert contents(path) == Delivered(1001.0, tuple(range(5001)))
 
 

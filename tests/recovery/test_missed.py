@@ -181,7 +181,7 @@ def test_a_refused_parameter_is_withdrawn_with_a_warning_and_the_stream_goes_on(
     assert [gap.why for gap in life.gaps] == ["not entitled", "not entitled"]
     assert [one for one in told if isinstance(one, tuple)][:3] == [(1, 10.0), (1, 0.0), (1, 10.0)]
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert len([text for text in warnings if "refuses backfill_minutes" in text]) == 1
+    assert len([text for text in warnings if "X refused backfill_minutes" in text]) == 1
 
 
 def test_the_attempt_that_the_parameter_spoiled_does_not_count() -> None:
