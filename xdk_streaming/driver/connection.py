@@ -1,6 +1,6 @@
-"""One connection: what its bytes bring, and how it ends. Made by a successful dial, and dead with it.
+"""One connection: reads its bytes, decodes its lines, and finds how it ends. Each successful dial makes one.
 
-It reports what it sees (data, that it has lasted, its end) and decides nothing that follows.
+A connection reports facts (data has come, it has settled, it has ended) and does not decide what follows.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, 
 from xdk_streaming.wire.framing import LineSplitter, Unended
 
 SETTLED_AFTER = 10.0
-"""Seconds a connection must stand before its loss counts as a first one again."""
+"""Seconds (monotonic) that a connection must last before its loss counts as the first again."""
 MIN_LINES_UNDECODED = 4
-"""Lines that must come together for them to be handed over undecoded."""
+"""Lines that one read must complete for them to be handed over undecoded."""
 NO_PROGRESS = (Heartbeat, StreamNotice, Truncated)
-"""Events that show no data to have come: the retry budget is not restored by them."""
+"""Kinds of lines that carry no data: they do not restore the retry budget."""
 
 
 class Ending(NamedTuple):
-    """How a connection ended: what to tell the machine."""
+    """How a connection ended: the event for the machine."""
 
     trigger: Trigger
     error: StreamError | None = None
@@ -43,9 +43,11 @@ class Connection:
         self.lines: Iterator[Any] = iter(())
         self.decode: Callable[[Any], Any] = self.look_at
         self.can_stay_undecoded = False
-        """The lines at hand came in numbers, and each of them is an item if it is JSON at all."""
+        """Whether the lines at hand are many, and each of them is an item if it is JSON at all."""
         self.ending: Ending | None = None
+        """How the connection ended; None while it is open."""
         self.settled = False
+        """Whether it has lasted long enough for its loss to count as the first again."""
         self._answer = answer
         self._parts = parts
         self._report = report
@@ -55,7 +57,7 @@ class Connection:
         self._last_other: tuple[NotAnItem | None, int] = None, 0
 
     def receive(self) -> None:
-        """Take the next bytes, waiting for them if need be: the lines that they complete are then at hand."""
+        """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete."""
         clock, state, tracker = self._parts.clock, self._parts.state, self._parts.tracker
         splitter = self._splitter
         now = clock.time()
@@ -73,7 +75,7 @@ class Connection:
         lines = splitter.feed(data)
         tracker.after_read(now, lines, holds=splitter.begun > 0)
         if lines and not self.settled:
-            self._look_whether_settled()
+            self._check_settled()
         self.lines = iter(lines)
         self.decode = self._parts.decoder.quickest(lines) if self._progressed else self.look_at
         self.can_stay_undecoded = (
@@ -83,12 +85,12 @@ class Connection:
             self._end(Ending(Trigger.BROKE, splitter.runaway), lines)
 
     def take_undecoded(self) -> list[Any]:
-        """All lines at hand, where `can_stay_undecoded` says so."""
+        """Take all lines at hand without decoding them. Only if `can_stay_undecoded`."""
         lines, self.lines = list(self.lines), iter(())
         return lines
 
     def look_at(self, line: Any) -> Any:
-        """What a line is, whatever it is. Reports the connection's first data, before it is delivered."""
+        """Decode a line of any kind. Reports the connection's first data, before the data is delivered."""
         event = self._parts.decoder(line)
         if not (self._progressed or isinstance(event, NO_PROGRESS)):
             self._progressed = True
@@ -96,7 +98,7 @@ class Connection:
         return event
 
     def handle_other(self, event: NotAnItem) -> bool:
-        """See to a line that is no item: whether what follows it is not to be delivered."""
+        """Handle a line that is no item. Returns whether the lines that follow must not be delivered."""
         parts = self._parts
         ending: Ending | None = None
         self._last_other = event, parts.state.total_items_received
@@ -113,11 +115,11 @@ class Connection:
                 parts.callbacks.report(NoticeReceived(event.content))
             else:
                 ending = Ending(Trigger.BROKE, error)
-        self.ending = ending or self.ending  # what the stream itself says weighs more than how it ended
-        return isinstance(event, Rejected)  # the user asked to see this before anything that follows it
+        self.ending = ending or self.ending  # a reason given in the stream says more than the way it ended
+        return isinstance(event, Rejected)  # the user wants this error before any later item
 
     def final_ending(self) -> Ending:
-        """How it ended, once its last lines are delivered: a notice that came last tells why."""
+        """How the connection ended, once its last lines were delivered. A notice at the end is the cause."""
         assert self.ending is not None
         event, before = self._last_other
         if (
@@ -129,20 +131,20 @@ class Connection:
         return self.ending
 
     def count_undelivered(self) -> None:
-        """Count the items at hand, which will not be delivered."""
+        """Add the items at hand, which will not be delivered, to `undelivered_items`."""
         rest = map(self._parts.decoder, self.lines)
         self._parts.state.undelivered_items += sum(not isinstance(event, NotAnItem) for event in rest)
 
     def _end(self, ending: Ending, lines: Sequence[Any] = ()) -> None:
-        """No more bytes of this connection: what is at hand now is the last of it."""
+        """Record how the connection ended. `lines`, and the bytes after the last LF, are its last lines."""
         tail = self._splitter.tail()
         self.lines = iter([*lines, Unended(tail)] if tail else lines)
         self.decode = self.look_at
         self.can_stay_undecoded = False
         self.ending = ending
 
-    def _look_whether_settled(self) -> None:
-        """Report, at a line, that the connection has lasted."""
+    def _check_settled(self) -> None:
+        """Report that the connection has settled, if it has. Called when a line has come."""
         if self._parts.clock.monotonic() - self._opened_at >= SETTLED_AFTER:
             self.settled = True
             self._report(Trigger.SETTLED)

@@ -120,7 +120,7 @@ class Tracker:
                 self._heartbeat_came = any(line in HEARTBEAT_LINES for line in lines)
 
     def lost(self, now: float, error: StreamError | None, *, proven: bool, settled: bool) -> Gap | None:
-        """The connection was lost to this error, or ended cleanly. Returns the gap that is now certain, if any.
+        """The connection was lost to this error, or ended cleanly. Returns a gap if one is now certain.
 
         `proven`: the end of the body can be distinguished from a break. If it cannot, part of a bounded
         request may be missing, and no later connection will bring that part.

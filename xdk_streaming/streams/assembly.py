@@ -1,6 +1,6 @@
-"""How a stream is put together from its parts: the same for both faces.
+"""Puts a stream together from its parts, for `Stream` and `AsyncStream` alike.
 
-Nothing here runs; the faces know who iterates, and on which thread.
+Nothing runs here: the two classes know what iterates, and on which thread.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     T = TypeVar("T", default=dict[str, Any])
-else:  # a default of a type variable means nothing at run time, and Python has it from 3.13 on
+else:  # a type variable's default has no effect at run time, and Python supports it only from 3.13 on
     from typing import TypeVar
 
     T = TypeVar("T")
 
 Json = dict[str, Any]
 Model = type[T] | TypeAdapter[T] | Callable[[bytes], T]
-"""What makes items of lines: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
+"""A value of `response_model`: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the
+line."""
 
 
 class Assembly(ABC, Generic[T]):
-    """A driver with its parts, and what is seen of it, for those who iterate on a thread or on a loop."""
+    """A driver with its parts, and the attributes that `Stream` and `AsyncStream` share."""
 
     def __init__(
         self,
@@ -94,15 +95,15 @@ class Assembly(ABC, Generic[T]):
     @staticmethod
     @abstractmethod
     def _another_stream(*arguments: Any) -> Any:
-        """A stream of this face, for what remains uncovered of a gap."""
+        """A stream of the same class, for the uncovered span of a gap."""
 
     @abstractmethod
     def _make_callbacks(self, config: StreamConfig) -> Callbacks:
-        """Who is told, and on which thread."""
+        """The callbacks, which know on which thread they run."""
 
     @abstractmethod
     def _prepare(self, config: StreamConfig) -> None:
-        """What the face needs besides."""
+        """Make what the class itself needs, such as the iterator."""
 
     def _threaded_driver(self, buffer: Buffer, on_ready: Callable[[], object] | None = None) -> Threaded:
         config, callbacks = self._parts.config, self._parts.callbacks
@@ -120,16 +121,16 @@ class Assembly(ABC, Generic[T]):
 
     @property
     def connection_state(self) -> ConnectionState:
-        """Where the connection's machine stands."""
+        """The present state of the connection, for any thread."""
         return self._parts.machine.connection_state
 
     @property
     def history(self) -> tuple[Transition, ...]:
-        """The last transitions, oldest first: `StreamConfig.history` of them."""
+        """The last transitions, oldest first, at most `StreamConfig.history` of them. For any thread."""
         return tuple(self._parts.machine.history)
 
     def __repr__(self) -> str:
-        # The query may hold a secret of the user's.
+        # The query is left out, because it may hold a secret of the user's.
         request = self._parts.request
         url = request.url.partition("?")[0]
         return f"<{type(self).__name__} {request.method} {url} {self.connection_state.name}>"
