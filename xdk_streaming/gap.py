@@ -25,7 +25,7 @@ class Gap:
     - "too long": the outage was longer than the backfill.
     - "slow reader": X disconnected a consumer that was too slow, and discarded the items that waited for it.
     - "dropped": the stream's own buffer dropped items.
-    - "unproven end": the end of a bounded request could not be told from a break.
+    - "unproven end": the end of a bounded request could not be distinguished from a break.
     """
 
     lost_at: float

@@ -71,7 +71,7 @@ def test_gzip_may_have_several_members() -> None:
     "rubbish", [b"rubbish", bytes(100), gzip.compress(b"no")[:3] + b"\xff" * 50], ids=ascii
 )
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_rubbish_behind_the_end_is_nobodys(coding: str, rubbish: bytes) -> None:
+def test_garbage_after_the_end_is_ignored(coding: str, rubbish: bytes) -> None:
     stream = Inflater(coding)
     assert b"".join(stream.feed(FORMS[coding] + rubbish)) == TEXT
     assert b"".join(stream.feed(b"and more of it")) == b""
@@ -96,7 +96,7 @@ def test_what_comes_before_a_fault_comes_out_before_it_is_raised(cut: int | None
 @pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize(("coding", "coded"), [("gzip", b"plain text"), ("deflate", b"\xff\xff\xff\xff")])
 def test_what_is_not_of_the_coding_is_a_fault(coding: str, coded: bytes) -> None:
-    with pytest.raises(DecodeError, match="not as compressed as it says"):
+    with pytest.raises(DecodeError, match="not compressed as its headers say"):
         list(Inflater(coding).feed(coded))
 
 

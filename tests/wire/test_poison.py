@@ -147,7 +147,7 @@ def test_a_line_of_more_than_four_times_the_limit_is_a_fault_and_what_precedes_i
     assert runaway
     assert [shown(event) for event in found] == [
         {"data": {"id": "before"}},
-        "invalid: 401 bytes came of it, more than max_item_bytes",
+        "invalid: the connection ended inside this line, after 401 bytes, more than max_item_bytes",
     ]
     assert isinstance(found[1], Truncated)
 

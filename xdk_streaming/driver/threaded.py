@@ -26,8 +26,8 @@ from xdk_streaming.state import Lag, StreamState
 BATCH_ITEMS = 256
 BATCH_BYTES = 64 * 1024
 IDLE_CHECK_SECONDS = 1.0
-"""Seconds after which an idle consumer wakes up: a signal that arrives between Python's last check for
-signals and the system call does not interrupt that call."""
+"""Seconds after which an idle consumer wakes up, because a signal between Python's last check for signals
+and the system call does not interrupt the call."""
 
 END: Final = Batch()
 """The batch that `take` returns if no more will come."""

@@ -29,10 +29,10 @@ class Gaps:
     All times are Unix seconds: of this machine's wall clock for arrivals, of X's clock for publication times.
 
     `reached` is the moment up to which everything was received. It is the moment at which all arrived bytes
-    had been read, or the publication of the last item if that is earlier: an item sent before the moment of
-    reading may still be on its way, or wait at the server for a slow client. While a backfill is under way,
-    `reached` does not move, so that another loss asks for the whole backfill again. X does not mark the end
-    of a backfill. An item that was published after the connection opened shows that the backfill is over.
+    had been read, or the publication of the last item if that is earlier. The reason is that an older item
+    may still be on its way, or wait at the server for a slow client. While a backfill is under way, `reached`
+    does not move, so that another loss asks for the whole backfill again. X does not mark the end of a
+    backfill. An item that was published after the connection opened shows that the backfill is over.
     """
 
     def __init__(self, recovery: Recovery | None, refill: Refill | None = None) -> None:

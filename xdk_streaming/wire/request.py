@@ -1,6 +1,6 @@
-"""What is asked for, through requests: one attempt at a time.
+"""Sends the stream's request through requests, one attempt at a time.
 
-Foreign exceptions end here. Retries nothing.
+Every exception of other code is translated here. Nothing is retried.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ NO_VALUES: NamedValues = MappingProxyType({})
 
 
 class Request:
-    """What is asked for, anew at every attempt.
+    """The stream's request, sent anew at every attempt. For one thread; `wake` is for any thread.
 
-    Callable params and headers are asked each time. Plain headers, and the session's
-    Authorization, stay those of the first attempt: another call on a shared session must
-    not change this stream's identity at its next reconnect.
+    Callable params and headers are called at every attempt. Plain headers, and the session's Authorization,
+    remain those of the first attempt: another call on a shared session must not change this stream's identity
+    at its next reconnect. Raises `ValueError` if `method` is no HTTP method.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Request:
         self._body = {} if json_data is None else {"json": json_data}
         self._identity: dict[str, Any] | None = None
         self.params: dict[str, Any] = {}
-        """What the last attempt asked with."""
+        """The query parameters of the last attempt."""
         self._sender = 0
 
     def send(
@@ -68,9 +68,10 @@ class Request:
         chunk_size: int | None,
         more: NamedValues = NO_VALUES,
     ) -> Answer:
-        """One attempt. Raises `StreamError`, and nothing else, where it brings no answer.
+        """Make one attempt. Raises `StreamError`, and no other `Exception`, if there is no answer.
 
-        `more` are params of this attempt alone; they go before the others.
+        `more` are parameters for this attempt alone; they replace others of the same name. Timeouts are in
+        seconds.
         """
         self._sender = threading.get_ident()
         try:
@@ -86,10 +87,10 @@ class Request:
             raise
 
     def wake(self) -> None:
-        """Break off a `send` in progress, from any thread: the sockets that it is at are shut down.
+        """Interrupt a `send` in progress, from any thread, by shutting down its sockets.
 
-        It may stand before its first socket or between two, so call this until it has returned. A name
-        lookup cannot be broken off.
+        The attempt may be before its first socket or between two sockets, so call this until `send` has
+        returned. A name lookup cannot be interrupted.
         """
         interrupt.shut_down_sockets(self._sender, self._is_sent_in)
 
@@ -110,7 +111,7 @@ class Request:
             )
         except Exception as exception:
             if isinstance(exception, rq.HTTPError) and exception.response is not None:
-                return exception.response  # a hook's raise_for_status() brings the answer
+                return exception.response  # a hook called raise_for_status(); the answer is in its exception
             if interrupt.quotes_a_header(exception):
                 raise rq.InvalidHeader from None
             raise
@@ -126,7 +127,7 @@ class Request:
 
     def _identified(self, headers: NamedValues) -> NamedValues:
         if self._identity is None:
-            # A stream has a connection of its own; see `Answer` for servers that do not listen.
+            # A stream needs a connection of its own; see `Answer` for servers that ignore this header.
             self._identity = {"Connection": "close", **_authorization(self._session)}
             if not callable(self._headers):
                 self._identity.update(headers)
@@ -134,7 +135,7 @@ class Request:
 
 
 def _passwords(url: str, session: Any) -> set[str]:
-    """User names and passwords in this URL, and in those of the proxies: in pieces, where a URL may break."""
+    """User names and passwords in this URL and the proxies', split wherever a parser may split a URL."""
     proxies = getattr(session, "proxies", None)
     urls = [url, *(proxies.values() if isinstance(proxies, Mapping) else ()), *getproxies().values()]
     logins = [re.sub(r"^[\w+.-]+://", "", text).rpartition("@")[0] for text in map(str, urls)]
