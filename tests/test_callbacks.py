@@ -176,7 +176,7 @@ def test_observers_hear_of_a_transition_before_on_state_change_and_the_callbacks
     assert order == ["first", "second", "on_state_change", "on_connect"]
 
 
-def test_an_observer_that_raises_keeps_the_record_from_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_other_observers_get_the_record_if_one_raises(caplog: pytest.LogCaptureFixture) -> None:
     state, other, callback = StreamState(), Mock(), Mock()
     config = StreamConfig(observers=(Mock(side_effect=ValueError("mine")), other), on_gap=callback)
     Callbacks(config, state).report(GAP)
@@ -188,7 +188,7 @@ def test_an_observer_that_raises_keeps_the_record_from_nobody(caplog: pytest.Log
     ]
 
 
-def test_an_interrupt_in_an_observer_gets_out_after_the_others_were_told() -> None:
+def test_an_interrupt_in_an_observer_is_raised_after_the_other_calls() -> None:
     other, callback = Mock(), Mock()
     config = StreamConfig(observers=(Mock(side_effect=KeyboardInterrupt), other), on_gap=callback)
     with pytest.raises(KeyboardInterrupt):

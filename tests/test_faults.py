@@ -68,7 +68,9 @@ class Play:
         config = StreamConfig(
             jitter=False,
             initial_backoff=BACKOFF,
-            max_retries=-1 if fault.peer is Peer.SERVER else 1,  # where nobody answers there is no last word
+            max_retries=-1
+            if fault.peer is Peer.SERVER
+            else 1,  # without an answer no refusal ends the stream
             **listeners,
             **OUTCOMES[fault.name].settings,
             **more,
@@ -90,7 +92,7 @@ class Play:
 
 
 def scripts(fault: Fault) -> list[Script]:
-    """The fault between two items, where there is a stream; then a refusal that ends it all."""
+    """The fault, between two items if there is a stream; then a refusal that ends the stream."""
     if OUTCOMES[fault.name].refuses:
         return [fault.script, LAST_WORD]
     return [(Serve(1), *fault.script, Serve(1), End()), LAST_WORD]
@@ -98,7 +100,7 @@ def scripts(fault: Fault) -> list[Script]:
 
 @contextmanager
 def at_the_peer(fault: Fault, session: requests.Session, trust: Trust | None) -> Iterator[tuple[str, Any]]:
-    """The URL under which the fault shows, and the simulator where there is one."""
+    """The URL at which the fault shows, and the simulator if there is one."""
     scheme = "https" if trust else "http"
     session.verify = trust.authority if trust else False
     if fault.peer is Peer.CLOSED_PORT:
@@ -123,7 +125,7 @@ def at_the_peer(fault: Fault, session: requests.Session, trust: Trust | None) ->
 
 
 def until(told: list[str], name: str, *, itself: bool) -> list[str]:
-    """What was told before the first such call, and perhaps that call."""
+    """The calls before the first such call, and that call too on request."""
     return told[: told.index(name) + itself] if name in told else told
 
 

@@ -56,7 +56,7 @@ def test_the_first_line_is_logged_at_once_and_as_a_warning(
     assert "on_invalid" in record.getMessage()
 
 
-def test_the_first_line_is_logged_even_where_the_clock_starts_at_zero(
+def test_the_first_line_is_logged_even_if_the_clock_starts_at_zero(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     Ward(FakeClock(now=0.0)).take()
@@ -113,7 +113,7 @@ def test_a_callback_that_raises_loses_no_line(ward: Ward) -> None:
     assert ward.state == StreamState(invalid_items=2, callback_errors=2)
 
 
-def test_lines_are_counted_and_logged_where_no_callback_is_set(
+def test_lines_are_counted_and_logged_without_a_callback(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = StreamState()

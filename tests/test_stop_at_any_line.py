@@ -40,7 +40,7 @@ ANSWERS = (
 
 
 class Door:
-    """A server that tells its visitors apart, and counts how often each has come and left.
+    """A server that distinguishes its clients, and counts how often each has come and left.
 
     It gives each of them the answers in turn, and closes nothing by itself.
     """
@@ -136,7 +136,7 @@ def walks(session: requests.Session, act: Act) -> Any:
         yield [(plain.lines[place], Walk(session, f"{url}/{place}", place, act)) for place in places], door
 
 
-def test_stop_at_any_line_ends_the_stream_in_good_order(session: requests.Session) -> None:
+def test_stop_at_any_line_ends_the_stream_cleanly(session: requests.Session) -> None:
     with walks(session, lambda stream: stream.stop()) as (walked, door):
         for line, walk in walked:
             assert walk.raised is None, line

@@ -43,7 +43,7 @@ def test_every_state_and_every_trigger_is_among_the_situations_and_events() -> N
 
 
 @pytest.mark.parametrize(("situation", "event"), LEGAL_CASES)
-def test_a_legal_event_leads_where_it_should_and_tells_whom_it_should(situation: str, event: str) -> None:
+def test_a_legal_event_leads_to_its_state_and_calls_its_callbacks(situation: str, event: str) -> None:
     stage, shown = reach(situation), LEGAL[situation][event]
     before = stage.machine.connection_state
     changes = len(stage.machine.history)
@@ -274,7 +274,7 @@ def test_transitions_calls_before_and_after_of_an_internal_transition_too() -> N
 
 
 @pytest.mark.parametrize(("failing", "left_in"), [("asked", "old"), ("before", "old"), ("after", "new")])
-def test_transitions_keeps_the_old_state_where_before_raises_and_the_new_one_where_after_does(
+def test_transitions_keeps_the_old_state_if_before_raises_and_the_new_one_if_after_does(
     failing: str, left_in: str
 ) -> None:
     witness = Witness(failing)
@@ -283,7 +283,7 @@ def test_transitions_keeps_the_old_state_where_before_raises_and_the_new_one_whe
     assert witness.state == left_in
 
 
-def test_transitions_says_false_and_does_nothing_where_no_guard_holds() -> None:
+def test_transitions_returns_false_and_does_nothing_if_no_guard_holds() -> None:
     witness = Witness(allowed=False)
     assert witness.fire("move") is False
     assert witness.state == "old"

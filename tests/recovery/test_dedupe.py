@@ -43,7 +43,7 @@ class PlainPost:
 
 
 class Opaque:
-    """Nothing tells one from another but where it lies."""
+    """An object that nothing but its identity distinguishes from another."""
 
 
 def post(number: object) -> dict[str, Any]:
@@ -155,7 +155,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(json_values, json_values)
-def test_two_items_have_one_key_only_where_they_are_written_alike(one: Any, other: Any) -> None:
+def test_two_items_have_one_key_only_if_their_json_is_equal(one: Any, other: Any) -> None:
     alike = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (item_key({"event": one}) == item_key({"event": other})) is alike
 
@@ -213,7 +213,7 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([3, 5, 1000]))
-def test_the_seam_agrees_with_a_list_of_all_that_was_ever_yielded(steps: list[Any], most: int) -> None:
+def test_dedupe_agrees_with_a_list_of_all_items_ever_yielded(steps: list[Any], most: int) -> None:
     window = 10.0
     seam = Dedupe(window=window, max_keys=most)
     now = 1000.0
@@ -268,7 +268,7 @@ def unhashable(item: Any) -> Any:
 
 
 @pytest.mark.parametrize("key", [fail, unhashable])
-def test_where_the_key_fails_items_pass_and_it_is_logged_once_without_them(
+def test_items_pass_if_the_key_fails_and_the_log_does_not_quote_them(
     key: Callable[[Any], Hashable], log: Log
 ) -> None:
     seam = Dedupe(key)

@@ -1,4 +1,4 @@
-"""Which route a body is read by, and that the fast one steps aside where anything is not as it knows it."""
+"""The route by which a body is read: the fast one is not taken if anything is not as expected."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_behind_a_read_that_was_not_full_the_file_is_waited_for(both_ends: Any, 
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["silent", "closed"])
-def test_where_nothing_waits_behind_a_full_read_the_file_tells_why(
+def test_a_full_read_with_nothing_behind_it_falls_back_to_the_file(
     both_ends: Any, handle: Any, ended: bool
 ) -> None:
     theirs, ours = both_ends

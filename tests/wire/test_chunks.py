@@ -95,7 +95,7 @@ def test_what_is_no_frame_is_a_fault_after_what_came_before_it(frame: bytes) -> 
 
 
 @pytest.mark.parametrize("end", [b"XX", b"3\r", b"\rX", b"  "], ids=ascii)
-def test_a_chunk_that_does_not_end_where_it_said_is_a_fault(end: bytes) -> None:
+def test_a_chunk_without_its_line_end_is_a_fault(end: bytes) -> None:
     assert undone([b"5\r\nhello" + end + b"\r\n3\r\nabc\r\n" + LAST]) == (b"hello", False, True)
 
 

@@ -125,9 +125,7 @@ def test_lines_are_the_same_byte_by_byte(stream: bytes) -> None:
 @given(
     st.lists(st.binary(max_size=4 * SMALL).map(lambda line: line.replace(b"\n", b"-")), min_size=1), st.data()
 )
-def test_long_lines_are_told_from_others_however_the_bytes_are_cut(
-    lines: list[bytes], data: st.DataObject
-) -> None:
+def test_long_lines_are_found_however_the_bytes_are_cut(lines: list[bytes], data: st.DataObject) -> None:
     stream = b"\n".join(lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
@@ -321,7 +319,7 @@ def test_the_outcome_is_the_same_however_the_bytes_are_cut_runaway_lines_include
 
 
 @pytest.mark.parametrize("max_bytes", [16 * 1024, 16 * 1024 - 1, 64 * 1024, 100_000])
-def test_of_a_runaway_line_the_first_64_kib_are_kept_or_all_up_to_where_it_is_given_up(
+def test_a_runaway_line_keeps_at_most_its_first_64_kib(
     max_bytes: int,
 ) -> None:
     line = bytes(place % 251 for place in range(5 * max_bytes)).replace(b"\n", b"-")

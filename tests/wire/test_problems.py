@@ -482,7 +482,7 @@ def test_of_several_problems_that_tell_nothing_the_first_is_the_problem() -> Non
     ],
     ids=lambda fields: " ".join(str(value).removeprefix(PROBLEM) for value in fields.values()),
 )
-def test_where_a_problem_is_new_or_cannot_have_refused_a_stream_the_status_speaks(
+def test_the_status_decides_if_the_problem_is_unknown_or_no_refusal(
     status: int, fields: dict[str, str]
 ) -> None:
     error = refuse(status, {"title": "A title", **fields})
@@ -792,7 +792,7 @@ def test_retry_after_is_taken_from_any_refusal_in_either_form(status: int, value
 
 
 @pytest.mark.parametrize("headers", [{}, {"retry-after": "soon"}], ids=["none", "nonsense"])
-def test_where_the_server_names_no_time_none_is_known_and_none_is_spoken_of(headers: dict[str, str]) -> None:
+def test_if_the_server_names_no_time_the_error_has_none(headers: dict[str, str]) -> None:
     error = refuse(429, headers=headers)
     assert error.retry_after is None
     assert "asks for a wait" not in str(error)
@@ -829,12 +829,12 @@ def test_too_many_connections_is_no_matter_of_the_window(
     assert skews(log) == 0
 
 
-def test_too_many_connections_waits_for_the_window_where_that_is_spent_as_well() -> None:
+def test_too_many_connections_waits_for_the_window_if_that_is_spent_as_well() -> None:
     assert refuse(429, TOO_MANY, window(NOW + 900, "0")).retry_after == 900
 
 
 @pytest.mark.parametrize("status", [status for status in BY_STATUS if status not in (420, 429)])
-def test_the_windows_reset_counts_only_where_the_rate_is_limited(
+def test_the_windows_reset_counts_only_if_the_rate_is_limited(
     status: int, log: Callable[[], list[tuple[int, str]]]
 ) -> None:
     assert refuse(status, headers=window(NOW + 900, "0")).retry_after is None
@@ -1000,7 +1000,7 @@ def test_a_notice_of_an_end_is_an_error_of_its_class_that_says_what_was_said_wha
         assert words.rstrip(".") in str(error)
 
 
-def test_a_slow_reader_is_told_plainly_that_posts_were_lost_and_what_to_do() -> None:
+def test_a_slow_readers_error_says_that_posts_were_lost_and_what_to_do() -> None:
     error = problems.ending(
         notice({"errors": [problem("operational-disconnect", disconnect_type="SlowReader")]})
     )
@@ -1118,7 +1118,7 @@ def test_any_other_notice_ends_nothing(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("content", PASSING, ids=json.dumps)
-def test_a_notice_in_passing_that_was_the_last_word_is_an_interruption(content: dict[str, Any]) -> None:
+def test_a_passing_notice_as_last_line_is_an_interruption(content: dict[str, Any]) -> None:
     error = problems.parting(notice(content))
     assert error.error_type is STREAM_INTERRUPTED
     assert error.is_retryable
@@ -1130,7 +1130,7 @@ def test_a_notice_in_passing_that_was_the_last_word_is_an_interruption(content: 
 @pytest.mark.parametrize(
     ("content", "kind", "quoted"), CONTROL, ids=[json.dumps(case[0]) for case in CONTROL]
 )
-def test_a_control_message_of_an_older_api_that_was_the_last_word_is_named(
+def test_an_older_apis_control_message_as_last_line_is_named(
     content: dict[str, Any], kind: str, quoted: str
 ) -> None:
     error = problems.parting(notice(content))
@@ -1138,11 +1138,11 @@ def test_a_control_message_of_an_older_api_that_was_the_last_word_is_named(
     assert str(error) == f"The server ended the stream: {quoted}; X closed the connection; connect again"
 
 
-def test_the_last_word_is_quoted() -> None:
+def test_a_notice_as_last_line_is_quoted() -> None:
     assert "A title, A detail; " in str(problems.parting(notice({"errors": [problem("something-new")]})))
 
 
-def test_a_last_word_without_a_problem_is_an_unknown_problem_with_all_that_came() -> None:
+def test_a_last_notice_without_a_problem_is_an_unknown_problem_in_full() -> None:
     content: dict[str, Any] = {"errors": []}
     error = problems.parting(notice(content))
     assert error.problem_kind == "about:blank"
@@ -1152,7 +1152,7 @@ def test_a_last_word_without_a_problem_is_an_unknown_problem_with_all_that_came(
     assert "The server ended the stream: Unknown problem; " in str(error)
 
 
-def test_a_last_word_with_a_telling_issue_has_the_class_of_that() -> None:
+def test_a_last_notice_with_a_known_issue_has_the_class_of_the_issue() -> None:
     error = problems.parting(notice(problem("something-new", disconnect_type="TooManyConnections")))
     assert error.error_type is RATE_LIMITED
     assert "TooManyConnections" in str(error)

@@ -139,7 +139,7 @@ def test_the_message_tells_the_innermost_exception() -> None:
 
 
 @pytest.mark.parametrize("wordless", [TimeoutError(), ConnectionResetError(), KeyError()], ids=repr)
-def test_an_exception_without_words_is_told_by_its_name(wordless: Exception) -> None:
+def test_an_exception_with_an_empty_text_is_reported_by_its_class(wordless: Exception) -> None:
     message = str(translate(wordless))
     assert type(wordless).__name__ in message
     assert "()" not in message
