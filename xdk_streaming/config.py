@@ -75,8 +75,7 @@ class Recovery:
     """
 
     parameter: str | None = x.BACKFILL_PARAMETERS[0]
-    """X's name for the backfill parameter; on Powerstream that is `backfillMinutes`. None asks for no
-    backfill."""
+    """X's name for the minutes of backfill; on Powerstream it is `backfillMinutes`. None asks for none."""
     max_minutes: Annotated[int, Field(ge=1)] = x.MAX_BACKFILL_MINUTES
     """Minutes of backfill to ask for, at most."""
     key: Callable[[Any], Hashable] | None = None
@@ -86,11 +85,9 @@ class Recovery:
     """Seconds for which an item's key is remembered, at least, by the monotonic clock. The time is shorter if
     more than `max_ids` items come in it."""
     max_ids: Annotated[int, Field(ge=1)] = 2_150_000
-    """Keys that are remembered at least: five minutes of a firehose partition at its peak of 7,160 a
-    second."""
+    """Keys remembered at least: five minutes of a firehose partition at its peak of 7,160 items a second."""
     checkpoint: Annotated[Path | str | None, AfterValidator(_as_path)] = None
-    """A file that records delivered items across restarts. Each stream needs a file of its own. Kept as a
-    `Path`."""
+    """A file that records delivered items across restarts, one file per stream. Kept as a `Path`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -109,8 +106,7 @@ class Buffer:
     high_watermark: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Share of `max_bytes`. Once more is queued, `on_lag` reports that the consumer is behind."""
     low_watermark: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of `max_bytes`. Once no more than this is queued, `on_lag` reports that the consumer has caught
-    up."""
+    """Share of `max_bytes`. Once no more is queued, `on_lag` reports that the consumer has caught up."""
 
     def __post_init__(self) -> None:
         if self.low_watermark >= self.high_watermark:

@@ -18,6 +18,8 @@ Reason = Literal["not asked", "not entitled", "too long", "slow reader", "droppe
 class Gap:
     """One outage, reported when it is over. All times are Unix seconds of this machine's wall clock.
 
+    The one exception is the start of a span, which may be when an item was published, by X's clock.
+
     `why` gives the reason if part of the outage remains uncovered:
 
     - "not asked": no backfill was configured.
@@ -29,8 +31,7 @@ class Gap:
     """
 
     lost_at: float
-    """When the last byte before the outage was received; earlier if older bytes may have been lost as
-    well."""
+    """When the last byte before the outage was received; earlier if older bytes may be lost, too."""
     back_at: float
     """When the next connection opened."""
     covered: Span | None = None

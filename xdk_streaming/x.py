@@ -229,8 +229,7 @@ LIKE_FIELDS = (
 """The values of `like_with_tweet_author.fields`."""
 
 LIKE_AUTHOR = "tweet_author_id"
-"""The name of `liked_tweet_author_id` in the schema of a like. A request cannot ask for the field by this
-name."""
+"""The name of `liked_tweet_author_id` in the schema of a like. A request cannot use this name."""
 
 PRIVATE_FIELDS = frozenset(
     {

@@ -59,7 +59,7 @@ class Threaded:
         self._on_ready = on_ready
         self._queue = BatchQueue(buffer, state, clock, on_lag)
         self._thread = threading.Thread(target=self._run, name="xdk_streaming", daemon=True)
-        self._ready, self._room = _held(), _held()
+        self._ready, self._room = _token(), _token()
         self._stopping = False
         # Written by the driver's thread.
         self._open = Batch()
@@ -107,7 +107,7 @@ class Threaded:
             return END
         batch = self._queue.take()
         if batch is not None:
-            _pass(self._room)
+            _release(self._room)
         elif ended:
             self._raise()
             return END
@@ -145,8 +145,8 @@ class Threaded:
         """
         self._stopping = True
         self._producer.stop()
-        _pass(self._ready)
-        _pass(self._room)
+        _release(self._ready)
+        _release(self._room)
 
     def close(self) -> None:
         """Stop, and return when the driver's thread is gone. Raises the exception that ended it, if any.
@@ -178,7 +178,7 @@ class Threaded:
         if batch.items:
             self._open = Batch()
             if self._queue.put(batch):  # else the consumer was woken for an earlier batch
-                self._rouse()
+                self._wake_consumer()
         if self._queue.look_at_lag() and self._dropped is not None:
             self._report_dropped()
 
@@ -192,11 +192,11 @@ class Threaded:
         except BaseException as error:  # noqa: BLE001 - raised on the consumer's thread
             self._failure = error
         self._ended = True
-        self._rouse()
+        self._wake_consumer()
 
-    def _rouse(self) -> None:
+    def _wake_consumer(self) -> None:
         """Wake the consumer."""
-        _pass(self._ready)
+        _release(self._ready)
         if self._on_ready is not None:
             self._on_ready()
 
@@ -287,13 +287,13 @@ class Threaded:
         return self._thread.ident is not None and not self._ended
 
 
-def _held() -> threading.Lock:
+def _token() -> threading.Lock:
     token = threading.Lock()
     token.acquire()
     return token
 
 
-def _pass(token: threading.Lock) -> None:
+def _release(token: threading.Lock) -> None:
     """Let the thread that waits for the token go on; if none waits, let the next wait return at once."""
     with suppress(RuntimeError):  # the token was passed before, and no thread has waited since
         token.release()

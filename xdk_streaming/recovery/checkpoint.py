@@ -59,7 +59,7 @@ class Checkpoint:
         self._opened: Future[Delivered] = Future()
         self._closing = False
         self._failing = False
-        self._unkept = False
+        self._unstorable_logged = False
         self._idle = False
         self._wake = threading.Lock()
         self._wake.acquire()
@@ -89,7 +89,7 @@ class Checkpoint:
         """
         self._pending.append((key, received_at))
         if self._idle:
-            self._rouse()
+            self._wake_thread()
 
     def commit(self) -> bool:
         """Write all pending notes now, within ten seconds. Returns whether all of them are in the file."""
@@ -98,7 +98,7 @@ class Checkpoint:
             return False
         written: Future[bool] = Future()
         self._asked.append(written)
-        self._rouse()
+        self._wake_thread()
         give_up_at = time.monotonic() + CLOSE_TIMEOUT
         while thread.is_alive() and time.monotonic() < give_up_at:
             with suppress(NotYet):
@@ -108,7 +108,7 @@ class Checkpoint:
     def close(self) -> None:
         """Write all pending notes and close the file. Waits ten seconds at most. May be called again."""
         self._closing = True
-        self._rouse()
+        self._wake_thread()
         thread = self._thread
         if thread is None or thread.ident is None:  # interrupted before its start
             return
@@ -118,7 +118,7 @@ class Checkpoint:
                 "The checkpoint %s is still being written; nothing waits for it any longer", self.path
             )
 
-    def _rouse(self) -> None:
+    def _wake_thread(self) -> None:
         """Wake the writing thread. Safe on any thread and in signal handlers: a bare lock is released."""
         self._idle = False
         with suppress(RuntimeError):  # the lock was released before, and the thread has not waited since
@@ -178,7 +178,7 @@ class Checkpoint:
         try:
             file.add(self._lasting(unsaved), unsaved[-1][1])
         except (StreamError, OSError, sqlite3.Error, MemoryError) as error:
-            self._complain(error)
+            self._log_failure(error)
             return False
         unsaved.clear()
         if self._failing:
@@ -193,8 +193,8 @@ class Checkpoint:
             kind = type(key)
             if kind is str or kind is bytes or (kind is int and key in STORABLE_INTEGERS):
                 keys.append(key)  # type: ignore[arg-type]
-            elif key is not None and not self._unkept:
-                self._unkept = True
+            elif key is not None and not self._unstorable_logged:
+                self._unstorable_logged = True
                 logger.warning(
                     "A key of type %s cannot be kept in the checkpoint %s: such items may be delivered again "
                     "after a restart. Make the key function return str, bytes or an integer of 64 bits",
@@ -203,7 +203,7 @@ class Checkpoint:
                 )
         return keys
 
-    def _complain(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
             logger.error(

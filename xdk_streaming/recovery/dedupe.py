@@ -155,7 +155,7 @@ class Dedupe:
                 return True
         return self._is_new(item)
 
-    def turn(self, now: float) -> None:
+    def forget_old(self, now: float) -> None:
         """Forget old keys. `now` is in seconds of the monotonic clock.
 
         Call this once per read: `is_new` looks neither at the clock nor at the count, and the items of one
@@ -184,12 +184,12 @@ class Dedupe:
             if not known:
                 self._young.add(key)
         except Exception as error:  # noqa: BLE001 - the key function is the user's code, and may raise anything
-            self._complain(error)
+            self._log_failure(error)
             return True
         self.last_key = key
         return not known
 
-    def _complain(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         self.key_errors += 1
         if self.key_errors == 1:
             # Without the error's text, which may quote the item.

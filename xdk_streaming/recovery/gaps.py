@@ -14,11 +14,9 @@ from xdk_streaming.gap import Gap, Reason, Refill, Span
 
 MINUTE = 60.0
 BEHIND_SECONDS = 5.0
-"""If reading was more than this many seconds behind at a loss, the consumer's slowness lost the items that
-waited."""
+"""If reading was further behind at a loss, in seconds, the consumer's slowness lost the items that waited."""
 MAX_ITEM_AGE = 600.0
-"""Seconds between an item's publication and its arrival, at most. An older id belongs to something inside the
-item."""
+"""Seconds from an item's publication to its arrival, at most. An older id is that of a part of the item."""
 SLOW_READER_ISSUES = frozenset({"SlowReader", "FullBuffer"})
 """X's words for the disconnection of a reader that is too slow."""
 

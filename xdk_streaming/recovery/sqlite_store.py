@@ -32,8 +32,7 @@ OUTSIDE_CAUSES = (
     "database is locked",
     "large file support is disabled",
 )
-"""The beginnings of SQLite's messages for errors that the file itself did not cause. Python 3.10 gives only
-the message."""
+"""The beginnings of SQLite's messages for errors that the file did not cause. Python 3.10 gives no code."""
 
 
 class _Damage(sqlite3.DatabaseError):

@@ -151,14 +151,14 @@ class Tracker:
         if recovery is not None:
             self._remember_items(recovery)
             if recovery.checkpoint is not None:
-                self._take_up(recovery, recovery.checkpoint)
+                self._load_checkpoint(recovery, recovery.checkpoint)
         self._begun = True
 
     def _remember_items(self, recovery: Recovery) -> None:
         self._dedupe = Dedupe(recovery.key or item_key, window=recovery.window, max_keys=recovery.max_ids)
         self.accepts = self._dedupe.is_new
 
-    def _take_up(self, recovery: Recovery, path: Path | str) -> None:
+    def _load_checkpoint(self, recovery: Recovery, path: Path | str) -> None:
         # Assigned before it is opened: Ctrl-C may come at any line, and close() must find the checkpoint.
         checkpoint = self._checkpoint = Checkpoint(
             path, window=recovery.window, max_keys=2 * recovery.max_ids
@@ -180,7 +180,7 @@ class Tracker:
         self._heartbeat_came = False
         if self._dedupe is not None:
             self._note_items(self._dedupe, settled=settled)
-            self._dedupe.turn(self._monotonic())
+            self._dedupe.forget_old(self._monotonic())
         if up_to_date_at is not None:
             self._note_up_to_date(up_to_date_at)
         self._up_to_date_at = None

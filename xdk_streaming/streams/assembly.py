@@ -42,8 +42,7 @@ else:  # a type variable's default has no effect at run time, and Python support
 
 Json = dict[str, Any]
 Model = type[T] | TypeAdapter[T] | Callable[[bytes], T]
-"""A value of `response_model`: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the
-line."""
+"""A `response_model`: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
 
 
 class Assembly(ABC, Generic[T]):

@@ -36,8 +36,7 @@ QUOTED_FIELDS = (
     "scope",
     "product_name",
 )
-"""Fields of a problem that name what was refused, such as the parameter, the enrolment or the cap's
-period."""
+"""Fields of a problem that name what was refused: the parameter, the enrolment, the usage cap's period."""
 TOKEN_PATTERN = re.compile(
     r"(?<=bearer)\W+(?!tokens?\b)\S+|(?<=bearer token)\W+(?=\S*\d)\S+|[\w%+=.~-]{40,}", re.IGNORECASE
 )

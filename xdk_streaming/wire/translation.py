@@ -29,8 +29,7 @@ class Translation:
     error_type: StreamErrorType
     sentence: str
     secret: bool = False
-    """Whether the exception's text quotes a header, and so perhaps the token: it is neither shown nor
-    chained."""
+    """Whether the text quotes a header, and so perhaps the token: the exception is not shown or chained."""
     quotes_urls: bool = False
     """Whether the exception's text may quote a URL. If the text contains part of a password, the exception is
     neither shown nor chained."""
