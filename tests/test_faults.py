@@ -92,7 +92,7 @@ class Play:
 
 
 def scripts(fault: Fault) -> list[Script]:
-    """The fault, between two items if there is a stream; then a refusal that ends the stream."""
+    """The fault between two items, where there is a stream; then a refusal that ends it all."""
     if OUTCOMES[fault.name].refuses:
         return [fault.script, LAST_WORD]
     return [(Serve(1), *fault.script, Serve(1), End()), LAST_WORD]
@@ -100,7 +100,7 @@ def scripts(fault: Fault) -> list[Script]:
 
 @contextmanager
 def at_the_peer(fault: Fault, session: requests.Session, trust: Trust | None) -> Iterator[tuple[str, Any]]:
-    """The URL at which the fault shows, and the simulator if there is one."""
+    """The URL under which the fault shows, and the simulator where there is one."""
     scheme = "https" if trust else "http"
     session.verify = trust.authority if trust else False
     if fault.peer is Peer.CLOSED_PORT:

@@ -75,7 +75,7 @@ def test_a_shell_command_runs(command: str, tmp_path: Path) -> None:
         here = {"XDK_STREAMING_BASE_URL": x.url, "XDK_STREAMING_LIMIT": "3", "X_BEARER_TOKEN": "any"}
         shown = run(shlex.split(command), tmp_path, **here)
     if "svg" in command and "Graphviz" in shown.stderr:
-        assert shown.returncode == 1  # the clear error if dot is missing
+        assert shown.returncode == 1  # the clear error where dot is missing
         return
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout or len(list(tmp_path.iterdir())) > 1

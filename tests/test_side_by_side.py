@@ -81,7 +81,7 @@ def test_xdk_loses_an_object_there_and_cannot_be_stopped(measured: str) -> None:
     assert figures["`end`", XDK][3] == "over 0.3 s"
 
 
-def test_if_each_stream_ends_at_once_only_xdk_storms(measured: str) -> None:
+def test_where_each_stream_ends_at_once_xdk_storms_and_this_package_does_not(measured: str) -> None:
     storms = {line[0]: line[1:] for line in table_under("The same fault on every connection", measured)}
     ours, xdk = storms["`end`"]
     assert 1 <= int(ours) <= 5
@@ -160,7 +160,7 @@ def test_an_outcome_is_seen_from_both_sides() -> None:
     assert outcome(report("100", overflow=True), *three) is Outcome.OVERFLOW
 
 
-def test_a_client_that_returns_too_late_does_not_count_as_back() -> None:
+def test_who_comes_back_only_after_the_time_is_not_back() -> None:
     gone = seen(*FOUR[:3], sent(3, 1, at=11), visits=1)
     gone.visits[0].close("reset")
     for received in (["100"], ["100", "103"]):
@@ -179,7 +179,7 @@ def test_for_a_client_of_events_each_line_is_one() -> None:
     ]
 
 
-def test_posts_without_a_text_get_one() -> None:
+def test_posts_get_a_text_where_they_have_none() -> None:
     bare, full = Send(b'{"data":{"id":"1"}}'), Send(b'{"data":{"id":"1","text":"t"}}')
     assert with_text((bare, full)) == (Send(b'{"data":{"id":"1","text":""}}'), full)
 

@@ -104,7 +104,7 @@ class Tap:
 
 
 class Stage:
-    """A `Threaded` with a scripted producer, and all that it reported."""
+    """A tap with a thread of its own, and what it told."""
 
     def __init__(self, *steps: Any, at_hand: bool = False, **buffer: Any) -> None:
         each = itertools.chain.from_iterable(s if isinstance(s, Iterator) else [s] for s in steps)
@@ -212,7 +212,7 @@ def test_a_stream_that_was_stopped_before_starts_no_thread() -> None:
     assert stage.tap.runs == []
 
 
-def test_an_item_is_handed_over_as_soon_as_no_other_waits() -> None:
+def test_an_item_is_handed_over_as_soon_as_no_other_is_at_hand() -> None:
     stage = Stage(ITEM)
     stage.tap._steps = [ITEM, stage.tap.wait]
     assert next(stage.items) == ITEM
@@ -357,7 +357,7 @@ def test_stop_from_a_callback_ends_it() -> None:
     assert stage.tap.given == 1
 
 
-def test_system_exit_in_a_callback_is_raised_even_after_a_stop() -> None:
+def test_a_callback_that_ends_the_program_is_heard_though_the_stream_was_stopped() -> None:
     stage = Stage()
 
     def leave() -> None:
@@ -374,7 +374,7 @@ def waits(thread: threading.Thread, threaded: Threaded) -> bool:
     return threaded._thread.is_alive() and inside(thread, Threaded.items)
 
 
-def test_a_thousand_signals_with_stopping_handlers_end_a_waiting_consumer() -> None:
+def test_a_thousand_signals_whose_handlers_stop_it_end_a_waiting_consumer() -> None:
     stage, main = Stage(), threading.current_thread()
     stage.tap._steps = [ITEM, stage.tap.wait]
     handler = lambda *_: stage.threaded.stop()  # noqa: E731
@@ -383,7 +383,7 @@ def test_a_thousand_signals_with_stopping_handlers_end_a_waiting_consumer() -> N
     assert stage.tap.closed
 
 
-def test_a_thousand_signals_with_stopping_handlers_end_a_flood() -> None:
+def test_a_thousand_signals_whose_handlers_stop_it_end_a_flood() -> None:
     stage = Stage(endless(), max_bytes=1000)
     with bombarded(signal.SIGUSR1, lambda *_: stage.threaded.stop(), lambda: stage.tap.given > 5000):
         list(stage.items)
@@ -500,7 +500,7 @@ def test_drop_oldest_keeps_the_newest_counts_and_tells_once() -> None:
     assert stage.state.undelivered_items == 0
 
 
-def test_a_gap_is_reported_once_the_queue_is_empty_while_the_stream_goes_on() -> None:
+def test_a_gap_is_told_when_the_queue_has_emptied_while_the_stream_goes_on() -> None:
     stage = Stage(max_bytes=35, overflow="drop_oldest")
     go, full, empty = threading.Event(), threading.Event(), threading.Event()
     stage.tap._steps = itertools.chain(
@@ -540,7 +540,7 @@ def test_fail_delivers_what_is_queued_and_then_raises() -> None:
 # Reports of the lag
 
 
-def test_each_watermark_is_reported_once_when_it_is_passed() -> None:
+def test_each_mark_is_told_once_when_it_is_passed() -> None:
     stage = Stage(max_bytes=100, high_watermark=0.5, low_watermark=0.2)
     gates = [threading.Event() for _ in range(4)]
     stage.tap._steps = itertools.chain(

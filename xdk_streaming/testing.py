@@ -1,8 +1,8 @@
-"""A session and a clock for tests of your own code: no network, no waiting.
+"""A session and a clock for unit tests of code that uses streams: no network, no waiting.
 
-`ScriptedSession` plays one script per connection, in memory. A script is a sequence of the steps of
-`xdk_streaming.simulator`. `FakeClock` makes every wait pass at once, and records the wait. This test ends
-when its scripts are used up:
+`ScriptedSession` plays one script per connection, in memory. A script is a sequence of steps from
+`xdk_streaming.simulator`. `FakeClock` records every wait, and ends it immediately. A test that runs until its
+scripts end:
 
     >>> from xdk_streaming import Stream
     >>> from xdk_streaming.simulator import UNAVAILABLE, Cut, Send, Serve
@@ -18,7 +18,7 @@ when its scripts are used up:
     mine
     4 attempts
 
-Use a `Simulator` to test sockets, TLS, framing, compression, and posts in real time.
+Use a `Simulator` to test sockets, TLS, framing, compression, or posts in real time.
 """
 
 from __future__ import annotations
@@ -38,36 +38,35 @@ from xdk_streaming.simulator.script import Flood, Limited, Script
 __all__ = ["FakeClock", "NoMoreConnections", "ScriptedSession"]
 
 Chunk = bytes | Exception | Callable[[], object]
-"""A piece of a body: bytes, a fault to raise, or a call to make before the next piece."""
+"""A piece of a body: bytes, an exception to raise, or a function to call before the next piece."""
 
 REQUEST = inspect.signature(requests.Session.request)
 
 
 class FakeClock:
-    """A clock on which time passes only in waits, and each wait returns at once.
+    """A clock whose time advances only in waits, and then instantly: `Stream(..., clock=FakeClock())`.
 
-    Pass it as `Stream(..., clock=FakeClock())`. Each stream needs a clock of its own. The stream calls the
-    clock on whichever thread reads.
+    Use one clock per stream. The stream may call the clock from any thread.
     """
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self.now: float = now
-        """The time in Unix seconds, and the monotonic time as well. Assign a later time to let time pass."""
+        """The wall-clock time in Unix seconds, and the monotonic time. Assign to `now` to let time pass."""
         self.waits: list[float] = []
-        """Every wait that the stream asked for, in seconds, in order."""
+        """The requested waits in seconds, in order."""
         self.during_wait: Callable[[], object] = lambda: None
-        """Called in every wait, before the time passes: for example `clock.during_wait = stream.stop`."""
+        """Called in every wait before time advances, for example `clock.during_wait = stream.stop`."""
 
     def time(self) -> float:
         """Unix seconds: `now`."""
         return self.now
 
     def monotonic(self) -> float:
-        """Monotonic seconds: `now`."""
+        """Seconds that never jump: `now`."""
         return self.now
 
     def wait(self, seconds: float, wake: threading.Lock) -> None:
-        """Record the wait, call `during_wait`, and advance `now` unless `wake` has been released."""
+        """Record the wait, call `during_wait`, and advance `now`, unless `wake` has been released."""
         self.waits.append(seconds)
         self.during_wait()
         if not wake.acquire(blocking=False):
@@ -75,30 +74,31 @@ class FakeClock:
 
 
 class NoMoreConnections(StreamError):
-    """A `ScriptedSession` was asked for a connection after its last script.
+    """A `ScriptedSession` has no script left for a connection.
 
-    Its type is FATAL_ERROR, so it ends a stream that would otherwise go on reconnecting.
+    The error type is FATAL_ERROR, which ends a stream that would otherwise reconnect.
     """
 
 
 class ScriptedSession(requests.Session):
-    """A session that plays one script per connection, at once and in memory.
+    """A session that plays one script per connection, instantly and in memory.
 
-    `scripts` may be an endless iterator. An exception in place of a script is raised, as if the server gave
-    no answer. A connection whose script runs out ends cleanly. The items of `Serve` are
-    `{"data": {"id": "1"}}` and so on, counted over all connections. `clock` is the clock of the stream.
-    `Stall` with a number of seconds advances this clock, and needs it.
+    `scripts` may be endless. An exception in place of a script is raised, as if the server did not respond.
+    A connection ends cleanly after the last step of its script. The items of `Serve` are `{"data": {"id":
+    "1"}}` and so on, numbered across all connections. `clock` is the clock of the stream; a `Stall` with a
+    number of seconds needs the clock, to advance the time.
 
-    A request raises `NoMoreConnections` when no script is left, and `NotImplementedError` for a step that
-    has no meaning in memory: `Live`, `Raw`, `Flood`. A stream raises the latter as the `original_exception`
-    of a `StreamError`. The constructor raises `TypeError` if one of `scripts` is no script.
+    A request raises `NoMoreConnections` if no script is left, and `NotImplementedError` for `Live`, `Raw` and
+    `Flood`, which have no meaning in memory. A stream reports the latter as a `StreamError`, with the
+    `NotImplementedError` as `original_exception`. The constructor raises `TypeError` if one of `scripts` is
+    not a script.
     """
 
     def __init__(self, scripts: Iterable[Script | BaseException], *, clock: FakeClock | None = None) -> None:
         super().__init__()
         self.calls: list[dict[str, Any]] = []
-        """The arguments of each request, in order: `method`, `url`, `params`, `headers`, and any others that
-        were given. Headers that the session itself adds are not among `headers`."""
+        """The arguments of each request: `method`, `url`, `params`, `headers`, and any others passed.
+        `headers` does not include the session's own headers, which are in `session.headers`."""
         self.responses: list[requests.Response] = []
         """The responses, in order; `response.raw.closed` says whether a response was closed."""
         self._clock = clock
@@ -107,16 +107,16 @@ class ScriptedSession(requests.Session):
         self._scripts = iter(list(checked)) if isinstance(scripts, Sequence) else checked
 
     def request(self, *positional: Any, **named: Any) -> requests.Response:
-        """Play the next script, for any method and any URL."""
+        """Play the next script, for any method and URL."""
         given = REQUEST.bind(self, *positional, **named).arguments
-        unsaid = ("self", "allow_redirects")  # requests adds the latter by itself
+        unsaid = ("self", "allow_redirects")  # set by requests itself
         asked = {name: value for name, value in given.items() if name not in unsaid and value is not None}
         self.calls.append({"params": {}, "headers": {}, **asked})
         script = next(self._scripts, None)
         if script is None:
             raise NoMoreConnections(
-                f"Connection {len(self.calls)} was asked for, and there are scripts for "
-                f"{len(self.calls) - 1}; stop the stream, or end the last script with a final refusal, "
+                f"Connection {len(self.calls)} was requested, but there are scripts for only "
+                f"{len(self.calls) - 1}; stop the stream, or end the scripts with a final refusal, "
                 "such as Refuse(401)",
                 StreamErrorType.FATAL_ERROR,
             )
@@ -134,7 +134,7 @@ class ScriptedSession(requests.Session):
                     wire.refuse(429, step.headers(self._clock.now), step.body)
                 if isinstance(step, Flood):
                     raise NotImplementedError(
-                        "Flood is endless, and a body in memory is not; use a Simulator"
+                        "Flood is endless, which a body in memory cannot be; use a Simulator"
                     )
                 step.play(wire)
         except _Over:
@@ -152,8 +152,8 @@ def _checked(script: Any) -> Script | BaseException:
     if isinstance(script, Sequence) and all(hasattr(step, "play") for step in script):
         return script
     raise TypeError(
-        f"{script!r} is no script; a script is a sequence of steps, such as (Serve(2), Cut()); "
-        "give a sequence of scripts, one per connection"
+        f"{script!r} is not a script; a script is a sequence of steps, such as (Serve(2), Cut()), and "
+        "`scripts` has one script per connection"
     )
 
 
@@ -162,7 +162,7 @@ class _Over(Exception):
 
 
 class _Wire:
-    """The server's side of one connection: collects what a script sends."""
+    """One connection, from the server's side: collects what a script sends."""
 
     def __init__(self, next_line: Callable[[], bytes], clock: FakeClock | None) -> None:
         self._next_line = next_line
@@ -172,7 +172,7 @@ class _Wire:
         self._headers: Mapping[str, str] = {"Content-Type": "application/json"}
 
     def answer(self, url: str) -> requests.Response:
-        """The response of requests that carries all that was sent."""
+        """The result as a response of requests."""
         response = requests.Response()
         response.status_code = self._status
         response.headers.update(self._headers)
@@ -193,9 +193,7 @@ class _Wire:
             self.send(self._next_line())
 
     def live(self, seconds: float | None, *, goes_on: bool) -> None:
-        raise NotImplementedError(
-            "Live has no meaning in memory, because nothing is published there; use Serve"
-        )
+        raise NotImplementedError("Live has no meaning in memory, where nothing is published; use Serve")
 
     def send(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -205,7 +203,7 @@ class _Wire:
 
     def raw(self, data: bytes) -> None:
         raise NotImplementedError(
-            "Raw has no meaning in memory, because a body there has no connection beneath it; use a Simulator"
+            "Raw has no meaning in memory, where bodies have no framing; use a Simulator"
         )
 
     def half(self, share: float) -> None:
@@ -217,8 +215,8 @@ class _Wire:
             self._chunks.append(ReadTimeoutError(None, None, "Read timed out."))  # type: ignore[arg-type]  # of no pool
         elif self._clock is None:
             raise ValueError(
-                f"Stall({seconds}) lets time pass, and needs the stream's clock; "
-                "pass the same clock to the stream and to ScriptedSession(..., clock=clock)"
+                f"Stall({seconds}) needs the stream's clock to advance the time; "
+                "pass the same clock to ScriptedSession(..., clock=clock)"
             )
         else:
             self._chunks.append(partial(_pass, self._clock, seconds))

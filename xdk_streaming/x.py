@@ -1,10 +1,10 @@
-"""The facts that X publishes about its streams: paths, parameters, fields, limits, heartbeat, ids.
+"""Facts that X publishes about its streams: paths, parameters, fields, limits, heartbeat, ids.
 
-Values, and pure functions of these values. Knows no connection, no item and no policy. The client and the
-simulator both take these facts from here.
+Only values and pure functions; no connections, no items, no policies. Clients decide elsewhere what to do
+about these facts, and the simulator implements them.
 
-Sources: X's OpenAPI document (the operations marked `x-twitter-streaming`, all of them GET) and the pages of
-docs.x.com named beside each value. `/2/powerstream` is not in the OpenAPI document, only on
+Sources: X's OpenAPI document (the operations marked `x-twitter-streaming`, all of them GET), and the pages of
+docs.x.com that are named beside each value. `/2/powerstream` is not in the OpenAPI document, only on
 docs.x.com/x-api/powerstream/introduction.
 """
 
@@ -18,20 +18,20 @@ from types import MappingProxyType
 from typing import Any
 
 BASE_URL = "https://api.x.com"
-"""The origin of all paths below: the `servers` of X's OpenAPI document."""
+"""The host of X's API: `servers` in X's OpenAPI document."""
 
 PROBLEMS = "https://api.x.com/2/problems/"
-"""The beginning of a problem's `type` (docs.x.com/x-api/fundamentals/response-codes-and-errors). Real answers
-use another host, so only the last path segment counts."""
+"""Start of the `type` of a problem (docs.x.com/x-api/fundamentals/response-codes-and-errors). Real responses
+have another host: only the last segment counts."""
 
 # ---------------------------------------------------------------------------------------- endpoints
 
 
 class Kind(Enum):
-    """What a stream carries. All items of a kind have the same shape."""
+    """The kind of items in a stream; all items of a kind have the same shape."""
 
     POST = "post"
-    RULED_POST = "ruled post"  # the filtered stream: a post and the rules it matched
+    RULED_POST = "ruled post"  # the filtered stream: a post and its matching rules
     LIKE = "like"
     POST_COMPLIANCE = "post compliance"
     USER_COMPLIANCE = "user compliance"
@@ -42,47 +42,46 @@ class Kind(Enum):
 
 
 RECOVERY_PARAMETERS = (("start_time", "end_time"), ("startTime", "endTime"))
-"""The names of the start and the end of a recovery, in which X streams a past span again
-(docs.x.com/x-api/fundamentals/recovery-and-redundancy). Powerstream uses the second pair
+"""Names of the start and the end of a range to recover
+(docs.x.com/x-api/fundamentals/recovery-and-redundancy); Powerstream uses the second pair
 (docs.x.com/x-api/powerstream/recovery-and-redundancy)."""
 
 BACKFILL_PARAMETERS = ("backfill_minutes", "backfillMinutes")
-"""The names of the minutes of backfill. Powerstream uses the second name (the same two pages)."""
+"""Names of the minutes of backfill; Powerstream uses the second one (same two pages)."""
 
 MAX_BACKFILL_MINUTES = 5
-"""From 1 to this many (docs.x.com/x-api/fundamentals/recovery-and-redundancy). X's OpenAPI document also
-allows 0."""
+"""docs.x.com/x-api/fundamentals/recovery-and-redundancy. X's OpenAPI document also allows 0."""
 
 MAX_RECOVERY_AGE = 24 * 3600.0
-"""Seconds that a recovery may reach back (docs.x.com/x-api/fundamentals/recovery-and-redundancy)."""
+"""Seconds that a recovery can reach back (docs.x.com/x-api/fundamentals/recovery-and-redundancy)."""
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-"""The format of the start and the end of a recovery, in UTC (X's OpenAPI document)."""
+"""Format of the start and the end of a recovery, in UTC (X's OpenAPI document)."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One streaming path."""
+    """One streaming endpoint."""
 
     path: str
     kind: Kind
     partitions: int = 0
-    """The highest partition number, counted from 1; 0 if the path takes no partition."""
+    """The highest partition number; partitions count from 1. 0 if the endpoint has no partitions."""
     language: str | None = None
-    """The language of all posts, if the path promises one."""
+    """The language of the posts, if the endpoint has only one."""
     recovers: bool = True
-    """Whether the path offers a recovery, in which X streams a past span again."""
+    """Whether a range of time can be recovered."""
     name: str = ""
     """The name of this stream in the connections endpoints."""
 
     @property
     def backfill_parameter(self) -> str:
-        """The name of the parameter for the minutes of backfill."""
+        """The name of this endpoint's parameter for the minutes of backfill."""
         return BACKFILL_PARAMETERS[self.kind is Kind.POWERSTREAM]
 
     @property
     def recovery_parameters(self) -> tuple[str, str]:
-        """The names of the parameters for the start and the end of a recovery."""
+        """The names of this endpoint's parameters for the start and the end of a range to recover."""
         return RECOVERY_PARAMETERS[self.kind is Kind.POWERSTREAM]
 
 
@@ -114,15 +113,14 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
         )
     }
 )
-"""The streams of X's OpenAPI document, by path. Their names are the values of `endpoint_id` under
-`/2/connections`."""
+"""The endpoints of X's OpenAPI document, by path. Names are values of `endpoint_id` in `/2/connections`."""
 
 NAMELESS = frozenset({"activity_stream", "powerstream"})
-"""Names that are not X's: the connections endpoints neither list nor accept a name for these streams."""
+"""Names invented here: X's connections endpoints have none for these streams."""
 
 
 def endpoint_at(url: str) -> Endpoint | None:
-    """The endpoint at this URL or path, or None. Anything may come before the endpoint's own path."""
+    """The endpoint at this URL or path, with any prefix before the endpoint's path; None if there is none."""
     address = re.split("[?#]", url, maxsplit=1)[0]
     _, scheme, located = address.partition("://")
     path = "/" + located.partition("/")[2] if scheme else address
@@ -131,33 +129,30 @@ def endpoint_at(url: str) -> Endpoint | None:
 
 
 def recovery_parameters(url: str) -> tuple[str, str]:
-    """The parameter names for the start and the end of a recovery at this URL.
-
-    A URL that is no known endpoint gets the names of X's v2 API.
-    """
+    """The names of start and end at this URL: those of X's v2 API, unless the endpoint has others."""
     endpoint = endpoint_at(url)
     return RECOVERY_PARAMETERS[0] if endpoint is None else endpoint.recovery_parameters
 
 
 def is_bounded(params: Mapping[str, Any]) -> bool:
-    """Whether these query parameters name an end time, at which X closes the stream."""
+    """Whether these query parameters have an end time, at which X closes the stream."""
     return any(params.get(end) for _, end in RECOVERY_PARAMETERS)
 
 
 # ------------------------------------------------------------------------------------ on the stream
 
 HEARTBEAT_SECONDS = 20.0
-"""X sends a heartbeat at least this often (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+"""The longest time between two heartbeats (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
 
 HEARTBEAT_LINE = b"\r\n"
-"""The bytes of a heartbeat (the same page)."""
+"""The bytes of a heartbeat (same page)."""
 
 SNOWFLAKE_EPOCH = 1_288_834_974_657
-"""Unix time in milliseconds from which X's ids count (docs.x.com/resources/fundamentals/x-ids)."""
+"""Unix time, in milliseconds, from which X's ids count (docs.x.com/resources/fundamentals/x-ids)."""
 
 
 def published(key: Hashable) -> float | None:
-    """When the post with this id was published, in Unix seconds of X's clock; None if it is no post's id."""
+    """When the post with this id was published, in Unix seconds by X's clock; None if not a post id."""
     text = str(key) if isinstance(key, (str, int)) else ""
     if not text.isascii() or not text.isdigit() or len(text) < 15:
         return None
@@ -168,26 +163,23 @@ FIRST_ID = re.compile(rb'"id": ?"(\d{15,20})"')
 
 
 def dated(line: object) -> float | None:
-    """When the post in this line was published, in Unix seconds of X's clock, by the first id in the line.
-
-    None if the line has no such id.
-    """
+    """When the post in this line was published, in Unix seconds by X's clock; None without an id."""
     found = FIRST_ID.search(line) if isinstance(line, bytes) else None
     return None if found is None else published(found[1].decode())
 
 
 RATE_LIMIT_WINDOW = 900.0
-"""Seconds of the window in which X counts attempts to connect (docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Seconds of the window in which X counts connection attempts
+(docs.x.com/x-api/fundamentals/rate-limits)."""
 
 CONNECTS_PER_WINDOW = 50
-"""Attempts per app and window to connect to the filtered stream
-(docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Connection attempts of an app to the filtered stream (docs.x.com/x-api/fundamentals/rate-limits)."""
 
 LIMIT_HEADER = "x-rate-limit-limit"
 REMAINING_HEADER = "x-rate-limit-remaining"
 RESET_HEADER = "x-rate-limit-reset"
-"""Headers with the attempts that a window allows, the attempts that are left, and the window's end in Unix
-seconds of X's clock (docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Attempts per window, attempts left, and the end of the window in Unix seconds by X's clock
+(docs.x.com/x-api/fundamentals/rate-limits)."""
 
 # ------------------------------------------------------------------------------------------- fields
 
@@ -200,8 +192,8 @@ POST_FIELDS = (
     *("reply_settings", "scopes", "source", "suggested_source_links"),
     *("suggested_source_links_with_counts", "withheld"),
 )
-"""The values of `tweet.fields` in X's OpenAPI document. The tuples that follow are those of `user.fields` and
-so on (docs.x.com/x-api/fundamentals/fields)."""
+"""`tweet.fields` in X's OpenAPI document; likewise for the tuples below
+(docs.x.com/x-api/fundamentals/fields)."""
 
 USER_FIELDS = (
     *("id", "name", "username", "affiliation", "confirmed_email", "connection_status", "created_at"),
@@ -226,10 +218,10 @@ LIKE_FIELDS = (
     *("id", "created_at", "timestamp_ms", "liked_tweet_id", "liked_tweet_author_id"),
     "attachments_media_keys",
 )
-"""The values of `like_with_tweet_author.fields`."""
+"""`like_with_tweet_author.fields`."""
 
 LIKE_AUTHOR = "tweet_author_id"
-"""The name of `liked_tweet_author_id` in the schema of a like. A request cannot use this name."""
+"""The name of `liked_tweet_author_id` in the schema of a like. This name cannot be requested."""
 
 PRIVATE_FIELDS = frozenset(
     {
@@ -237,7 +229,7 @@ PRIVATE_FIELDS = frozenset(
         *("confirmed_email", "connection_status", "receives_your_dm"),
     }
 )
-"""Fields that X shows only to the user concerned, never to an app's token
+"""Fields that X shows only to the user concerned, and never to an app's token
 (docs.x.com/x-api/fundamentals/metrics)."""
 
 EXPANSIONS = (
@@ -247,7 +239,7 @@ EXPANSIONS = (
     *("entities.note.mentions.username", "referenced_tweets.id"),
     *("referenced_tweets.id.attachments.media_keys", "referenced_tweets.id.author_id"),
 )
-"""Objects that X can send along with a post (docs.x.com/x-api/fundamentals/expansions)."""
+"""Expansions of a post (docs.x.com/x-api/fundamentals/expansions)."""
 
 LIKE_EXPANSIONS = ("attachments.media_keys", "liked_tweet_author_id", "liked_tweet_id")
 
@@ -259,26 +251,26 @@ RULE_COUNTS = RULES + "/counts"
 
 MAX_RULES = 1_000
 MAX_RULE_LENGTH = 1_024
-"""Rules per app, and characters per rule. Enterprise apps may have more
+"""Maximum rules per app, and characters per rule; Enterprise allows more
 (docs.x.com/x-api/posts/filtered-stream/introduction)."""
 
 MAX_RULES_PER_PAGE = 1_000
-"""Rules in one answer, at most (X's OpenAPI document)."""
+"""Maximum rules per response (X's OpenAPI document)."""
 
 CONNECTIONS = "/2/connections"
-"""Path of an app's open streams (docs.x.com/x-api/connections/introduction)."""
+"""Path of the list of an app's open streams (docs.x.com/x-api/connections/introduction)."""
 
 CONNECTION_FIELDS = (
     *("id", "endpoint_name", "connected_at", "client_ip", "disconnected_at", "disconnect_reason"),
 )
-"""The values of `connection.fields` (X's OpenAPI document)."""
+"""`connection.fields` (X's OpenAPI document)."""
 
 CONNECTION_NAMES = frozenset(endpoint.name for endpoint in ENDPOINTS.values()) - NAMELESS
-"""The stream names that the connections endpoints accept (X's OpenAPI document)."""
+"""Names of streams that the connections endpoints accept (X's OpenAPI document)."""
 
 CONNECTIONS_PER_PAGE = 10
 MAX_CONNECTIONS_PER_PAGE = 100
-"""Connections in one answer, by default and at most (X's OpenAPI document)."""
+"""Connections per response: by default, and at most (X's OpenAPI document)."""
 
 MAX_KILLS = 100
-"""Connections that one request can end by their ids, at most (X's OpenAPI document)."""
+"""Maximum connections that one request can end by id (X's OpenAPI document)."""

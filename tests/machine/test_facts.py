@@ -141,7 +141,7 @@ def test_the_counters_of_what_came_through_are_not_the_machines_business() -> No
 LIMIT, LATER = RateLimit(50, 48, 1_700_000_900.0), RateLimit(50, 0, 1_700_001_800.0)
 
 
-def test_no_rate_limit_is_known_before_an_answer_gave_one() -> None:
+def test_no_rate_limit_is_known_before_an_answer_told_of_one() -> None:
     stage = reach("streaming")
     assert stage.state.rate_limit is None
 
@@ -159,7 +159,7 @@ def test_the_rate_limit_is_known_from_the_answer_that_refused_it(error: StreamEr
     assert stage.state.rate_limit == LIMIT
 
 
-def test_callbacks_see_the_rate_limit_of_the_reported_answer() -> None:
+def test_callbacks_see_the_rate_limit_of_the_answer_they_are_told_of() -> None:
     stage = reach("connecting")
     seen = []
     stage.config.on_error = lambda error: seen.append(stage.state.rate_limit)
@@ -178,7 +178,7 @@ def test_an_answer_that_tells_nothing_of_the_rate_limit_leaves_what_is_known() -
     assert stage.state.rate_limit == LIMIT
 
 
-def test_the_last_answer_with_a_rate_limit_counts() -> None:
+def test_the_last_answer_that_told_of_the_rate_limit_counts() -> None:
     stage = reach("connecting")
     stage.answer(OPENED, LIMIT)
     stage.fire(ENDED, RETRY, WAITED)

@@ -43,7 +43,7 @@ def test_every_state_and_every_trigger_is_among_the_situations_and_events() -> N
 
 
 @pytest.mark.parametrize(("situation", "event"), LEGAL_CASES)
-def test_a_legal_event_leads_to_its_state_and_calls_its_callbacks(situation: str, event: str) -> None:
+def test_a_legal_event_leads_where_it_should_and_tells_whom_it_should(situation: str, event: str) -> None:
     stage, shown = reach(situation), LEGAL[situation][event]
     before = stage.machine.connection_state
     changes = len(stage.machine.history)

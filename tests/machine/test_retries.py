@@ -173,7 +173,7 @@ def test_a_connection_that_had_not_settled_is_never_taken_back_at_once(
     assert stage.delay() == 1
 
 
-def test_a_refusal_is_never_retried_at_once_not_even_an_operational_disconnect() -> None:
+def test_a_refusal_is_never_tried_again_at_once_even_where_it_speaks_of_an_operational_disconnect() -> None:
     stage = Stage()
     stage.fire(START, (REFUSED, dismissal()))
     assert stage.delay() == 1
@@ -185,13 +185,13 @@ def test_such_a_refusal_is_not_tried_again_at_once_after_a_settled_connection_ei
     assert stage.delay() == 2
 
 
-def test_the_zero_delay_is_announced_once_even_if_no_attempt_follows() -> None:
+def test_the_zero_delay_is_announced_once_even_where_no_attempt_follows() -> None:
     stage = Stage()
     stage.fire(START, OPENED, SETTLED, ENDED)
     assert [stage.delay(), stage.delay()] == [0, 1]
 
 
-def test_the_zero_delay_comes_once_and_uses_no_step_if_the_return_is_refused() -> None:
+def test_the_zero_delay_comes_once_and_uses_no_step_where_the_return_is_refused() -> None:
     stage = Stage()
     stage.fire(START, OPENED, SETTLED, ENDED)
     assert stage.delay() == 0
@@ -199,7 +199,7 @@ def test_the_zero_delay_comes_once_and_uses_no_step_if_the_return_is_refused() -
     assert refusals(stage, 3) == [1, 2, 4]
 
 
-def test_the_zero_delay_comes_once_and_uses_no_step_if_the_next_connection_ends() -> None:
+def test_the_zero_delay_comes_once_and_uses_no_step_where_the_next_connection_ends_as_well() -> None:
     stage = Stage()
     stage.fire(START, OPENED, SETTLED, ENDED)
     delays = [stage.delay()]

@@ -146,7 +146,7 @@ def test_a_loss_is_logged_with_its_error(log: Callable[[], list[tuple[int, str]]
 # The changes.
 
 
-def test_a_retry_is_a_transition_with_attempt_and_delay() -> None:
+def test_a_retry_is_a_change_with_attempt_and_delay() -> None:
     stage = Stage()
     stage.fire(START, (REFUSED, fault()), RETRY, WAITED, (REFUSED, fault()), RETRY)
     announced = [
@@ -155,7 +155,7 @@ def test_a_retry_is_a_transition_with_attempt_and_delay() -> None:
     assert announced == [(1, 1.0), (2, 2.0)]
 
 
-def test_no_other_transition_has_an_attempt_or_a_delay() -> None:
+def test_no_other_change_has_an_attempt_or_a_delay() -> None:
     stage = Stage(max_retries=1)
     stage.fire(START, OPENED, ENDED, RETRY, WAITED, OPENED, (BROKE, fault()), RETRY)
     assert stage.machine.connection_state is FAILED
@@ -164,14 +164,14 @@ def test_no_other_transition_has_an_attempt_or_a_delay() -> None:
     assert others[-1].trigger is RETRY
 
 
-def test_a_transition_has_the_error_of_its_event_and_a_failure_its_own() -> None:
+def test_a_change_carries_the_error_of_its_event_and_a_failure_the_reason_of_the_failure() -> None:
     stage, refusal, break_off = Stage(max_retries=1), fault(), fault()
     stage.fire(START, (REFUSED, refusal), RETRY, WAITED, OPENED, (BROKE, break_off), RETRY)
     errors = [change.error for change in stage.machine.history]
     assert errors == [None, refusal, None, None, None, break_off, stage.machine.failure]
 
 
-def test_the_history_is_empty_at_first_and_then_keeps_the_order() -> None:
+def test_the_history_is_empty_at_first_and_holds_the_changes_oldest_first() -> None:
     stage = Stage()
     assert list(stage.machine.history) == []
     stage.fire(START, OPENED, PROGRESSED, SETTLED, ENDED)
@@ -181,7 +181,7 @@ def test_the_history_is_empty_at_first_and_then_keeps_the_order() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 3])
-def test_the_history_keeps_as_many_transitions_as_configured(length: int) -> None:
+def test_the_history_keeps_as_many_changes_as_are_asked_for(length: int) -> None:
     stage = Stage(history=length)
     stage.fire(START, (REFUSED, fault()), RETRY, WAITED, OPENED, STOP)
     told = stage.heard("on_state_change")
@@ -239,7 +239,7 @@ def test_an_interrupt_is_raised_after_the_other_callbacks_in_the_new_state(
     assert stage.machine.history[-1].dest is shown.dest
 
 
-def test_of_two_interrupts_the_first_is_raised() -> None:
+def test_of_two_interrupts_the_first_comes_out() -> None:
     stage = reach("streaming")
     stage.raises = {"on_error": KeyboardInterrupt(), "on_disconnect": SystemExit()}
     with pytest.raises(KeyboardInterrupt):
@@ -259,21 +259,21 @@ def test_after_an_interrupt_the_machine_goes_on_from_the_new_state() -> None:
 # What the callbacks are given.
 
 
-def test_on_connect_gets_no_argument() -> None:
+def test_on_connect_is_given_nothing() -> None:
     stage = reach("connecting")
     stage.fire(OPENED)
     assert stage.heard("on_connect") == [()]
 
 
 @pytest.mark.parametrize("event", [ENDED, STOP], ids=str)
-def test_on_disconnect_gets_none_for_a_clean_end_and_for_a_stop(event: Trigger) -> None:
+def test_on_disconnect_is_given_none_for_a_clean_end_and_for_a_stop(event: Trigger) -> None:
     stage = reach("settled")
     stage.fire(event)
     assert stage.heard("on_disconnect") == [None]
 
 
 @pytest.mark.parametrize("make", [fault, fatal], ids=["retryable", "fatal"])
-def test_on_disconnect_gets_the_original_exception(make: Callable[..., StreamError]) -> None:
+def test_on_disconnect_is_given_the_original_exception(make: Callable[..., StreamError]) -> None:
     stage, cause = reach("streaming"), OSError("gone")
     stage.fire((BROKE, make(cause=cause)))
     (given,) = stage.heard("on_disconnect")
@@ -290,7 +290,7 @@ def test_on_disconnect_gets_the_stream_error_if_there_is_no_original(
     assert given is error
 
 
-def test_on_disconnect_comes_once_after_each_on_connect() -> None:
+def test_on_disconnect_comes_once_for_each_on_connect_and_only_after_it() -> None:
     stage = Stage()
     stage.fire(
         START, (REFUSED, fault()), RETRY, WAITED, OPENED, (BROKE, fault()), RETRY, WAITED, OPENED, ENDED
@@ -300,14 +300,14 @@ def test_on_disconnect_comes_once_after_each_on_connect() -> None:
     assert bracket == ["on_connect", "on_disconnect"] * 2
 
 
-def test_on_reconnect_gets_attempt_and_delay_before_the_wait() -> None:
+def test_on_reconnect_is_given_the_attempt_and_the_delay_before_it_is_waited_for() -> None:
     stage = Stage()
     stage.fire(START, (REFUSED, fault()), RETRY)
     assert stage.heard("on_reconnect") == [(1, 1.0)]
     assert stage.seen[-1] is BACKOFF
 
 
-def test_on_error_gets_each_error_once_and_the_exhaustion_too() -> None:
+def test_each_error_passes_on_error_once_and_the_exhaustion_does_too() -> None:
     stage, refusal, break_off = Stage(max_retries=1), fault(), fault()
     stage.fire(START, (REFUSED, refusal), RETRY, WAITED, OPENED, (BROKE, break_off), RETRY, STOP)
     passed = stage.heard("on_error")
@@ -316,7 +316,7 @@ def test_on_error_gets_each_error_once_and_the_exhaustion_too() -> None:
 
 
 @pytest.mark.parametrize(("situation", "trigger"), [("connecting", REFUSED), ("streaming", BROKE)])
-def test_on_error_gets_a_fatal_error_once_and_unchanged(situation: str, trigger: Trigger) -> None:
+def test_an_error_that_ends_it_all_passes_on_error_once_as_it_is(situation: str, trigger: Trigger) -> None:
     stage, error = reach(situation), fatal()
     stage.fire((trigger, error))
     (passed,) = stage.heard("on_error")
@@ -325,7 +325,7 @@ def test_on_error_gets_a_fatal_error_once_and_unchanged(situation: str, trigger:
 
 
 @pytest.mark.parametrize("situation", ["connecting", "streaming", "lost", "waiting", "exhausted"])
-def test_a_stop_calls_no_on_error(situation: str) -> None:
+def test_a_stop_passes_no_error(situation: str) -> None:
     stage = reach(situation)
     stage.fire(STOP)
     assert stage.heard("on_error") == []
