@@ -124,7 +124,7 @@ def test_connections_are_broken_at_any_byte_and_left_in_peace_when_all_is_played
     assert next(islice(scripts(task, played, peaceful), 200, None)) is LIVE
 
 
-def test_the_account_is_told_in_words() -> None:
+def test_the_account_is_printed_in_words() -> None:
     lines = "\n".join(told(TASK, Outcome(3, received=2, repeats=1)))
     assert "2 received, 0 of them out of order; 0 missing" in lines
     assert "1 repeated, 0 against the rule" in lines

@@ -442,7 +442,7 @@ def test_fields_asked_for_through_xdk_arrive_in_its_models(
     assert item.includes.users[0].id == item.data.author_id
 
 
-def test_a_refused_token_raises_our_error_where_user_code_catches_the_name_it_took_from_xdk(
+def test_user_code_catches_our_error_by_the_name_it_imported_from_xdk(
     user: ModuleType, patch: Callable[[], Callable[[], None]], client: Callable[..., Any]
 ) -> None:
     patch()

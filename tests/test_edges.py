@@ -208,7 +208,7 @@ def test_exception_thrown_in_to_the_generator_of_stream_with_retry_does_the_same
 
 
 @pytest.mark.parametrize("end", ["dropped", "closed", "thrown into", "left with"])
-def test_generator_never_started_connects_nowhere_and_tells_nobody(
+def test_a_generator_never_started_neither_connects_nor_calls_back(
     session: requests.Session, end: str
 ) -> None:
     recorder = Recorder()
@@ -356,11 +356,11 @@ CALLED: dict[str, tuple[Script, list[str]]] = {
     "on_disconnect": (BROKEN, []),
     "on_reconnect": (BROKEN, []),
 }
-"""Where each callback is called, and what is told after it though it raises KeyboardInterrupt."""
+"""Where each callback is called, and what is still reported after it raises KeyboardInterrupt."""
 
 
 @pytest.mark.parametrize("callback", CALLED)
-def test_keyboard_interrupt_in_a_callback_comes_out_after_the_others_were_told(
+def test_ctrl_c_in_a_callback_is_raised_after_the_other_callbacks(
     session: requests.Session, tls: Trust | None, callback: str
 ) -> None:
     script, told_after = CALLED[callback]

@@ -91,7 +91,7 @@ CALLS = {
 
 
 class Odd(Exception):
-    """What nobody knows."""
+    """An exception of an unknown class."""
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -227,7 +227,7 @@ def test_keyboard_interrupt_in_a_headers_or_params_callable_comes_out(
 
 
 class OddAdapter(HTTPAdapter):
-    """Raises what nobody knows, instead of sending."""
+    """Raises an exception of an unknown class instead of sending."""
 
     def send(self, *_: Any, **__: Any) -> requests.Response:
         raise Odd("mine")

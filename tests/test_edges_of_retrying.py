@@ -54,7 +54,7 @@ LOSSES: Losses = {
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """A URL at which nobody listens, and nobody else can begin to."""
+    """A URL with a port on which nothing listens, and that no other process can take."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield f"://127.0.0.1:{reserved.getsockname()[1]}"
@@ -119,7 +119,7 @@ def test_retries_exhausted_by_a_connection_refused(
 
 
 @pytest.mark.parametrize("loss", [name for name in LOSSES if name != "stall"])
-def test_retries_exhausted_at_the_first_loss_where_none_are_allowed(
+def test_the_first_loss_exhausts_the_retries_if_none_are_allowed(
     session: requests.Session, tls: Trust | None, loss: str
 ) -> None:
     recorder = Recorder()

@@ -70,7 +70,9 @@ class Play:
         config = StreamConfig(
             jitter=False,
             initial_backoff=BACKOFF,
-            max_retries=-1 if fault.peer is Peer.SERVER else 1,  # where nobody answers there is no last word
+            max_retries=-1
+            if fault.peer is Peer.SERVER
+            else 1,  # without an answer no refusal ends the stream
             **listeners,
             **OUTCOMES[fault.name].settings,
             **more,
@@ -125,7 +127,7 @@ def at_the_peer(fault: Fault, session: requests.Session, trust: Trust | None) ->
 
 
 def until(told: list[str], name: str, *, itself: bool) -> list[str]:
-    """What was told before the first such call, and perhaps that call."""
+    """The calls before the first such call, and that call too on request."""
     return told[: told.index(name) + itself] if name in told else told
 
 

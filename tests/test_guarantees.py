@@ -162,7 +162,7 @@ def take_until_killed(url: str, setting: str, folder: Path) -> None:
 
 
 def a_pause(setting: str, folder: Path) -> Outcome:
-    """Until the simulator has cut the reader off, or for as long as that took where it does not."""
+    """Wait until the simulator has disconnected the reader, or for as long as that took if it does not."""
     with publishing() as simulator, opened(simulator.url + PATH, setting, folder) as (stream, take):
         take()
         visit = simulator.visits[0]

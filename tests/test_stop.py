@@ -204,7 +204,7 @@ def test_a_thousand_signals_wake_a_wait_on_the_thread_that_waits(session: reques
     assert triggers(stream)[-1] is Trigger.STOP
 
 
-def test_a_thousand_signals_from_before_the_dial_on_end_it_in_good_order(
+def test_a_thousand_signals_from_before_the_dial_on_end_it_cleanly(
     session: requests.Session, tls: Trust | None
 ) -> None:
     with simulated(session, tls, (Serve(1), Stall())) as simulator:

@@ -410,7 +410,7 @@ class TestWatching:
 
 
 def test_a_stop_while_the_first_line_is_decoded_reports_no_progress_and_ends_the_stream() -> None:
-    """The machine hears of the stop alone, even where a line of data has just been seen."""
+    """The machine gets only the stop, even if a line of data has just been seen."""
     seen: list[str] = []
 
     def decode(line: bytes) -> bytes:

@@ -130,7 +130,7 @@ def test_a_gzip_body_without_its_trailer_ends_as_its_http_framing_does(
         assert answer.read() == b""
 
 
-def test_status_and_headers_are_told_with_names_in_lower_case(session: requests.Session) -> None:
+def test_an_answer_has_its_status_and_headers_with_names_in_lower_case(session: requests.Session) -> None:
     script = [Refuse(429, b"{}", {"Retry-After": "7", "X-Rate-Limit-Reset": "8"})]
     with streamed(session, *script) as (answer, _):
         assert answer.status == 429

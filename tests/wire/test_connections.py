@@ -202,7 +202,7 @@ def test_a_pool_of_one_connection_has_it_back_after_each_stream(
         assert len(simulator.visits) == 3
 
 
-def test_bytes_after_the_end_are_nobodys_answer(session: requests.Session) -> None:
+def test_bytes_after_the_end_belong_to_no_answer(session: requests.Session) -> None:
     smuggled = head("Content-Length: 8") + b"smuggled"
     with served(answering(head("Content-Length: 5") + b"whole" + smuggled)) as url:
         for _ in range(2):
