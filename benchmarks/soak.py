@@ -47,7 +47,7 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
-from xdk_streaming.simulator.body import Encoding, Framing, Sending
+from xdk_streaming.simulator.body import BodyFormat, Encoding, Framing
 from xdk_streaming.simulator.script import Wire
 
 MIB = 2**20
@@ -161,8 +161,8 @@ def serve(line: Connection, reconnects: int, folder: str | None) -> None:
     def scripts() -> Iterator[Script]:
         for number in range(reconnects):
             # A script is drawn when the form of its own connection is settled: this is the next one's.
-            form = Sending(*FORMS[(number + 1) // len(LOSSES) % len(FORMS)], tls)
-            simulator.conduct = replace(simulator.conduct, sending=form)
+            form = BodyFormat(*FORMS[(number + 1) // len(LOSSES) % len(FORMS)], tls)
+            simulator.behaviour = replace(simulator.behaviour, sending=form)
             yield LOSSES.get(loss(number), STALL)
 
     tls, authority = certified(Path(folder)) if folder else (None, None)
@@ -170,7 +170,7 @@ def serve(line: Connection, reconnects: int, folder: str | None) -> None:
         line.send((simulator.url, authority))
         line.recv()
         sent = Tally(entry.id for entry in simulator.log if entry.whole)
-        line.send(Served(len(simulator.visits), sent.items, sent.digest))
+        line.send(Served(len(simulator.requests), sent.items, sent.digest))
 
 
 def certified(folder: Path) -> tuple[ssl.SSLContext, str]:
@@ -260,7 +260,7 @@ def soak(reconnects: int, *, tls: bool) -> Run:
     run = Run("TLS" if tls else "plain HTTP")
     received, every, started = Tally(), max(1, reconnects // ROUND // 20) * ROUND, time.monotonic()
 
-    def note(_attempt: int, _delay: float) -> None:
+    def add_stream_request(_attempt: int, _delay: float) -> None:
         run.lost += 1
         config.stall_timeout = STALL_TIMEOUT if loss(run.lost) == "a stall" else PATIENCE
         if run.lost % every == 0 or run.lost == reconnects:
@@ -275,7 +275,7 @@ def soak(reconnects: int, *, tls: bool) -> Run:
         initial_backoff=0.0005,
         max_backoff=0.001,
         jitter=False,
-        on_reconnect=note,
+        on_reconnect=add_stream_request,
         on_error=count,
         stall_timeout=PATIENCE,
         max_item_bytes=LONGEST_LINE,

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from benchmarks.chaos.task import Task
 from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import Live, Script, Simulator
-from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
+from xdk_streaming.simulator.faults import STREAM_FAULTS, Peer, StreamFault
 from xdk_streaming.simulator.script import LIVE, Cut, Reset
 from xdk_streaming.state import ConnectionState
 from xdk_streaming.x import ENDPOINTS
@@ -32,15 +32,15 @@ class Published:
     at: float
 
 
-def plan(task: Task) -> list[Fault]:
+def plan(task: Task) -> list[StreamFault]:
     """Every fault that a server can show here, in a new order each time round, as often as it takes."""
     chance = random.Random(task.seed)
     kinds = [
         fault
-        for fault in FAULTS.values()
+        for fault in STREAM_FAULTS.values()
         if fault.peer is Peer.SERVER and (fault.encoding is None or task.gzip)
     ]
-    planned: list[Fault] = []
+    planned: list[StreamFault] = []
     while len(planned) < task.faults:
         planned += chance.sample(kinds, len(kinds))
     return planned[: task.faults]
@@ -85,4 +85,4 @@ def serve(line: Connection, task: Task) -> None:
         count = simulator.timeline.published(time.time())
         endpoint, dated = ENDPOINTS[PATH], simulator.timeline.dated
         line.send([Published(str(simulator.item(n, endpoint, {})[1]), dated(n)) for n in range(count)])
-        line.send([visit.ended_at for visit in simulator.visits if visit.ended_at is not None])
+        line.send([request.ended_at for request in simulator.requests if request.ended_at is not None])

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xdk_streaming.simulator import Flood
-from xdk_streaming.simulator.faults import FAULTS
+from xdk_streaming.simulator.faults import STREAM_FAULTS
 
 from .clients import CLIENTS
 from .figures import Figures, Task
@@ -40,7 +40,7 @@ AT_ONCE = 0.1
 
 def heavy(task: Task) -> bool:
     """It keeps the machine busy: it would disturb what is measured beside it."""
-    return task.lasting or any(isinstance(step, Flood) for step in FAULTS[task.fault].script)
+    return task.lasting or any(isinstance(step, Flood) for step in STREAM_FAULTS[task.fault].script)
 
 
 def tasks(faults: Sequence[str], clients: Sequence[str], seconds: float, patience: float) -> list[Task]:
@@ -88,7 +88,7 @@ def main(
     output: Annotated[Path, typer.Option(help="The page.")] = Path("docs/side-by-side.md"),
 ) -> None:
     """Play the catalogue's faults to this package and to three others, and write what came of it."""
-    wanted = tasks(known(only or (), FAULTS), known(client or (), CLIENTS), seconds, patience)
+    wanted = tasks(known(only or (), STREAM_FAULTS), known(client or (), CLIENTS), seconds, patience)
     columns = (TextColumn("{task.description:30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     found: dict[Task, Figures] = {}
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -26,8 +26,19 @@ from typing import Any
 import orjson
 
 from xdk_streaming.driver.outcomes import OUTCOMES
-from xdk_streaming.simulator import Live, Notice, Open, Script, Send, Sent, Serve, Simulator, Step, Visit
-from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
+from xdk_streaming.simulator import (
+    Live,
+    Notice,
+    Open,
+    Script,
+    Send,
+    Sent,
+    Serve,
+    ServedRequest,
+    Simulator,
+    Step,
+)
+from xdk_streaming.simulator.faults import STREAM_FAULTS, Peer, StreamFault
 from xdk_streaming.x import Endpoint
 
 from .figures import Figures, Order, Outcome, Report, Task, Told
@@ -111,7 +122,7 @@ class Scripts:
 
 def scripts(task: Task) -> Scripts:
     """The fault, after some items where there is a stream, and what follows it."""
-    fault = FAULTS[task.fault]
+    fault = STREAM_FAULTS[task.fault]
     script = with_text(fault.script)
     opening: Script = ()
     if task.client == SPEAKS_SSE:
@@ -137,13 +148,13 @@ class Stage:
         """How many reached the server."""
         if self.tls is not None:
             return self.tls.connections
-        return len(self.simulator.visits) if self.simulator else 0
+        return len(self.simulator.requests) if self.simulator else 0
 
 
 @contextmanager
 def staged(task: Task) -> Iterator[Stage]:
     """The fault's peer, ready for the client."""
-    fault = FAULTS[task.fault]
+    fault = STREAM_FAULTS[task.fault]
     with ExitStack() as stack:
         if fault.peer is Peer.CLOSED_PORT:
             yield closed_port(task, stack)
@@ -162,7 +173,7 @@ def simulated(task: Task, **more: Any) -> Simulator:
         then=scripts(task).then,
         rate=RATE,
         heartbeat=HEARTBEAT,
-        encoding=FAULTS[task.fault].encoding,
+        encoding=STREAM_FAULTS[task.fault].encoding,
         **more,
     )
 
@@ -198,14 +209,14 @@ class Seen:
     started: float
     asked: float
     connections: int
-    visits: Sequence[Visit]
+    requests: Sequence[ServedRequest]
     log: list[Sent]
     """Later completed: a client that does not stop goes on receiving."""
 
 
 def plays(fault: str, client: str) -> bool:
     """Whether the fault can befall the client: one that asks for no compression gets none."""
-    return not (client == SPEAKS_SSE and FAULTS[fault].encoding)
+    return not (client == SPEAKS_SSE and STREAM_FAULTS[fault].encoding)
 
 
 def measure(task: Task) -> Figures:
@@ -226,9 +237,9 @@ def measure(task: Task) -> Figures:
 def look(stage: Stage, started: float) -> Seen:
     """What the server has done until now."""
     asked = time.time()  # first, so that the connection of whatever was sent until then is known
-    visits = [replace(visit) for visit in list(stage.simulator.visits)] if stage.simulator else []
+    requests = [replace(request) for request in list(stage.simulator.requests)] if stage.simulator else []
     log = list(stage.simulator.log) if stage.simulator else []
-    return Seen(started, asked, stage.connections, visits, log)
+    return Seen(started, asked, stage.connections, requests, log)
 
 
 @contextmanager
@@ -263,7 +274,7 @@ def client_process(task: Task, url: str) -> Iterator[subprocess.Popen[str]]:
 
 def judge(task: Task, report: Report, seen: Seen) -> Figures:
     """The figures of what both sides saw."""
-    fault = FAULTS[task.fault]
+    fault = STREAM_FAULTS[task.fault]
     counts = Counter(report.ids)
     own = counts.pop(OF_A_FAULT, 0)
     owed, allowed = items_of_the_fault(task)
@@ -293,13 +304,15 @@ def items_of_the_fault(task: Task) -> tuple[int, int]:
     outcome = OUTCOMES[task.fault]
     if "max_item_bytes" in outcome.settings:  # a limit that only one client has; to the others it is an item
         return 0, 0 if task.client == "xdk_streaming" else 1
-    sends = [step for step in as_events(with_text(FAULTS[task.fault].script)) if isinstance(step, Send)]
+    sends = [
+        step for step in as_events(with_text(STREAM_FAULTS[task.fault].script)) if isinstance(step, Send)
+    ]
     if task.client == SPEAKS_SSE and sends and not sends[-1].data.endswith(b"\n"):
         return 0, outcome.items  # by the rules of SSE an event is none without the blank line after it
     return outcome.items, outcome.items
 
 
-def outcome_of(fault: Fault, report: Report, seen: Seen) -> Outcome:
+def outcome_of(fault: StreamFault, report: Report, seen: Seen) -> Outcome:
     """What became of the client."""
     whole = [entry for entry in seen.log if entry.whole and entry.at <= seen.asked]
     received = set(report.ids)
@@ -310,14 +323,14 @@ def outcome_of(fault: Fault, report: Report, seen: Seen) -> Outcome:
     if report.ended:
         return Outcome.RAISED if report.told else Outcome.SILENT_END
     if after:
-        on_another = after[-1].visit > 0 or fault.peer is Peer.CLOSED_PORT
+        on_another = after[-1].request > 0 or fault.peer is Peer.CLOSED_PORT
         return Outcome.BACK if on_another else Outcome.WENT_ON
-    still_open = bool(seen.visits) and seen.visits[-1].ended_at is None
+    still_open = bool(seen.requests) and seen.requests[-1].ended_at is None
     return Outcome.HUNG if still_open else Outcome.WAITING
 
 
-def seconds_until_back(fault: Fault, seen: Seen) -> float:
+def seconds_until_back(fault: StreamFault, seen: Seen) -> float:
     """From the first connection, or the first attempt at one, until the next."""
     if fault.peer is Peer.CLOSED_PORT:
-        return seen.visits[0].opened_at - seen.started
-    return seen.visits[1].opened_at - seen.visits[0].opened_at
+        return seen.requests[0].opened_at - seen.started
+    return seen.requests[1].opened_at - seen.requests[0].opened_at

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xdk_streaming import __version__
 from xdk_streaming.driver import outcomes
-from xdk_streaming.simulator.faults import CATALOGUE, Fault
+from xdk_streaming.simulator.faults import CATALOGUE, StreamFault
 from xdk_streaming.state import ConnectionState
 
 from .figures import Figures, Outcome, Told
@@ -286,7 +286,7 @@ def page(runs: Sequence[Figures], seconds: float, patience: float, command: str)
     )
 
 
-def chapter(group: str, faults: Sequence[Fault], runs: Sequence[Figures], patience: float) -> str:
+def chapter(group: str, faults: Sequence[StreamFault], runs: Sequence[Figures], patience: float) -> str:
     """One group of the catalogue: what became of each client, then the figures. Empty where nothing was."""
     found = {(run.fault, run.client): run for run in runs if not run.lasting}
     clients = list(by_client(runs, lasting=False))

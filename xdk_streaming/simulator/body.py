@@ -15,7 +15,7 @@ WINDOW_BITS: dict[Encoding, int] = {"gzip": 31, "deflate": 15}
 
 
 @dataclass(frozen=True)
-class Sending:
+class BodyFormat:
     """How bodies are sent."""
 
     framing: Framing = "chunked"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdk_streaming.simulator.content.snowflakes import moment
-from xdk_streaming.simulator.log import KILLED, OPEN, Visit
+from xdk_streaming.simulator.log import KILLED, OPEN, ServedRequest
 from xdk_streaming.simulator.slots import Slots
 
 KEPT = 1_000
@@ -22,10 +22,10 @@ KEPT = 1_000
 
 
 @dataclass(frozen=True)
-class Connection:
+class AppConnection:
     """A stream that was let in."""
 
-    visit: Visit
+    request: ServedRequest
     endpoint_name: str
     client_ip: str
     hang_up: Callable[[], None]
@@ -37,12 +37,12 @@ class Connections:
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._known: list[Connection] = []
+        self._known: list[AppConnection] = []
         self._lock = threading.Lock()
 
-    def enter(self, connection: Connection) -> bool:
+    def enter(self, connection: AppConnection) -> bool:
         """Let it in, if there is a place."""
-        if not self._slots.enter(connection.visit.number):
+        if not self._slots.enter(connection.request.number):
             return False
         with self._lock:
             self._known.append(connection)
@@ -54,9 +54,9 @@ class Connections:
         """Those that are `active`, `inactive`, or `all`, the newest first; no names ask for any."""
         active = self._slots.holders()
         return [
-            _shown(connection, active=connection.visit.number in active)
+            _shown(connection, active=connection.request.number in active)
             for connection in reversed(self._all())
-            if status in {"all", "active" if connection.visit.number in active else "inactive"}
+            if status in {"all", "active" if connection.request.number in active else "inactive"}
             and (not endpoint_names or connection.endpoint_name in endpoint_names)
         ]
 
@@ -72,43 +72,43 @@ class Connections:
             [
                 (connection.id, self._end(connection))
                 for connection in self._all()
-                if connection.visit.number in active and endpoint_name in (None, connection.endpoint_name)
+                if connection.request.number in active and endpoint_name in (None, connection.endpoint_name)
             ]
         )
 
     def _forget_one(self) -> None:
         """The oldest of those that are over."""
         active = self._slots.holders()
-        over = (place for place, known in enumerate(self._known) if known.visit.number not in active)
+        over = (place for place, known in enumerate(self._known) if known.request.number not in active)
         place = next(over, None)
         if place is not None:
             del self._known[place]
 
-    def _all(self) -> list[Connection]:
+    def _all(self) -> list[AppConnection]:
         with self._lock:
             return list(self._known)
 
-    def _end(self, connection: Connection) -> bool:
+    def _end(self, connection: AppConnection) -> bool:
         """Give its place to others at once, and close what is still open. Was it active?"""
-        if not self._slots.free(connection.visit.number):
+        if not self._slots.free(connection.request.number):
             return False
-        if connection.visit.ended_at is None:
-            connection.visit.killed = True
-            connection.visit.close(KILLED)
+        if connection.request.ended_at is None:
+            connection.request.killed = True
+            connection.request.close(KILLED)
             connection.hang_up()
         return True
 
 
-def _shown(connection: Connection, *, active: bool) -> dict[str, Any]:
-    visit = connection.visit
+def _shown(connection: AppConnection, *, active: bool) -> dict[str, Any]:
+    request = connection.request
     shown = {
         "id": connection.id,
         "endpoint_name": connection.endpoint_name,
-        "connected_at": moment(visit.opened_at),
+        "connected_at": moment(request.opened_at),
         "client_ip": connection.client_ip,
     }
-    if not active and visit.ended_at is not None and visit.outcome != OPEN:
-        shown |= {"disconnected_at": moment(visit.ended_at), "disconnect_reason": visit.outcome}
+    if not active and request.ended_at is not None and request.outcome != OPEN:
+        shown |= {"disconnected_at": moment(request.ended_at), "disconnect_reason": request.outcome}
     return shown
 
 

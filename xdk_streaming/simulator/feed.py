@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from xdk_streaming.simulator.content.items import item_id, make_item, ruled_item
-from xdk_streaming.simulator.lines import Line, Lines
+from xdk_streaming.simulator.line_cache import Line, LineCache
 from xdk_streaming.simulator.recording import Recording
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.timeline import Timeline
@@ -25,7 +25,7 @@ class Feed:
         self._seed = seed
         self._ruled = ruled
         self._recording = recording
-        self._lines = Lines()
+        self._lines = LineCache()
 
     def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> Line:
         """An item as this endpoint and these parameters have it, without the line's end; and its id."""

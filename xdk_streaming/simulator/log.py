@@ -15,7 +15,7 @@ KILLED = "killed through the connections endpoint"
 
 
 @dataclass
-class Visit:
+class ServedRequest:
     """One request: who came, what was asked, how it ended. Times are Unix seconds."""
 
     number: int
@@ -40,14 +40,14 @@ class Visit:
 class Sent(NamedTuple):
     """One item on its way: its number in the simulated world, its id, and whether all of it was sent."""
 
-    visit: int
+    request: int
     number: int
     id: str | None
     at: float
     whole: bool
 
 
-class Log(deque[Sent]):
+class SentLog(deque[Sent]):
     """The items sent, in the order of their sending; the oldest make room where it is full."""
 
     def __init__(self, length: int) -> None:
@@ -63,14 +63,14 @@ class Log(deque[Sent]):
             self.total += len(written)
             self.extend(written)
 
-    def retract(self, visit: int, count: int, *, half: bool) -> None:
+    def retract(self, request: int, count: int, *, half: bool) -> None:
         """The last so many of this visit were not sent after all, but, if `half`, a part of the first."""
         with self._lock:
             place = len(self)
             while count and place:
                 place -= 1
                 entry = self[place]
-                if entry.visit != visit:
+                if entry.request != request:
                     continue
                 count -= 1
                 if half and not count:
@@ -83,26 +83,26 @@ class Logbook:
     """All that a simulator did, the last `length` of each kind. For any thread."""
 
     def __init__(self, length: int) -> None:
-        self.visits: deque[Visit] = deque(maxlen=length)
+        self.requests: deque[ServedRequest] = deque(maxlen=length)
         """The streams that were asked for."""
-        self.calls: deque[Visit] = deque(maxlen=length)
+        self.api_requests: deque[ServedRequest] = deque(maxlen=length)
         """The other requests."""
-        self.log = Log(length)
+        self.log = SentLog(length)
         self.unmatched: deque[int] = deque(maxlen=length)
         """The numbers of the items that matched no rule."""
-        self._visit_numbers = count()
-        self._call_numbers = count()
+        self._stream_numbers = count()
+        self._api_numbers = count()
         self._lock = threading.Lock()
 
-    def note(self, path: str, params: dict[str, str]) -> Visit:
+    def add_stream_request(self, path: str, params: dict[str, str]) -> ServedRequest:
         """Note a new request for a stream."""
         with self._lock:
-            visit = Visit(next(self._visit_numbers), path, params, time.time())
-            self.visits.append(visit)
-        return visit
+            request = ServedRequest(next(self._stream_numbers), path, params, time.time())
+            self.requests.append(request)
+        return request
 
-    def note_call(self, method: str, path: str, params: dict[str, str]) -> Visit:
+    def add_api_request(self, method: str, path: str, params: dict[str, str]) -> ServedRequest:
         """Note a request that asks for no stream."""
-        visit = Visit(next(self._call_numbers), f"{method} {path}", params, time.time())
-        self.calls.append(visit)
-        return visit
+        request = ServedRequest(next(self._api_numbers), f"{method} {path}", params, time.time())
+        self.api_requests.append(request)
+        return request

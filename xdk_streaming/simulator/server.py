@@ -13,7 +13,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from xdk_streaming.simulator.outlet import shut_down
+from xdk_streaming.simulator.client_socket import shut_down
 
 
 class Server(ThreadingHTTPServer):

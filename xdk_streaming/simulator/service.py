@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xdk_streaming.simulator.access import Access
-from xdk_streaming.simulator.body import Sending
+from xdk_streaming.simulator.body import BodyFormat
+from xdk_streaming.simulator.client_socket import SlowReaderPolicy
 from xdk_streaming.simulator.connections import Connections
 from xdk_streaming.simulator.feed import Feed
-from xdk_streaming.simulator.log import Logbook, Visit
-from xdk_streaming.simulator.outlet import Patience
+from xdk_streaming.simulator.log import Logbook, ServedRequest
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.scripts import Scripts
 from xdk_streaming.simulator.slots import Slots
@@ -20,7 +20,7 @@ from xdk_streaming.x import Endpoint
 
 
 @dataclass(frozen=True)
-class Conduct:
+class StreamBehaviour:
     """How the streams of a simulator behave. Times are seconds."""
 
     heartbeat: float
@@ -30,8 +30,8 @@ class Conduct:
     seed: int
     backlog: float
     """How far back a backfill reaches at most."""
-    sending: Sending
-    patience: Patience
+    sending: BodyFormat
+    patience: SlowReaderPolicy
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Service:
     """All that a request has to do with."""
 
     access: Access
-    conduct: Conduct
+    behaviour: StreamBehaviour
     feed: Feed
     book: RuleBook
     slots: Slots
@@ -48,7 +48,7 @@ class Service:
     logbook: Logbook
 
 
-class Answer(Protocol):
+class SendResponse(Protocol):
     """Sends the head of an answer, and what of the body is known."""
 
     def __call__(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
@@ -60,7 +60,7 @@ class Exchange:
     """The request that a connection answers."""
 
     connection: socket.socket
-    visit: Visit
+    request: ServedRequest
     endpoint: Endpoint
     params: Mapping[str, str]
-    answer: Answer
+    answer: SendResponse

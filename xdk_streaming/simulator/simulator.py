@@ -16,19 +16,19 @@ from types import TracebackType
 from typing import Any
 
 from xdk_streaming.simulator.access import Access
-from xdk_streaming.simulator.body import Encoding, Framing, Sending
+from xdk_streaming.simulator.body import BodyFormat, Encoding, Framing
+from xdk_streaming.simulator.client_socket import SlowReaderPolicy
 from xdk_streaming.simulator.connections import Connections
 from xdk_streaming.simulator.feed import Feed
 from xdk_streaming.simulator.handler import Handler
-from xdk_streaming.simulator.lines import Line
-from xdk_streaming.simulator.log import Log, Logbook, Visit
-from xdk_streaming.simulator.outlet import Patience
+from xdk_streaming.simulator.line_cache import Line
+from xdk_streaming.simulator.log import Logbook, SentLog, ServedRequest
 from xdk_streaming.simulator.recording import Recording
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.script import LIVE, Script
 from xdk_streaming.simulator.scripts import Scripts
 from xdk_streaming.simulator.server import Server
-from xdk_streaming.simulator.service import Conduct, Service
+from xdk_streaming.simulator.service import Service, StreamBehaviour
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
 from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULES, Endpoint
@@ -84,7 +84,7 @@ class Simulator:
         queue: float | None = None,
         slow_notice: bool = True,
         rules: Iterable[str | tuple[str, str]] | None = None,
-        most_rules: int = MAX_RULES,
+        max_rules: int = MAX_RULES,
         logged: int = 100_000,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -96,9 +96,9 @@ class Simulator:
         _want(connections is None or connections >= 1, "connections", connections, "a number from 1, or None")
         _want(0 <= zombie < math.inf, "zombie", zombie, "a finite number from 0")
         _want(queue is None or 0 < queue < math.inf, "queue", queue, "a finite number above 0, or None")
-        _want(most_rules >= 1, "most_rules", most_rules, "a number from 1")
+        _want(max_rules >= 1, "most_rules", max_rules, "a number from 1")
         _want(logged >= 1, "logged", logged, "a number from 1")
-        self.book = _book(rules or (), most_rules)
+        self.book = _book(rules or (), max_rules)
         self.slots = Slots(connections, zombie)
         self.connections = Connections(self.slots)
         self._logbook = Logbook(logged)
@@ -111,13 +111,13 @@ class Simulator:
         timeline = Timeline(rate, length=math.inf if recording is None else len(recording))
         self._feed = Feed(timeline, self.book, seed, ruled=rules is not None, recording=recording)
         self.access = Access(token, entitled)
-        self.conduct = Conduct(
+        self.behaviour = StreamBehaviour(
             heartbeat=heartbeat,
             random_faults=random_faults,
             seed=seed,
             backlog=backlog,
-            sending=Sending(framing, encoding, tls),
-            patience=Patience(queue, slow_notice),
+            sending=BodyFormat(framing, encoding, tls),
+            patience=SlowReaderPolicy(queue, slow_notice),
         )
         self._scripts = Scripts(script, then)
         self._thread = threading.Thread(
@@ -139,17 +139,17 @@ class Simulator:
         self._feed.timeline = timeline
 
     @property
-    def visits(self) -> deque[Visit]:
+    def requests(self) -> deque[ServedRequest]:
         """The streams that were asked for, the oldest first."""
-        return self._logbook.visits
+        return self._logbook.requests
 
     @property
-    def calls(self) -> deque[Visit]:
+    def api_requests(self) -> deque[ServedRequest]:
         """The requests to the rules and connections, the oldest first."""
-        return self._logbook.calls
+        return self._logbook.api_requests
 
     @property
-    def log(self) -> Log:
+    def log(self) -> SentLog:
         """The items that were sent, in the order of their sending."""
         return self._logbook.log
 
@@ -185,7 +185,7 @@ class Simulator:
         """Answer the request of one connection, as the simulator is set then."""
         service = Service(
             access=self.access,
-            conduct=self.conduct,
+            behaviour=self.behaviour,
             feed=self._feed,
             book=self.book,
             slots=self.slots,

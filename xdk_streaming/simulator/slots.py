@@ -19,31 +19,31 @@ class Slots:
         self._until: dict[int, float] = {}
         self._lock = threading.Lock()
 
-    def enter(self, visit: int) -> bool:
+    def enter(self, request: int) -> bool:
         """Take a place, if there is one."""
         now = time.monotonic()
         with self._lock:
             self._until = {other: until for other, until in self._until.items() if until > now}
             if len(self._until) >= self._connections:
                 return False
-            self._until[visit] = math.inf
+            self._until[request] = math.inf
             return True
 
-    def leave(self, visit: int, *, abrupt: bool) -> None:
+    def leave(self, request: int, *, abrupt: bool) -> None:
         """Give the place back, if it was not given back before."""
         with self._lock:
-            if self._until.get(visit) == math.inf:
-                del self._until[visit]
+            if self._until.get(request) == math.inf:
+                del self._until[request]
                 if abrupt and self._zombie:
-                    self._until[visit] = time.monotonic() + self._zombie
+                    self._until[request] = time.monotonic() + self._zombie
 
     def holders(self) -> set[int]:
         """The visits that hold a place: those that go on, and those of which the loss is not noticed yet."""
         now = time.monotonic()
         with self._lock:
-            return {visit for visit, until in self._until.items() if until > now}
+            return {request for request, until in self._until.items() if until > now}
 
-    def free(self, visit: int) -> bool:
+    def free(self, request: int) -> bool:
         """Take a place away from who holds it. Was it held?"""
         with self._lock:
-            return self._until.pop(visit, 0.0) > time.monotonic()
+            return self._until.pop(request, 0.0) > time.monotonic()

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from xdk_streaming.simulator.content.fields import Fields, Maker, chosen
+from xdk_streaming.simulator.content.fields import FieldMakers, Maker, chosen
 from xdk_streaming.simulator.content.snowflakes import moment
 
 _MEDIA = (("3", "photo"), ("3", "photo"), ("7", "video"), ("16", "animated_gif"))
@@ -74,7 +74,7 @@ def _variants(medium: Attachment) -> list[dict[str, Any]]:
     return [{"bit_rate": 832000, "content_type": "video/mp4", "url": clip}]
 
 
-MEDIA_FIELDS: Mapping[str, Maker[Attachment]] = {
+MEDIA_MAKERS: Mapping[str, Maker[Attachment]] = {
     "media_key": media_key,
     "type": lambda medium: _MEDIA[medium.chance & 3][1],
     "alt_text": lambda medium: "A cat asleep on a keyboard 🐈",
@@ -107,7 +107,7 @@ def _minutes(poll: Attachment) -> int:
     return (60, 720, 1440, 10080)[poll.chance >> 5 & 3]
 
 
-POLL_FIELDS: Mapping[str, Maker[Attachment]] = {
+POLL_MAKERS: Mapping[str, Maker[Attachment]] = {
     "id": lambda poll: poll.id,
     "options": _options,
     "duration_minutes": _minutes,
@@ -115,7 +115,7 @@ POLL_FIELDS: Mapping[str, Maker[Attachment]] = {
     "voting_status": lambda poll: "open",  # a stream shows a post when it is new
 }
 
-PLACE_FIELDS: Mapping[str, Maker[Place]] = {
+PLACE_MAKERS: Mapping[str, Maker[Place]] = {
     "id": lambda place: place.id,
     "full_name": lambda place: f"{place.name}, {place.country}",
     "contained_within": lambda place: [f"{int(place.id, 16) ^ 0xFFFF:016x}"],
@@ -131,16 +131,16 @@ PLACE_FIELDS: Mapping[str, Maker[Place]] = {
 }
 
 
-def media_fields(asked: tuple[str, ...]) -> Fields[Attachment]:
+def media_fields(asked: tuple[str, ...]) -> FieldMakers[Attachment]:
     """The fields X gives of a medium by default, and those asked for."""
-    return chosen(MEDIA_FIELDS, {"media_key", "type", *asked})
+    return chosen(MEDIA_MAKERS, {"media_key", "type", *asked})
 
 
-def poll_fields(asked: tuple[str, ...]) -> Fields[Attachment]:
+def poll_fields(asked: tuple[str, ...]) -> FieldMakers[Attachment]:
     """The fields X gives of a poll by default, and those asked for."""
-    return chosen(POLL_FIELDS, {"id", "options", *asked})
+    return chosen(POLL_MAKERS, {"id", "options", *asked})
 
 
-def place_fields(asked: tuple[str, ...]) -> Fields[Place]:
+def place_fields(asked: tuple[str, ...]) -> FieldMakers[Place]:
     """The fields X gives of a place by default, and those asked for."""
-    return chosen(PLACE_FIELDS, {"id", "full_name", *asked})
+    return chosen(PLACE_MAKERS, {"id", "full_name", *asked})

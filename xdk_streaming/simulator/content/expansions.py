@@ -20,8 +20,8 @@ from xdk_streaming.simulator.content.attachments import (
     place_fields,
     poll_fields,
 )
-from xdk_streaming.simulator.content.fields import Fields, chosen, filled, listed
-from xdk_streaming.simulator.content.posts import DEFAULTS, FIELDS, Post
+from xdk_streaming.simulator.content.fields import FieldMakers, chosen, filled, listed
+from xdk_streaming.simulator.content.posts import DEFAULTS, POST_MAKERS, Post
 from xdk_streaming.simulator.content.users import User, user_fields
 
 # What comes along is a plain post. What X shows to the author alone (docs.x.com/x-api/fundamentals/metrics)
@@ -37,19 +37,19 @@ _RARE = frozenset(
 class Plan(NamedTuple):
     """What was asked for: worked out once, then followed for each post."""
 
-    post: Fields[Post]
-    companion: Fields[Post]
-    user: Fields[User]
-    media: Fields[Attachment]
-    poll: Fields[Attachment]
-    place: Fields[Place]
-    expansions: tuple[Expansion, ...]
+    post: FieldMakers[Post]
+    companion: FieldMakers[Post]
+    user: FieldMakers[User]
+    media: FieldMakers[Attachment]
+    poll: FieldMakers[Attachment]
+    place: FieldMakers[Place]
+    expansions: tuple[Expander, ...]
 
 
 Companion = tuple[str, str, dict[str, Any]]
 """An object for `includes`: under which name, its id, and itself."""
 
-Expansion = Callable[[Post, Plan], "Companion | None"]
+Expander = Callable[[Post, Plan], "Companion | None"]
 
 
 def its_author(post: Post, plan: Plan) -> Companion:
@@ -87,7 +87,7 @@ def _its_first_edition(post: Post, plan: Plan) -> Companion | None:
     return "tweets", post.editions[0], filled(post.first_edition(), plan.companion)
 
 
-EXPANSIONS: Mapping[str, tuple[str, tuple[Expansion, ...]]] = {
+EXPANDERS: Mapping[str, tuple[str, tuple[Expander, ...]]] = {
     "article.cover_media": ("article", (its_medium,)),
     "article.media_entities": ("article", (its_medium,)),
     "attachments.media_keys": ("attachments", (its_medium,)),
@@ -133,17 +133,17 @@ def _plan(
     polls: str | None,
     places: str | None,
 ) -> Plan:
-    expanded = [name for name in listed(expansions) if name in EXPANSIONS]
+    expanded = [name for name in listed(expansions) if name in EXPANDERS]
     asked = DEFAULTS.union(listed(posts))
     further = [_REFERRING[name] for name in expanded if name in _REFERRING]
     return Plan(
-        post=chosen(FIELDS, asked.union(EXPANSIONS[name][0] for name in expanded)),
-        companion=chosen(FIELDS, (asked - _RARE).union(further)),
+        post=chosen(POST_MAKERS, asked.union(EXPANDERS[name][0] for name in expanded)),
+        companion=chosen(POST_MAKERS, (asked - _RARE).union(further)),
         user=user_fields(listed(users)),
         media=media_fields(listed(media)),
         poll=poll_fields(listed(polls)),
         place=place_fields(listed(places)),
-        expansions=tuple(dict.fromkeys(bring for name in expanded for bring in EXPANSIONS[name][1])),
+        expansions=tuple(dict.fromkeys(bring for name in expanded for bring in EXPANDERS[name][1])),
     )
 
 
@@ -153,7 +153,7 @@ def post_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
     return {"data": filled(post, asked.post), **included(post, asked, asked.expansions)}
 
 
-def included(post: Post, asked: Plan, expansions: tuple[Expansion, ...]) -> dict[str, Any]:
+def included(post: Post, asked: Plan, expansions: tuple[Expander, ...]) -> dict[str, Any]:
     """The objects that come along, by what they are, each of them once; without any, no `includes` either."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for bring in expansions:

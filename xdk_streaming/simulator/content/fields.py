@@ -14,7 +14,7 @@ T = TypeVar("T")
 Maker = Callable[[T], Any]
 """Makes the value of one field from what the object is about."""
 
-Fields = tuple[tuple[str, Callable[[T], Any]], ...]
+FieldMakers = tuple[tuple[str, Callable[[T], Any]], ...]
 
 
 def listed(value: str | None) -> tuple[str, ...]:
@@ -22,11 +22,11 @@ def listed(value: str | None) -> tuple[str, ...]:
     return tuple(value.split(",")) if value else ()
 
 
-def chosen(table: Mapping[str, Maker[T]], wanted: Collection[str]) -> Fields[T]:
+def chosen(table: Mapping[str, Maker[T]], wanted: Collection[str]) -> FieldMakers[T]:
     """The makers of the wanted fields. Names that the table lacks are passed over, as by a lenient server."""
     return tuple((name, make) for name, make in table.items() if name in wanted)
 
 
-def filled(subject: T, fields: Fields[T]) -> dict[str, Any]:
+def filled(subject: T, fields: FieldMakers[T]) -> dict[str, Any]:
     """An object with just these fields."""
     return {name: make(subject) for name, make in fields}

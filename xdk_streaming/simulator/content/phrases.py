@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-class Language(NamedTuple):
+class Phrasebook(NamedTuple):
     """What is written in one language: sentences of 22 to 62 characters, hashtags of at most 14."""
 
     sentences: tuple[str, ...]
@@ -20,8 +20,8 @@ class Language(NamedTuple):
 
 
 # Keys are the codes X uses: Hebrew is "iw" (docs.x.com/x-api/posts/filtered-stream/integrate/operators).
-LANGUAGES: Mapping[str, Language] = {
-    "en": Language(
+LANGUAGES: Mapping[str, Phrasebook] = {
+    "en": Phrasebook(
         (
             "The last train left without me, so I walked home singing.",
             'She said "ship it" and then went on holiday.',
@@ -32,7 +32,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("rainyday", "buildinpublic", "MondayMood"),
     ),
-    "es": Language(
+    "es": Phrasebook(
         (
             "¿Alguien más se ha quedado sin luz en el centro?",
             "El café de mañana lo pago yo, que ganamos por fin.",
@@ -42,7 +42,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("Felicidades", "mañana", "vamos"),
     ),
-    "pt": Language(
+    "pt": Phrasebook(
         (
             "Não acredito que já é sexta-feira outra vez.",
             "Alguém aí sabe onde fica a melhor feijoada da cidade?",
@@ -53,7 +53,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("sextou", "coração", "bomdia"),
     ),
-    "fr": Language(
+    "fr": Phrasebook(
         (
             "Le marché était fermé, alors on a mangé des crêpes.",
             "Ça fait deux jours que l'ascenseur est en panne.",
@@ -62,7 +62,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("apéro", "déjàvu", "Noël"),
     ),
-    "tr": Language(
+    "tr": Phrasebook(
         (
             "İstanbul'da kar var, vapurlar yine iptal oldu.",
             "Çayı demledim, gelen gelsin, kapı açık.",
@@ -71,7 +71,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("günaydın", "İstanbul", "çay"),
     ),
-    "ru": Language(
+    "ru": Phrasebook(
         (
             "Снег выпал ночью, а дворник уже всё убрал.",
             "Кто-нибудь видел мою кошку? Рыжая, зовут Булка.",
@@ -81,7 +81,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("доброеутро", "Москва", "ёлка"),
     ),
-    "uk": Language(
+    "uk": Phrasebook(
         (
             "Сьогодні вперше за тиждень вийшло сонце.",
             "Їду потягом до Львова, книжка вже закінчилась.",
@@ -90,7 +90,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("Київ", "добрийранок", "їжа"),
     ),
-    "ar": Language(
+    "ar": Phrasebook(
         (
             "القطار تأخر ساعة كاملة والناس تضحك في المحطة.",
             "من يعرف مطعمًا جيدًا قريبًا من البحر؟",
@@ -100,7 +100,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("صباح_الخير", "الرياض", "كرة_القدم"),
     ),
-    "iw": Language(
+    "iw": Phrasebook(
         (
             "האוטובוס איחר, אבל הנהג חילק לכולם תפוזים.",
             "מישהו יודע מתי הגשם אמור להיפסק היום?",
@@ -109,7 +109,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("תלאביב", "בוקרטוב", "חורף"),
     ),
-    "hi": Language(
+    "hi": Phrasebook(
         (
             "आज सुबह की चाय के साथ बारिश भी मिल गई।",
             "ट्रेन दो घंटे देर से आई, पर गाना अच्छा था।",
@@ -118,7 +118,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("सुप्रभात", "दिल्ली", "बारिश"),
     ),
-    "th": Language(
+    "th": Phrasebook(
         (
             "ฝนตกหนักมากจนน้ำท่วมหน้าบ้านอีกแล้ว",
             "ใครรู้บ้างว่าร้านก๋วยเตี๋ยวเจ้าเก่าย้ายไปไหน",
@@ -127,7 +127,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("กรุงเทพ", "สวัสดี", "ฝนตก"),
     ),
-    "ja": Language(
+    "ja": Phrasebook(
         (
             "終電を逃したので、歌いながら歩いて帰ることにした。",
             "今日のラーメンは行列に三時間並んだ価値があったと思う。",
@@ -138,7 +138,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("おはよう", "猫のいる暮らし", "ラーメン"),
     ),
-    "ko": Language(
+    "ko": Phrasebook(
         (
             "막차를 놓쳐서 노래를 부르며 집까지 걸어왔어요.",
             "오늘 점심은 김치찌개인데 같이 드실 분 계세요?",
@@ -148,7 +148,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("좋은아침", "서울", "고양이"),
     ),
-    "zh": Language(
+    "zh": Phrasebook(
         (
             "末班车开走了，我只好一边唱歌一边慢慢地走回家去。",
             "有人知道附近哪里还能买到小时候的那种绿豆冰棍吗？",

@@ -152,7 +152,7 @@ def _source_link(post: Post) -> str:
     return f"https://example.org/{post.number}"
 
 
-FIELDS: Mapping[str, Maker[Post]] = {
+POST_MAKERS: Mapping[str, Maker[Post]] = {
     "id": lambda post: post.id,
     "text": lambda post: post.composition.text,
     "edit_history_tweet_ids": lambda post: [*post.editions],

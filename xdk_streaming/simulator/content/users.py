@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xdk_streaming.simulator.content.fields import Fields, Maker, chosen
+from xdk_streaming.simulator.content.fields import FieldMakers, Maker, chosen
 from xdk_streaming.simulator.content.phrases import LANGUAGES, SPOKEN, short_link
 from xdk_streaming.simulator.content.snowflakes import chance, moment, snowflake
 
@@ -78,7 +78,7 @@ def _bio(user: User) -> str:
     return sentences[user.chance % len(sentences)]
 
 
-FIELDS: Mapping[str, Maker[User]] = {
+USER_MAKERS: Mapping[str, Maker[User]] = {
     "id": lambda user: user.id,
     "name": lambda user: _NAMES[user.chance & 15],
     "username": lambda user: user.username,
@@ -108,6 +108,6 @@ FIELDS: Mapping[str, Maker[User]] = {
 }
 
 
-def user_fields(asked: tuple[str, ...]) -> Fields[User]:
+def user_fields(asked: tuple[str, ...]) -> FieldMakers[User]:
     """The fields X gives of a user by default, and those asked for."""
-    return chosen(FIELDS, {"id", "name", "username", *asked})
+    return chosen(USER_MAKERS, {"id", "name", "username", *asked})

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xdk_streaming.simulator.faults.connecting import CONNECTING
-from xdk_streaming.simulator.faults.ends import ENDS
-from xdk_streaming.simulator.faults.fault import Fault
-from xdk_streaming.simulator.faults.lines import LINES
-from xdk_streaming.simulator.faults.notices import NOTICES
-from xdk_streaming.simulator.faults.refusals import REFUSALS
+from xdk_streaming.simulator.faults.connecting import CONNECT_FAULTS
+from xdk_streaming.simulator.faults.ends import END_FAULTS
+from xdk_streaming.simulator.faults.fault import StreamFault
+from xdk_streaming.simulator.faults.lines import LINE_FAULTS
+from xdk_streaming.simulator.faults.notices import NOTICE_FAULTS
+from xdk_streaming.simulator.faults.refusals import REFUSAL_FAULTS
 
-CATALOGUE: Mapping[str, tuple[Fault, ...]] = {
-    "While connecting": CONNECTING,
-    "Instead of a stream": REFUSALS,
-    "Ends of a stream": ENDS,
-    "Objects about the stream": NOTICES,
-    "Lines": LINES,
+CATALOGUE: Mapping[str, tuple[StreamFault, ...]] = {
+    "While connecting": CONNECT_FAULTS,
+    "Instead of a stream": REFUSAL_FAULTS,
+    "Ends of a stream": END_FAULTS,
+    "Objects about the stream": NOTICE_FAULTS,
+    "Lines": LINE_FAULTS,
 }
 """By where they show."""
 
-FAULTS: Mapping[str, Fault] = {fault.name: fault for faults in CATALOGUE.values() for fault in faults}
+STREAM_FAULTS: Mapping[str, StreamFault] = {
+    fault.name: fault for faults in CATALOGUE.values() for fault in faults
+}
 """By name."""
 
-RANDOM_FAULTS = tuple(FAULTS[name] for name in ("end", "cut", "reset", "stall", "operational-disconnect"))
+RANDOM_FAULTS = tuple(
+    STREAM_FAULTS[name] for name in ("end", "cut", "reset", "stall", "operational-disconnect")
+)
 """What befalls a connection that streams, day in, day out."""

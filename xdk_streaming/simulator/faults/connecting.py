@@ -5,7 +5,7 @@ from __future__ import annotations
 from xdk_streaming.simulator.faults.fault import Peer, fault
 from xdk_streaming.simulator.script import Cut, Raw, Reset, Stall
 
-CONNECTING = (
+CONNECT_FAULTS = (
     fault("connection-refused", "Nobody listens at the port.", peer=Peer.CLOSED_PORT),
     fault("unknown-host", "The host's name resolves to nothing.", peer=Peer.UNKNOWN_HOST),
     fault(

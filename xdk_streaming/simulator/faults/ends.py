@@ -6,7 +6,7 @@ from xdk_streaming.simulator.faults.fault import fault
 from xdk_streaming.simulator.faults.problems import POST
 from xdk_streaming.simulator.script import HEARTBEAT, Cut, End, Raw, Reset, Send, Stall, Uncompressed
 
-ENDS = (
+END_FAULTS = (
     fault("end", "The server ends the stream in good order.", End()),
     fault(
         "whole-object-at-the-end",

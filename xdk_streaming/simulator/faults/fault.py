@@ -19,7 +19,7 @@ class Peer(Enum):
 
 
 @dataclass(frozen=True)
-class Fault:
+class StreamFault:
     """One entry of the catalogue. What becomes of it here is the client's to say."""
 
     name: str
@@ -38,6 +38,6 @@ def fault(
     *script: Step,
     encoding: Literal["gzip"] | None = None,
     peer: Peer = Peer.SERVER,
-) -> Fault:
+) -> StreamFault:
     """A fault, its steps written one after the other."""
-    return Fault(name, sentence, script, encoding, peer)
+    return StreamFault(name, sentence, script, encoding, peer)

@@ -8,7 +8,7 @@ from xdk_streaming.simulator.faults.fault import fault
 from xdk_streaming.simulator.faults.problems import MISSING_AUTHOR, POST
 from xdk_streaming.simulator.script import Send
 
-LINES = (
+LINE_FAULTS = (
     fault(
         "partial-error",
         "A post with errors beside its data.",

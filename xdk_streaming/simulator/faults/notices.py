@@ -13,7 +13,7 @@ from xdk_streaming.simulator.faults.problems import (
 )
 from xdk_streaming.simulator.script import OPERATIONAL_DISCONNECT, End, Notice
 
-NOTICES = (
+NOTICE_FAULTS = (
     fault(
         "operational-disconnect",
         "X ends the stream for operational reasons, and says so.",

@@ -17,7 +17,7 @@ from xdk_streaming.simulator.faults.problems import (
 )
 from xdk_streaming.simulator.script import Cut, End, Flood, Limited, Open, Refuse, Stall, Uncompressed
 
-REFUSALS = (
+REFUSAL_FAULTS = (
     fault("bad-request", "400: a parameter is wrong.", Refuse(400, body(BAD_PARTITION))),
     fault("unauthorized", "401: the token is not accepted.", Refuse(401, blank(401, "Unauthorized"))),
     fault(

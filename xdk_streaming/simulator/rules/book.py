@@ -30,7 +30,7 @@ NOT_THERE = {
     "type": PROBLEMS + "invalid-request",
 }
 
-Answer = tuple[int, dict[str, Any]]
+ApiResponse = tuple[int, dict[str, Any]]
 """A status and a body."""
 
 
@@ -75,7 +75,7 @@ class RuleBook:
         read = Text(text)
         return [{"id": rule.id, **rule.label} for rule in self._rules if rule.term.matches(read)]
 
-    def add(self, wanted: Iterable[Mapping[str, str]], *, dry_run: bool = False) -> Answer:
+    def add(self, wanted: Iterable[Mapping[str, str]], *, dry_run: bool = False) -> ApiResponse:
         """Take these rules in: each a value, and a tag if one likes. `dry_run`: only say what would be."""
         with self._lock:
             added, errors = self._read(wanted)
@@ -90,7 +90,7 @@ class RuleBook:
         refused = not added and any(error["title"] != "DuplicateRule" for error in errors)
         return 400 if refused else 201, body
 
-    def delete(self, ids: Iterable[str], values: Iterable[str], *, dry_run: bool = False) -> Answer:
+    def delete(self, ids: Iterable[str], values: Iterable[str], *, dry_run: bool = False) -> ApiResponse:
         """Delete the rules with these ids, and those with these values."""
         wanted = [*ids], [*values]
         with self._lock:
@@ -102,12 +102,12 @@ class RuleBook:
                 lambda rule: rule.id in wanted[0] or rule.value in wanted[1], missing, dry_run
             )
 
-    def delete_all(self, *, dry_run: bool = False) -> Answer:
+    def delete_all(self, *, dry_run: bool = False) -> ApiResponse:
         """Delete every rule."""
         with self._lock:
             return self._delete(lambda rule: True, 0, dry_run)
 
-    def _delete(self, chosen: Callable[[Rule], bool], missing: int, dry_run: bool) -> Answer:
+    def _delete(self, chosen: Callable[[Rule], bool], missing: int, dry_run: bool) -> ApiResponse:
         left = tuple(rule for rule in self._rules if not chosen(rule))
         deleted = len(self._rules) - len(left)
         if deleted and not dry_run:

@@ -22,7 +22,7 @@ from xdk_streaming.simulator.rules.terms import (
     words,
 )
 
-TOKEN = re.compile(
+RULE_TOKEN = re.compile(
     r"""\s*(?:
     (?P<minus>-(?=\S))
     | (?P<open>\()
@@ -74,7 +74,7 @@ def _tokens(rule: str) -> Iterator[Token]:
     rule = rule.rstrip()
     place = 0
     while place < len(rule):
-        found = TOKEN.match(rule, place)
+        found = RULE_TOKEN.match(rule, place)
         assert found is not None  # the pattern takes any character
         kind = found.lastgroup if found.lastgroup != "value" else "operator"
         assert kind is not None

@@ -15,7 +15,7 @@ import orjson
 
 from xdk_streaming.simulator.connections import Connections
 from xdk_streaming.simulator.parameters import invalid_request
-from xdk_streaming.simulator.rules.book import Answer, RuleBook, listing
+from xdk_streaming.simulator.rules.book import ApiResponse, RuleBook, listing
 from xdk_streaming.x import (
     CONNECTION_FIELDS,
     CONNECTION_NAMES,
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiRequest:
     """A request that is no stream."""
 
     method: str
@@ -49,39 +49,39 @@ class Refused(Exception):
         self.fault = {"parameters": {name: [value] if value else []}, "message": message}
 
 
-def is_call(call: Call) -> bool:
+def is_api_request(request: ApiRequest) -> bool:
     """Whether there is an endpoint for it."""
-    return _deed(call) is not None
+    return _handler(request) is not None
 
 
-def answer(call: Call, book: RuleBook, connections: Connections) -> Answer | None:
+def answer(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse | None:
     """What X answers; None where there is no such endpoint."""
-    deed = _deed(call)
-    if deed is None:
+    handler = _handler(request)
+    if handler is None:
         return None
     try:
-        return deed(call, book, connections)
+        return handler(request, book, connections)
     except Refused as refusal:
         return 400, invalid_request([refusal.fault])
 
 
-def _deed(call: Call) -> Deed | None:
-    if call.method == "DELETE" and call.path.startswith(CONNECTIONS + "/"):
+def _handler(request: ApiRequest) -> EndpointHandler | None:
+    if request.method == "DELETE" and request.path.startswith(CONNECTIONS + "/"):
         return _kill_by_name
-    return DEEDS.get((call.method, call.path))
+    return ENDPOINT_HANDLERS.get((request.method, request.path))
 
 
-def _list_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    asked = set(filter(None, call.params.get("ids", "").split(",")))
+def _list_rules(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    asked = set(filter(None, request.params.get("ids", "").split(",")))
     rules = [rule for rule in book.rules if not asked or rule.id in asked]
-    page, next_token = _page(rules, call.params, MAX_RULES_PER_PAGE, MAX_RULES_PER_PAGE)
+    page, next_token = _page(rules, request.params, MAX_RULES_PER_PAGE, MAX_RULES_PER_PAGE)
     return 200, listing(page, next_token)
 
 
-def _change_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    dry_run = _flag(call.params, "dry_run")
-    wanted = _json(call.body)
-    if _flag(call.params, "delete_all"):
+def _change_rules(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    dry_run = _flag(request.params, "dry_run")
+    wanted = _json(request.body)
+    if _flag(request.params, "delete_all"):
         if wanted.get("add") or wanted.get("delete"):
             raise Refused("delete_all", "true", "delete_all goes with neither add nor delete")
         return book.delete_all(dry_run=dry_run)
@@ -108,15 +108,15 @@ def _new_rules(given: Any) -> Sequence[Mapping[str, str]]:
     return given
 
 
-def _count_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
+def _count_rules(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
     count, most = len(book.rules), str(book.most)
     app = {"client_app_id": "1", "rule_count": count}
     caps = {"cap_per_client_app": most, "cap_per_project": most}
     return 200, {"data": {"client_app_rules_count": app, "project_rules_count": str(count), **caps}}
 
 
-def _list_connections(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    params = call.params
+def _list_connections(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    params = request.params
     status = _choice(params, "status", ("active", "inactive", "all"))
     names = _choices(params, "endpoints", CONNECTION_NAMES)
     fields = _choices(params, "connection.fields", CONNECTION_FIELDS) or CONNECTION_FIELDS
@@ -131,12 +131,12 @@ def _list_connections(call: Call, book: RuleBook, connections: Connections) -> A
     return 200, ({"data": shown} if shown else {}) | {"meta": meta}
 
 
-def _kill_by_id(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    return 200, {"data": connections.kill(_strings(_json(call.body), "uuids", MAX_KILLS))}
+def _kill_by_id(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    return 200, {"data": connections.kill(_strings(_json(request.body), "uuids", MAX_KILLS))}
 
 
-def _kill_by_name(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    name = call.path.removeprefix(CONNECTIONS + "/")
+def _kill_by_name(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    name = request.path.removeprefix(CONNECTIONS + "/")
     if name == "all":
         return 200, {"data": connections.kill_all()}
     if name not in CONNECTION_NAMES:
@@ -144,9 +144,9 @@ def _kill_by_name(call: Call, book: RuleBook, connections: Connections) -> Answe
     return 200, {"data": connections.kill_all(name)}
 
 
-Deed = Callable[[Call, RuleBook, Connections], Answer]
+EndpointHandler = Callable[[ApiRequest, RuleBook, Connections], ApiResponse]
 
-DEEDS: Mapping[tuple[str, str], Deed] = {
+ENDPOINT_HANDLERS: Mapping[tuple[str, str], EndpointHandler] = {
     ("GET", RULES): _list_rules,
     ("POST", RULES): _change_rules,
     ("GET", RULE_COUNTS): _count_rules,

@@ -10,11 +10,11 @@ from xdk_streaming.x import BACKFILL_PARAMETERS, RECOVERY_PARAMETERS, Endpoint
 
 Line: TypeAlias = tuple[bytes, str | None]
 """An item as a line without its end, and its id."""
-Key: TypeAlias = tuple[str, frozenset[tuple[str, str]], int]
+CacheKey: TypeAlias = tuple[str, frozenset[tuple[str, str]], int]
 Made = TypeVar("Made", bound="Line | None")
 
-MOST_LINES = 400_000
-MOST_BYTES = 256 * 2**20
+MAX_CACHED_LINES = 400_000
+MAX_CACHED_BYTES = 256 * 2**20
 
 _NOT_OF_THE_ITEM = frozenset({"partition", *BACKFILL_PARAMETERS, *chain(*RECOVERY_PARAMETERS)})
 """Parameters that choose items, and change nothing in them."""
@@ -22,14 +22,14 @@ _NOT_OF_THE_ITEM = frozenset({"partition", *BACKFILL_PARAMETERS, *chain(*RECOVER
 _UNMADE = object()
 
 
-class Lines:
+class LineCache:
     """Two generations: when the younger has half of what may be kept, the older is dropped."""
 
-    def __init__(self, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> None:
-        self._most_lines = most_lines // 2
-        self._most_bytes = most_bytes // 2
-        self._young: dict[Key, dict[int, Any]] = {}
-        self._old: dict[Key, dict[int, Any]] = {}
+    def __init__(self, max_lines: int = MAX_CACHED_LINES, max_bytes: int = MAX_CACHED_BYTES) -> None:
+        self._max_lines = max_lines // 2
+        self._max_bytes = max_bytes // 2
+        self._young: dict[CacheKey, dict[int, Any]] = {}
+        self._old: dict[CacheKey, dict[int, Any]] = {}
         self._lines = 0
         self._bytes = 0
 
@@ -63,7 +63,7 @@ class Lines:
                 self._bytes += 0 if line is None else len(line[0])
             found.append(line)
         # Several connections may count at once: the bound is no finer than what they add together.
-        if self._lines > self._most_lines or self._bytes > self._most_bytes:
+        if self._lines > self._max_lines or self._bytes > self._max_bytes:
             self._old, self._young = self._young, {}
             self._lines = self._bytes = 0
         return found

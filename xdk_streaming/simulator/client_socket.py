@@ -15,7 +15,7 @@ from dataclasses import dataclass
 ROOM = 64 * 1024
 """Bytes that the kernel may keep for a client that must not fall behind; it takes twice as many."""
 MORE_ROOM = 8 * ROOM
-AT_ONCE = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST."""
 SHORT_PAUSE = 0.05
 """Seconds before a reset, for the client to read what was sent before it: RST may overtake data."""
@@ -26,7 +26,7 @@ class ClientLeft(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class SlowReaderPolicy:
     """What a slow reader can expect."""
 
     seconds: float | None = None
@@ -35,7 +35,7 @@ class Patience:
     """Whether it is told why it is cut off, if that can be sent."""
 
 
-class Outlet:
+class ClientSocket:
     """Writes, and gives up on a client that takes nothing for `patience` seconds; None waits for ever."""
 
     def __init__(self, connection: socket.socket, patience: float | None) -> None:
@@ -61,7 +61,7 @@ class Outlet:
             self.waited |= bool(rest)
         return len(data) - len(rest)
 
-    def squeeze(self, data: bytes) -> int:
+    def send_now(self, data: bytes) -> int:
         """Write into room that is made for it, without waiting. Returns how many bytes went in."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MORE_ROOM)
         self._socket.settimeout(0.0)
@@ -76,11 +76,11 @@ class Outlet:
         if select.select([self._socket], [], [], bounded)[0] and not self._socket.recv(4096):
             raise ClientLeft
 
-    def arm(self) -> None:
+    def reset_on_close(self) -> None:
         """Make the next close a reset, once the client has what is on its way."""
         self.wait(SHORT_PAUSE)
         self._drain()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
     def _drain(self) -> None:
         """Let the client have what is on its way, for a reset throws it away; unless it does not read."""
