@@ -1,4 +1,4 @@
-"""One run: the two processes, the kills between them, and the account."""
+"""One run: the two processes, the kills, and the comparison."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from benchmarks.chaos.task import Task
 from xdk_streaming.x import published
 
 PATIENCE = 120.0
-"""Seconds after the last fault in which the client may catch up."""
+"""Seconds for the client to catch up after the last fault."""
 GLANCE = 0.2
 
 
 @contextmanager
 def running(target: Any, *arguments: Any) -> Iterator[Any]:
-    """A fresh process; ended with the block."""
+    """A new process, which is terminated at the end of the block."""
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
     process.start()
     try:
@@ -38,7 +38,7 @@ def running(target: Any, *arguments: Any) -> Iterator[Any]:
 
 
 class Progress:
-    """How far the server is, shown in place on a terminal, and by the tenth elsewhere."""
+    """The progress of the server: updated in place on a terminal, printed at every tenth elsewhere."""
 
     def __init__(self, task: Task, line: Any) -> None:
         self.played: list[str] = []
@@ -48,7 +48,7 @@ class Progress:
         self._shown = -1
 
     def ask(self, kills: int) -> float:
-        """The share that is done."""
+        """Ask the server for its progress. Returns the share that is done."""
         self._line.send("how far")
         published, self.played = self._line.recv()
         faults = len(self.played) / self._task.faults if self._task.faults else 1.0
@@ -63,7 +63,7 @@ class Progress:
 
 
 def play(task: Task) -> Outcome:
-    """One run, from the first connection to the account."""
+    """Make one run, from the first connection to the comparison."""
     ours, theirs = multiprocessing.Pipe()
     started, kills = time.monotonic(), list[float]()
     with tempfile.TemporaryDirectory() as name, running(serve, theirs, task):
@@ -90,14 +90,14 @@ def play(task: Task) -> Outcome:
 
 
 def _catch_up(folder: Path, consumer: Any) -> None:
-    """Until the client has something that was published from now on."""
+    """Wait until the client has received a post published after the call."""
     now = time.time()
     while (_newest(folder / DIARY) or 0.0) <= now and consumer.is_alive() and time.time() < now + PATIENCE:
         time.sleep(GLANCE)
 
 
 def _newest(diary: Path) -> float | None:
-    """When the post was published that was written down last."""
+    """When the last recorded post was published, in Unix seconds."""
     with diary.open("rb") as file:
         file.seek(-min(4096, diary.stat().st_size), os.SEEK_END)
         posts = [line for line in file.read().splitlines()[1:] if line[:1].isdigit()]
@@ -105,10 +105,10 @@ def _newest(diary: Path) -> float | None:
 
 
 def _wait(progress: Progress, goal: float, folder: Path, kills: list[float], consumer: Any) -> None:
-    """Until the server is that far, and the client that runs now has received something."""
+    """Wait until the server has reached `goal`, and the current client has received a post."""
     diary = folder / DIARY
     before = diary.stat().st_size if diary.exists() else 0
     while progress.ask(len(kills)) < goal or not diary.exists() or diary.stat().st_size == before:
         if not consumer.is_alive():
-            raise RuntimeError("the client's process has ended by itself; what it said is above")
+            raise RuntimeError("the client's process has exited unexpectedly; see its output above")
         time.sleep(GLANCE)

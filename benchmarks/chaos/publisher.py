@@ -1,4 +1,4 @@
-"""The server's process: publishes, and fails as planned."""
+"""The server's process: publishes posts, and fails as planned."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from xdk_streaming.x import ENDPOINTS
 
 PATH = "/2/tweets/search/stream"
 STALL = 0.4
-"""Seconds of silence after which the client gives a connection up."""
+"""Seconds of silence after which the client abandons a connection."""
 STANDING = (0.05, 0.6)
-"""Seconds for which a connection is left in peace, from and to."""
+"""Minimum and maximum seconds of a connection before its fault."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Published:
 
 
 def plan(task: Task) -> list[StreamFault]:
-    """Every fault that a server can show here, in a new order each time round, as often as it takes."""
+    """All faults that a server can show, in a new order each round, until there are enough."""
     chance = random.Random(task.seed)
     kinds = [
         fault
@@ -47,7 +47,7 @@ def plan(task: Task) -> list[StreamFault]:
 
 
 def scripts(task: Task, played: list[str]) -> Iterator[Script]:
-    """One for each connection: a while in peace, then the fault; refusals come at once. Then peace."""
+    """A script per connection: live for a while, then the fault; refusals come at once. Then only live."""
     chance = random.Random(task.seed)
     for fault in plan(task):
         played.append(fault.name)
@@ -61,12 +61,12 @@ def scripts(task: Task, played: list[str]) -> Iterator[Script]:
 
 
 def _at_any_byte(script: Script, share: float) -> Script:
-    """The same, but what is broken off in the middle of a post is broken off there."""
+    """The script, with cuts and resets in the middle of a post moved to this share of the post."""
     return [replace(step, share=share) if isinstance(step, (Cut, Reset)) else step for step in script]
 
 
 def serve(line: Connection, task: Task) -> None:
-    """Publish and fail until told to end; then tell what was published, and when connections ended."""
+    """Publish and fail until asked to end; then report the published posts and the ends of connections."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     played: list[str] = []
     with Simulator(

@@ -461,7 +461,7 @@ def test_a_file_with_nothing_to_replay_is_one_sentence(tmp_path: Path) -> None:
     path.touch()
     said = refusal("simulate", "--port", "0", "--replay", str(path), code=1)
     assert said == (
-        f"The simulator could not start: {path} holds no line to replay; expected one JSON object a line\n"
+        f"The simulator could not start: {path} has no lines to replay; expected one JSON object a line\n"
     )
 
 

@@ -293,7 +293,7 @@ def test_a_value_that_cannot_work_is_refused_with_its_options_name(
     ("arguments", "said"),
     [
         (("--rule", "(cat"), "rules has '(cat': A parenthesis is not closed (at position 1)"),
-        (("--rule", "cat", "--rule", "dog", "--max-rules", "1"), "more rules than it may have"),
+        (("--rule", "cat", "--rule", "dog", "--max-rules", "1"), "exceed its maximum number of rules"),
         (("--host", "256.0.0.1"), "could not start"),
     ],
 )

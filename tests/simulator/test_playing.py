@@ -317,7 +317,7 @@ def test_a_replay_goes_on_where_the_last_connection_stopped_and_does_not_begin_a
 def test_a_replay_of_nothing_is_refused_and_of_no_file_an_oserror(tmp_path: Path) -> None:
     empty = tmp_path / "empty.ndjson"
     empty.touch()
-    with pytest.raises(ValueError, match="no line to replay"):
+    with pytest.raises(ValueError, match="no lines to replay"):
         Simulator(replay=empty)
     with pytest.raises(FileNotFoundError):
         Simulator(replay=tmp_path / "missing.ndjson")

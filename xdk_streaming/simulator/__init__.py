@@ -1,4 +1,4 @@
-"""A local X to run, test and demonstrate against."""
+"""A local simulation of X, for tests, demos and development."""
 
 from xdk_streaming.simulator.log import Sent, ServedRequest
 from xdk_streaming.simulator.script import (

@@ -1,8 +1,8 @@
-"""What a client received, held against what the simulator did: what is missing, and why.
+"""Accounts for every item: what the client received, what is missing, and why.
 
-The simulated world publishes its items whether anybody listens or not, as X does. An item
-that a client lacks must be one that no connection could have brought whole. Where backfill or
-recovery sent an item again, the client may have it as often as it was sent, or once.
+Like X, the simulator publishes items whether or not a client is connected. An item may be missing only if
+no connection could have delivered the whole item. If backfill or recovery sent an item again, the client may
+have received the item once, or as often as it was sent.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class Account:
     """The comparison of one client's items with the simulator's log."""
 
     published: int
-    """Items published from the client's coming until its leaving, and those sent ahead of their time."""
+    """Items published while the client was there, and items sent ahead of their time."""
     received: int
     missing: Counter[str] = field(default_factory=Counter)
-    """How many items are missing, by the reason; reasons are sentences."""
+    """The number of missing items for each reason; reasons are phrases for people."""
     objections: list[str] = field(default_factory=list)
-    """What no fault explains: each is a defect, of the client or of the simulator."""
+    """Differences that no fault explains. Each is a defect of the client or of the simulator."""
 
 
 def account(simulator: Simulator, received: Sequence[str | None], left_at: float) -> Account:
-    """Compare the ids that a single client received until it left, at Unix time `left_at`."""
+    """Compare the ids that one client received until `left_at`, Unix seconds by the simulator's clock."""
     log, requests = list(simulator.log), list(simulator.requests)
     sent: dict[int, list[int]] = defaultdict(list)
     for place, entry in enumerate(log):
@@ -51,7 +51,7 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
     places, in_order = _places(sent, numbers)
     if not in_order:
         result.objections.append("items were received in another order than they were sent in")
-    heard = {log[place].request: place for place in places}  # of each visit, the last
+    heard = {log[place].request: place for place in places}  # the last received item of each request
     newest = max(places, default=-1)
     unmatched = set(simulator.unmatched)
     for number in sorted(set(concerned) - set(numbers)):
@@ -78,7 +78,7 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
 
 
 def _places(sent: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> tuple[list[int], bool]:
-    """Where in the log the received items are, and whether they came in the order of their sending."""
+    """The places of the received items in the log, and whether the items arrived in the order sent."""
     places: list[int] = []
     in_order = True
     for number in numbers:
@@ -86,13 +86,17 @@ def _places(sent: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> tuple[
         later = bisect_right(sent[number], last)
         if later < len(sent[number]):
             places.append(sent[number][later])
-        elif last not in sent[number]:  # one received again at once is no matter of order
+        elif last not in sent[number]:  # an immediate duplicate does not break the order
             in_order = False
     return places, in_order
 
 
 def _lost(requests: Sequence[ServedRequest], entry: Sent, place: int, newest: int, heard: int) -> str | None:
-    """Why an item that went out did not arrive; `newest` and `heard` are the places of the last that did."""
+    """Why an item that was sent did not arrive; None if unexplained.
+
+    `newest` is the place in the log of the last item received, `heard` that of the last item received from
+    the same request.
+    """
     request = _by_number(requests, entry.request)
     if not entry.whole:
         return f"cut in half when connection {request.number + 1} was {request.outcome}"
@@ -106,12 +110,12 @@ def _lost(requests: Sequence[ServedRequest], entry: Sent, place: int, newest: in
 
 
 def _unsent(simulator: Simulator, requests: Iterable[ServedRequest], number: int) -> str | None:
-    """Why an item never went out: nobody listened when it was published. After what?"""
+    """Why an item was never sent: no client was connected at the time. None if there is no explanation."""
     timeline = simulator.timeline
     moment = timeline.dated(number)
     before: ServedRequest | None = None
     for request in requests:
-        # Counted as the connection counted, for a moment lost in rounding would make a difference.
+        # Counted exactly as by the connection: otherwise rounding could shift the result by one item.
         since, until = request.live_since, request.live_until
         if since is None or until is None:
             brought = range(0)

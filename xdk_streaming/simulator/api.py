@@ -1,7 +1,7 @@
-"""The requests that are no streams: rules and connections. From a request to the body of its answer.
+"""Requests to the rules and connections endpoints: from the request to the body of the response.
 
-Knows paths, parameters and bodies, and which of them X turns down. What is done is done by the rule
-book and the connections.
+Knows paths, parameters and bodies, and which of them X refuses. The rule book and the connections do the
+actual work.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request that is no stream."""
+    """A request that does not open a stream."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class ApiRequest:
 
 
 class Refused(Exception):
-    """A request that X turns down with 400."""
+    """X refuses a request with 400."""
 
     def __init__(self, name: str, value: str, message: str) -> None:
         super().__init__(message)
@@ -50,12 +50,12 @@ class Refused(Exception):
 
 
 def is_api_request(request: ApiRequest) -> bool:
-    """Whether there is an endpoint for it."""
+    """Whether there is an endpoint for this request."""
     return _handler(request) is not None
 
 
 def answer(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse | None:
-    """What X answers; None where there is no such endpoint."""
+    """X's response; None if there is no such endpoint."""
     handler = _handler(request)
     if handler is None:
         return None
@@ -83,15 +83,15 @@ def _change_rules(request: ApiRequest, book: RuleBook, connections: Connections)
     wanted = _json(request.body)
     if _flag(request.params, "delete_all"):
         if wanted.get("add") or wanted.get("delete"):
-            raise Refused("delete_all", "true", "delete_all goes with neither add nor delete")
+            raise Refused("delete_all", "true", "delete_all cannot be combined with add or delete")
         return book.delete_all(dry_run=dry_run)
     if ("add" in wanted) == ("delete" in wanted):
-        raise Refused("add", "", "Exactly one of add and delete is needed, or delete_all=true")
+        raise Refused("add", "", "Exactly one of add and delete is required, or delete_all=true")
     if "add" in wanted:
         return book.add(_new_rules(wanted["add"]), dry_run=dry_run)
     doomed = wanted["delete"]
     if not isinstance(doomed, dict) or not ("ids" in doomed or "values" in doomed):
-        raise Refused("delete", "", "delete is an object with ids, or with values")
+        raise Refused("delete", "", "delete must be an object with ids or values")
     named = [
         _strings(doomed, name, MAX_RULES_PER_PAGE) if name in doomed else [] for name in ("ids", "values")
     ]
@@ -100,11 +100,11 @@ def _change_rules(request: ApiRequest, book: RuleBook, connections: Connections)
 
 def _new_rules(given: Any) -> Sequence[Mapping[str, str]]:
     if not isinstance(given, list) or not given:
-        raise Refused("add", "", "add is a list of rules, and not empty")
+        raise Refused("add", "", "add must be a non-empty list of rules")
     for rule in given:
         texts = isinstance(rule, dict) and all(isinstance(text, str) for text in rule.values())
         if not texts or "value" not in rule or set(rule) - {"value", "tag"}:
-            raise Refused("add", "", "A rule is an object with value, and with tag where it has one")
+            raise Refused("add", "", "A rule must be an object with a value and optionally a tag")
     return given
 
 
@@ -158,11 +158,11 @@ ENDPOINT_HANDLERS: Mapping[tuple[str, str], EndpointHandler] = {
 def _page(
     entries: Sequence[T], params: Mapping[str, str], usual: int, most: int
 ) -> tuple[Sequence[T], str | None]:
-    """The entries that were asked for, and the token of the next page, if there is one."""
+    """The requested entries, and the token of the next page, if there is one."""
     size = _number(params, "max_results", usual, most)
     token = params.get("pagination_token", "0")
     if not re.fullmatch("[0-9]{1,9}", token):
-        raise Refused("pagination_token", token, "The `pagination_token` is none that was given out")
+        raise Refused("pagination_token", token, "The `pagination_token` was not issued by this server")
     first = int(token)
     return entries[first : first + size], str(first + size) if first + size < len(entries) else None
 
@@ -181,7 +181,7 @@ def _flag(params: Mapping[str, str], name: str) -> bool:
 
 
 def _choice(params: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
-    """One of these, whatever its case; the first of them where none is asked for."""
+    """One of the allowed values, regardless of case; by default the first."""
     value = params.get(name, allowed[0])
     if value.lower() not in allowed:
         raise Refused(
@@ -208,14 +208,14 @@ def _json(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         content = None
     if not isinstance(content, dict):
-        raise Refused("body", "", "The body of the request is no JSON object")
+        raise Refused("body", "", "The body of the request is not a JSON object")
     return content
 
 
 def _strings(content: Mapping[str, Any], name: str, most: int) -> list[str]:
     values = content.get(name)
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise Refused(name, "", f"{name} is a list of strings")
+        raise Refused(name, "", f"{name} must be a list of strings")
     if not 1 <= len(values) <= most:
-        raise Refused(name, "", f"{name} has {len(values)} entries, and must have from 1 to {most}")
+        raise Refused(name, "", f"{name} has {len(values)} entries; 1 to {most} are allowed")
     return values

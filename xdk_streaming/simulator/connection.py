@@ -22,9 +22,9 @@ from xdk_streaming.x import HEARTBEAT_LINE
 
 SILENT = "silent"
 BREATH = 0.002
-"""Seconds at least between two looks at what is due: at high rates, items go out together."""
+"""Minimum seconds between two checks for due items: at high rates, items are sent in groups."""
 BULK = 256
-"""Items written at once, at most."""
+"""The most items written together."""
 SLOW_READER = next(
     orjson.dumps(dict(step.content)) + b"\r\n"
     for step in STREAM_FAULTS["slow-reader"].script
@@ -33,11 +33,11 @@ SLOW_READER = next(
 
 
 class ScriptEnded(Exception):
-    """The connection was ended by the script: nothing can follow."""
+    """The script has ended the connection: nothing can follow."""
 
 
 class SocketWire:
-    """The `Wire` of a real connection. Each method is a step's deed; see there."""
+    """The `Wire` of a real connection. `Wire` describes what each method does."""
 
     def __init__(self, service: Service, exchange: Exchange) -> None:
         self._service = service
@@ -53,11 +53,12 @@ class SocketWire:
         self._fault_happened = False
         self._backlog_due = True
         self._delivered_up_to: int | None = None
+        """After a backfill: all items before this number were sent, and later ones follow without a gap."""
         self._live_up_to: int | None = None
-        """Once a backfill has come: what is before this item is delivered, and nothing after is left out."""
+        """Where the last `Live` stopped: the number of its next item."""
 
     def play(self, script: Script) -> None:
-        """Play the script, and write down how the connection ended."""
+        """Play the script, and record how the connection ended."""
         try:
             for step in script:
                 step.play(self)
@@ -129,12 +130,12 @@ class SocketWire:
         self._write([data])
 
     def half(self, share: float) -> None:
-        for _ in range(BULK):  # of the next items, the first that matches the rules
+        for _ in range(BULK):  # take the first of the next items that matches the rules
             _, lines = self._logged(self._timeline.take(1), whole=False)
             if not lines:
                 continue
             ((line, _id),) = lines
-            # Short of the object's last byte: what has come can be no object.
+            # Without the object's last byte, what was sent cannot be a complete object.
             share = self._chance.random() if self._fault_happened else share
             size = min(max(1, int(share * len(line))), len(line) - 1)
             self._open_body()
@@ -150,7 +151,7 @@ class SocketWire:
 
     def end(self) -> None:
         self._open_body()
-        # Whoever has read the end may come back at once.
+        # A client that has read the end may reconnect immediately.
         self._service.slots.leave(self._request.number, abrupt=False)
         self._write([self._body.end()])
         self._close("ended cleanly", abrupt=False)
@@ -166,9 +167,9 @@ class SocketWire:
         raise ScriptEnded
 
     def _send_backlog(self, present: int) -> bool:
-        """Deliver what was asked for of the past, once: the items before `present`. Was there any?
+        """Send the past items that the request asks for, once, up to `present`. Returns whether any were due.
 
-        A recovery is all that its connection brings, whatever backfill was asked for with it.
+        A connection with a recovery range sends only that range, even if the request also asks for backfill.
         """
         if not self._backlog_due:
             return False
@@ -190,7 +191,7 @@ class SocketWire:
         return True
 
     def _send_with_faults(self, numbers: Sequence[int], live_since: float | None = None) -> None:
-        """Send these items, and after each there may be a fault."""
+        """Send these items, possibly with a random fault after one of them."""
         sent, faults = 0, self._behaviour.random_faults
         if faults:
             made = self._service.feed.items(numbers, self._exchange.endpoint, self._exchange.params)
@@ -203,7 +204,7 @@ class SocketWire:
         self._items(numbers[sent:], live_since)
 
     def _items(self, numbers: Sequence[int], live_since: float | None = None) -> None:
-        """Send these items, in bulk. `live_since` is from when on they are sent as they are published."""
+        """Send these items in groups. `live_since` is the Unix time at which live sending began, if any."""
         timeline = self._timeline
         for first in range(0, len(numbers), BULK):
             some = numbers[first : first + BULK]
@@ -219,9 +220,9 @@ class SocketWire:
                 self._cut_off([], 0, chosen)
 
     def _logged(self, numbers: Sequence[int], *, whole: bool) -> tuple[Sequence[int], Sequence[Line]]:
-        """The items that are to be sent, as numbers and as lines.
+        """Log the items about to be sent. Returns their numbers and their lines.
 
-        Logged before they are sent, so that whoever has one finds it in the log.
+        Items are logged before they are sent: an item that a client has received is always in the log.
         """
         exchange, request, now = self._exchange, self._request.number, time.time()
         made = self._service.feed.items(numbers, exchange.endpoint, exchange.params)
@@ -236,15 +237,15 @@ class SocketWire:
         return numbers, lines
 
     def _is_behind(self, moment: float) -> bool:
-        """Whether a client that makes the server wait gets only now what should have gone out then."""
+        """Whether the client makes the server wait, and is too far behind `moment`, in Unix seconds."""
         queue = self._behaviour.patience.seconds
         return queue is not None and self._client.waited and time.time() - moment > queue
 
     def _cut_off(self, pieces: Sequence[bytes], written: int, items: Sequence[int]) -> None:
-        """Cut a slow reader off, of whose pieces so many bytes went out; these items are the pieces, if any.
+        """Cut off a slow reader after `written` bytes of `pieces`; `items` are the items in them, if any.
 
-        Under TLS or compression no notice can follow a piece that has only begun: what comes after
-        it is sealed already.
+        With TLS or compression, no notice can follow a partly sent piece: the bytes that come next are
+        already fixed.
         """
         whole = 0
         while whole < len(pieces) and written >= len(pieces[whole]):

@@ -1,8 +1,8 @@
-"""The connections endpoints: which streams an app has and had, and how it ends them.
+"""The connections endpoints: list the current and past streams of an app, and end current ones.
 
-Source: X's OpenAPI document, the operations under `/2/connections`; docs.x.com/x-api/connections. X says
-neither what a stream sees that is ended so, nor how the reasons of an end are called: here the
-connection is closed in mid-stream, and the reasons are sentences.
+Source: X's OpenAPI document, the operations under `/2/connections`; docs.x.com/x-api/connections. X documents
+neither what a client sees when its stream is ended in this way, nor the values of the reasons. Here the
+connection is closed in mid-stream, and reasons are phrases.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from xdk_streaming.simulator.log import KILLED, OPEN, ServedRequest
 from xdk_streaming.simulator.slots import Slots
 
 KEPT = 1_000
-"""Connections that are remembered, and more only where more are active."""
+"""Connections to remember; more are kept only if more are active."""
 
 
 @dataclass(frozen=True)
 class AppConnection:
-    """A stream that was let in."""
+    """An accepted stream of the app."""
 
     request: ServedRequest
     endpoint_name: str
@@ -33,7 +33,7 @@ class AppConnection:
 
 
 class Connections:
-    """The streams of an app. One is active as long as it holds its place, whoever is still at its end."""
+    """The streams of an app. A stream is active while it holds a slot, even if the client is gone."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
@@ -41,7 +41,7 @@ class Connections:
         self._lock = threading.Lock()
 
     def enter(self, connection: AppConnection) -> bool:
-        """Let it in, if there is a place."""
+        """Accept a connection if a slot is free. Returns whether it was."""
         if not self._slots.enter(connection.request.number):
             return False
         with self._lock:
@@ -51,7 +51,7 @@ class Connections:
         return True
 
     def listed(self, status: str, endpoint_names: Collection[str]) -> list[dict[str, Any]]:
-        """Those that are `active`, `inactive`, or `all`, the newest first; no names ask for any."""
+        """Connections that are `active`, `inactive` or `all`, newest first; no names mean any endpoint."""
         active = self._slots.holders()
         return [
             _shown(connection, active=connection.request.number in active)
@@ -61,12 +61,12 @@ class Connections:
         ]
 
     def kill(self, ids: Iterable[str]) -> dict[str, Any]:
-        """End these."""
+        """End the connections with these ids."""
         known = {connection.id: connection for connection in self._all()}
         return _told([(asked, asked in known and self._end(known[asked])) for asked in ids])
 
     def kill_all(self, endpoint_name: str | None = None) -> dict[str, Any]:
-        """End every active one, or those of one endpoint."""
+        """End all active connections, or those of one endpoint."""
         active = self._slots.holders()
         return _told(
             [
@@ -77,7 +77,7 @@ class Connections:
         )
 
     def _forget_one(self) -> None:
-        """The oldest of those that are over."""
+        """Forget the oldest connection that has ended."""
         active = self._slots.holders()
         over = (place for place, known in enumerate(self._known) if known.request.number not in active)
         place = next(over, None)
@@ -89,7 +89,7 @@ class Connections:
             return list(self._known)
 
     def _end(self, connection: AppConnection) -> bool:
-        """Give its place to others at once, and close what is still open. Was it active?"""
+        """Free the slot, and close an open connection. Returns whether the connection was active."""
         if not self._slots.free(connection.request.number):
             return False
         if connection.request.ended_at is None:

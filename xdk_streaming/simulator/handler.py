@@ -1,4 +1,4 @@
-"""One request to the simulator: which endpoint it is for, and whether it may have what it asks for."""
+"""Handles one request: finds the endpoint, checks access and parameters, and responds."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def __init__(self, service: Service, *connection: Any) -> None:
         self._service = service
-        super().__init__(*connection)  # which handles the request
+        super().__init__(*connection)  # handles the request
 
     def do_GET(self) -> None:
-        """Stream, or refuse to."""
+        """Stream, or refuse the request."""
         path, params = self._asked()
         access, endpoint = self._service.access, ENDPOINTS.get(path)
         if endpoint is None and self._served_api(path, params):
@@ -60,12 +60,12 @@ class Handler(BaseHTTPRequestHandler):
         self._serve_api_or_refuse()
 
     def _asked(self) -> tuple[str, dict[str, str]]:
-        self.close_connection = True  # also where no answer says so
+        self.close_connection = True  # even if no response says so
         path, _, query = self.path.partition("?")
         return path, dict(parse_qsl(query, keep_blank_values=True))
 
     def _stream(self, exchange: Exchange) -> None:
-        """Play what comes next, if there is something to stream and a place for one connection more."""
+        """Play the next script, if there is something to stream and a free slot."""
         service, endpoint = self._service, exchange.endpoint
         wire = SocketWire(service, exchange)
         connection = AppConnection(
@@ -88,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(404, NOT_FOUND)
 
     def _served_api(self, path: str, params: dict[str, str]) -> bool:
-        """Answer a request to the rules or the connections. Was it one?"""
+        """Answer a request to the rules or connections. Returns whether there is such an endpoint."""
         service = self._service
         request = ApiRequest(self.command, path, params, self._body())
         if not service.access.accepts(self.headers.get("Authorization", "")):
@@ -106,15 +106,17 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def _body(self) -> bytes:
-        """What came with the request; nothing where its length is not told or out of all reason."""
+        """The body of the request; empty if its length is missing or unreasonable."""
         length = self.headers.get("Content-Length", "0")
         size = int(length) if re.fullmatch("[0-9]{1,7}", length) else 0
         return self.rfile.read(size)
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Send the head, and what of the body is known."""
+        """Send the head of the response, and the body if it is known."""
         self.send_response(status)
-        self.send_header("Connection", "close")  # one request each: what a script does to it ends there
+        self.send_header(
+            "Connection", "close"
+        )  # one request per connection: a script affects no other request
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -127,4 +129,4 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(status, headers, body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep the terminal for the user."""
+        """Log nothing: the terminal belongs to the user."""

@@ -1,4 +1,4 @@
-"""What a request is served from: the parts of a simulator, and how its streams behave. Values only."""
+"""The parts of a simulator that serve a request, and the behaviour of its streams. Values only."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from xdk_streaming.x import Endpoint
 
 @dataclass(frozen=True)
 class StreamBehaviour:
-    """How the streams of a simulator behave. Times are seconds."""
+    """How the streams of a simulator behave. Durations are in seconds."""
 
     heartbeat: float
-    """Silence before one."""
+    """Silence before a heartbeat."""
     random_faults: float
-    """The chance of one after each item of a live stream, drawn from `seed`."""
+    """Probability of a fault after each item of a live stream, drawn from `seed`."""
     seed: int
     backlog: float
-    """How far back a backfill reaches at most."""
+    """How far back a backfill can reach."""
     sending: BodyFormat
     patience: SlowReaderPolicy
 
 
 @dataclass(frozen=True)
 class Service:
-    """All that a request has to do with."""
+    """Everything needed to serve a request."""
 
     access: Access
     behaviour: StreamBehaviour
@@ -49,15 +49,15 @@ class Service:
 
 
 class SendResponse(Protocol):
-    """Sends the head of an answer, and what of the body is known."""
+    """Sends the head of a response, and the body if it is known."""
 
     def __call__(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Send it."""
+        """Send the head, and this body."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """The request that a connection answers."""
+    """One request for a stream, and how to respond to it."""
 
     connection: socket.socket
     request: ServedRequest

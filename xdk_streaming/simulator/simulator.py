@@ -1,7 +1,7 @@
 """A local X: the streaming endpoints over real HTTP, with faults on demand.
 
-Speaks as docs.x.com and X's OpenAPI document describe it: paths, bearer check, problem objects, JSON lines
-ended by CRLF, heartbeats. Puts the parts together; what each does is its own affair.
+Behaves as docs.x.com and X's OpenAPI document describe: paths, bearer tokens, problem objects, JSON lines
+that end with CRLF, heartbeats. This module only assembles the parts.
 """
 
 from __future__ import annotations
@@ -35,32 +35,33 @@ from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULES, Endpoint
 
 
 class Simulator:
-    """A server on loopback that streams made-up posts, or a recording, and fails as told.
+    """A server on loopback that streams generated posts or a recording, and fails on demand.
 
         with Simulator(rate=50) as simulator:
             stream_with_retry(session, "get", simulator.url + "/2/tweets/sample/stream", ...)
 
-    `rate` is items a second, 0 for an idle stream; `heartbeat` seconds of silence before one.
-    `script` holds what the first connections do, one script each; later ones do `then`.
-    `random_faults` is the chance of a fault after each item of a live stream, drawn from
-    `seed`. `replay` is an NDJSON file to serve instead of made-up items. Any bearer token
-    is taken unless `token` names one. `framing` and `encoding` say how bodies are sent,
-    `tls` is a server's SSLContext.
+    `rate` is the number of items per second, 0 for an idle stream; `heartbeat` is the silence in
+    seconds before a heartbeat. `script` has one script for each of the first connections; later ones
+    play `then`. `random_faults` is the probability of a fault after each item of a live stream, drawn
+    from `seed`. `replay` is an NDJSON file to serve instead of generated items. If `token` is None,
+    any bearer token is accepted. `framing` and `encoding` say how response bodies are sent, `tls` is a
+    server-side SSLContext.
 
-    An app that is `entitled` may ask for backfill, of the last `backlog` seconds at most, and
-    for recovery. `connections` is how many streams there may be at once; after an abrupt loss
-    a place stays taken for `zombie` seconds. A client that takes nothing for `queue` seconds
-    is cut off, with a notice where `slow_notice` and plain bodies allow it.
+    An app that is `entitled` may request recovery, and backfill of up to the last `backlog` seconds.
+    `connections` is the number of streams allowed at a time; after an abrupt loss, the slot stays
+    taken for `zombie` seconds. A client that reads nothing for `queue` seconds is cut off, with a
+    notice if `slow_notice` is set and the bodies are neither compressed nor encrypted.
 
-    `rules` are the values of the filtered stream's first rules, each with a tag if one likes; a post
-    comes there if it matches one, and says which. With `()` there are none yet, and X's 409 comes
-    until one is posted. With None every post comes and bears made-up rules, until the first is
-    posted. A recording is served whole, whatever the rules. There may be `most_rules`.
+    `rules` are the first rules of the filtered stream: values, or pairs of a value and a tag. A post
+    is sent if it matches a rule, and names its rules. With `()`, the stream is refused with X's 409
+    until a rule is added. With None, all posts are sent, with invented rules, until a rule is added. A
+    recording is sent whole, regardless of rules. At most `max_rules` rules are allowed.
 
-    `visits` and `log` tell what was done: a `Visit` a stream that was asked for, a `Sent` an item;
-    `unmatched` has the numbers of the items that matched no rule, `calls` a `Visit` for each request
-    to the rules and connections; of each the last `logged`. Runs in threads of its own from
-    `__enter__` to `__exit__`. A bad value raises `ValueError`, a port in use `OSError`.
+    `requests` has a `ServedRequest` for each request for a stream, `api_requests` one for each request
+    to the rules and connections endpoints, `log` a `Sent` for each item, and `unmatched` the numbers
+    of the items that matched no rule. The last `logged` entries of each are kept. The simulator runs in
+    its own threads from `__enter__` to `__exit__`. Raises `ValueError` for an invalid argument, and
+    `OSError` if the port is in use.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Simulator:
 
     @property
     def timeline(self) -> Timeline:
-        """When which item is published; another may be set before the first connection."""
+        """When each item is published; can be replaced before the first connection."""
         return self._feed.timeline
 
     @timeline.setter
@@ -140,17 +141,17 @@ class Simulator:
 
     @property
     def requests(self) -> deque[ServedRequest]:
-        """The streams that were asked for, the oldest first."""
+        """The requests for streams, oldest first."""
         return self._logbook.requests
 
     @property
     def api_requests(self) -> deque[ServedRequest]:
-        """The requests to the rules and connections, the oldest first."""
+        """The requests to the rules and connections endpoints, oldest first."""
         return self._logbook.api_requests
 
     @property
     def log(self) -> SentLog:
-        """The items that were sent, in the order of their sending."""
+        """The items that were sent, in order."""
         return self._logbook.log
 
     @property
@@ -172,17 +173,17 @@ class Simulator:
         self._feed.close()
 
     def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> Line:
-        """An item as this endpoint and these parameters have it, without the line's end; and its id."""
+        """An item for this endpoint and these parameters, as a line without line end; and the item's id."""
         return self._feed.item(number, endpoint, params)
 
     def items(
         self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]
     ) -> Sequence[Line | None]:
-        """Each as `item` makes it, None if it matches no rule."""
+        """Items as made by `item`; None for an item that matches no rule."""
         return self._feed.items(numbers, endpoint, params)
 
     def _handle(self, *connection: Any) -> Handler:
-        """Answer the request of one connection, as the simulator is set then."""
+        """Handle the request of one connection, with the settings of that moment."""
         service = Service(
             access=self.access,
             behaviour=self.behaviour,

@@ -1,10 +1,10 @@
-"""What a post carries besides its text: media, polls and the place it was written at.
+"""Attachments of a post: media, polls and places.
 
-Knows the names of `media.fields`, `poll.fields` and `place.fields`. Refuses to know posts: an
-attachment is told its id, its time and its chance.
+Knows the names of `media.fields`, `poll.fields` and `place.fields`. Does not know posts: an attachment is
+given its id, its time and its random bits.
 
-X leaves out a field that an object has no value for, such as the length of a photo. Here each
-field that is asked for is there, so that a test can count on it.
+X omits a field if the object has no value for it, such as the duration of a photo. Here every requested
+field is present, so that tests can rely on it.
 
 Shapes: X's OpenAPI document, schemas Media, Poll and Place.
 """
@@ -22,7 +22,7 @@ _ANSWERS = ("Да", "No 🙅‍♀️", "たぶん", "لا أعرف", "Só vendo
 
 
 class Attachment(NamedTuple):
-    """A medium or a poll: its id, when it was made, and the 64 bits it is drawn from."""
+    """A medium or a poll: its id, its creation in Unix seconds, and the random bits that determine it."""
 
     id: str
     at: float
@@ -30,7 +30,7 @@ class Attachment(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A place as X knows it: west, south, east and north are degrees."""
+    """A place in X's form; west, south, east and north are degrees."""
 
     id: str
     name: str
@@ -56,7 +56,7 @@ PLACES = (
 
 
 def media_key(medium: Attachment) -> str:
-    """The key of a medium: a digit or two for its type, then its id."""
+    """The key of a medium: one or two digits for the type, then the id."""
     return f"{_MEDIA[medium.chance & 3][0]}_{medium.id}"
 
 
@@ -112,7 +112,7 @@ POLL_MAKERS: Mapping[str, Maker[Attachment]] = {
     "options": _options,
     "duration_minutes": _minutes,
     "end_datetime": lambda poll: moment(poll.at + 60 * _minutes(poll)),
-    "voting_status": lambda poll: "open",  # a stream shows a post when it is new
+    "voting_status": lambda poll: "open",  # a stream sends new posts
 }
 
 PLACE_MAKERS: Mapping[str, Maker[Place]] = {
@@ -132,15 +132,15 @@ PLACE_MAKERS: Mapping[str, Maker[Place]] = {
 
 
 def media_fields(asked: tuple[str, ...]) -> FieldMakers[Attachment]:
-    """The fields X gives of a medium by default, and those asked for."""
+    """The default fields of a medium, and the requested ones."""
     return chosen(MEDIA_MAKERS, {"media_key", "type", *asked})
 
 
 def poll_fields(asked: tuple[str, ...]) -> FieldMakers[Attachment]:
-    """The fields X gives of a poll by default, and those asked for."""
+    """The default fields of a poll, and the requested ones."""
     return chosen(POLL_MAKERS, {"id", "options", *asked})
 
 
 def place_fields(asked: tuple[str, ...]) -> FieldMakers[Place]:
-    """The fields X gives of a place by default, and those asked for."""
+    """The default fields of a place, and the requested ones."""
     return chosen(PLACE_MAKERS, {"id", "full_name", *asked})

@@ -1,6 +1,6 @@
-"""What happens to posts and users: likes, compliance and label events, account activity.
+"""Events about posts and users: likes, compliance and label events, account activity.
 
-Knows the shape of each event. Refuses to know what a client does about one, and who may see it.
+Knows the shape of each event; does not know what a client does with an event, or who may see one.
 
 Shapes: X's OpenAPI document, the 200 schemas of the streams; docs.x.com/x-api/activity/event-payloads
 for activity, docs.x.com/x-api/compliance/streams/introduction for what the compliance events mean.
@@ -28,7 +28,7 @@ from xdk_streaming.simulator.content.snowflakes import exact_moment, moment
 from xdk_streaming.simulator.content.users import USER_MAKERS, User
 
 EventMaker = Callable[[Post], dict[str, Any]]
-"""Made from the post that would stand at this place in a stream of posts: mostly it happens to its parent."""
+"""Makes an event from the post at the same place in a stream of posts; mostly an event about its parent."""
 
 # ------------------------------------------------------------------------------------------- likes
 
@@ -43,7 +43,7 @@ LIKE_MAKERS: Mapping[str, Maker[Post]] = {
     "attachments_media_keys": lambda post: [media_key(post.parent.medium)],
 }
 
-# X's pages do not say what comes unasked: here it is what its sample of the stream shows.
+# X does not document the default fields of a like. These are the ones in X's sample of the stream.
 _LIKE_DEFAULTS = frozenset({"id", "created_at", "timestamp_ms", "liked_tweet_id", "tweet_author_id"})
 
 LIKE_EXPANDERS: Mapping[str, tuple[str, Expander]] = {
@@ -61,7 +61,7 @@ def _like_plan(fields: str | None, expansions: str | None) -> tuple[FieldMakers[
 
 
 def like_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """Somebody likes the post's parent."""
+    """A like of the post's parent."""
     fields, expansions = _like_plan(params.get("like_with_tweet_author.fields"), params.get("expansions"))
     return {"data": filled(post, fields), **included(post, plan(params), expansions)}
 
@@ -150,7 +150,7 @@ LABELS: tuple[tuple[str, EventMaker], ...] = (
 
 
 def one_of(events: tuple[tuple[str, EventMaker], ...]) -> Callable[[Post, Mapping[str, str]], dict[str, Any]]:
-    """Makes items with one of these events in turn. They carry no id, and take no fields."""
+    """A maker of items with these events in turn. The items have no id, and no fields can be requested."""
 
     def item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
         name, make = events[post.number % len(events)]
@@ -223,7 +223,7 @@ ACTIVITY_EVENTS: tuple[tuple[str, EventMaker], ...] = (
 
 
 def activity_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """One of the account activities in turn. X's `event_uuid` is a number of 64 bits, despite its name."""
+    """The next kind of account activity in turn. X's `event_uuid` is a 64-bit number, despite the name."""
     name, make = ACTIVITY_EVENTS[post.number % len(ACTIVITY_EVENTS)]
     envelope = {
         "event_uuid": post.id,

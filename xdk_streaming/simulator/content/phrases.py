@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001 - letters of many scripts look alike, and here they are meant
-"""What people write: sentences, hashtags and emoji in the scripts that a reader of X must survive.
+"""Phrases for generated posts: sentences, hashtags and emoji in the scripts that readers of X must handle.
 
-Knows words and how a post is put together from them. Refuses to know posts, users and ids.
-No sentence holds an at sign, a number sign, a dollar sign or a link, so that each of these is
-found in a finished text exactly where it was put.
+Knows words and how to build a text from them; does not know posts, users and ids. No sentence has an at
+sign, a number sign, a dollar sign or a link, so that each of them appears in a text only where it was
+inserted.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 
 class Phrasebook(NamedTuple):
-    """What is written in one language: sentences of 22 to 62 characters, hashtags of at most 14."""
+    """Phrases in one language: sentences of 22 to 62 characters, and hashtags of at most 14."""
 
     sentences: tuple[str, ...]
     hashtags: tuple[str, ...]
 
 
-# Keys are the codes X uses: Hebrew is "iw" (docs.x.com/x-api/posts/filtered-stream/integrate/operators).
+# Keys are X's language codes: Hebrew is "iw" (docs.x.com/x-api/posts/filtered-stream/integrate/operators).
 LANGUAGES: Mapping[str, Phrasebook] = {
     "en": Phrasebook(
         (
@@ -160,10 +160,10 @@ LANGUAGES: Mapping[str, Phrasebook] = {
 }
 
 SPOKEN = ("en", "ja", "en", "es", "pt", "ar", "ko", "th", "tr", "hi", "ru", "fr", "ja", "zh", "iw", "uk")
-"""Who writes how often: sixteen places, so that four bits choose one."""
+"""The distribution of languages: sixteen entries, so that four bits choose one."""
 
-# Sixteen as well. U+2028, U+2029 and U+0085 may stand raw inside a JSON string, and a reader that
-# takes them for the end of a line cuts the item in two.
+# Also sixteen. U+2028, U+2029 and U+0085 may appear unescaped in a JSON string; a reader that treats them as
+# line ends cuts the item in two.
 JOINTS = (*[" "] * 9, "\n", "\n\n", "\u2028", "\u2029", "\u0085", ' "', "\t\\ ")
 
 EMOJI = (
@@ -175,7 +175,7 @@ CASHTAGS = ("TSLA", "BTC", "NVDA", "SONY")
 
 
 class Composition(NamedTuple):
-    """A finished text, and what was put into it; what is missing is empty."""
+    """A text, and the parts inserted into it; a missing part is empty."""
 
     text: str
     mention: str
@@ -185,7 +185,7 @@ class Composition(NamedTuple):
 
 
 def compose(language: str, chance: int, mention: str) -> Composition:
-    """A text of 30 to 280 characters in `language` that mentions a user; `chance` brings 64 even bits."""
+    """A text of 30 to 280 characters in `language` that mentions a user; `chance` has 64 uniform bits."""
     sentences, hashtags = LANGUAGES[language]
     first = (chance >> 4) % len(sentences)
     body = sentences[first]
@@ -209,5 +209,5 @@ def compose(language: str, chance: int, mention: str) -> Composition:
 
 
 def short_link(chance: int) -> str:
-    """A link as X shortens all of them: 23 characters."""
+    """A link of 23 characters, as X shortens all links."""
     return f"https://t.co/{chance >> 24:010x}"

@@ -1,7 +1,7 @@
 """A post as Powerstream sends it: the format of the legacy PowerTrack API, not that of v2.
 
-Knows that format's names and its way with nothing: what is absent is null, never left out.
-Refuses to know fields and expansions, which Powerstream does not have.
+Knows the names of that format, in which a missing value is null, never omitted. Does not know fields and
+expansions, which Powerstream does not have.
 
 Shape: docs.x.com/x-api/powerstream/introduction, its sample response.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from xdk_streaming.simulator.content.posts import POST_MAKERS, Post
 from xdk_streaming.simulator.content.users import USER_MAKERS, User
 
-# Names are spelled out: those of strftime follow the locale of the process.
+# Spelled out, because the names of strftime() depend on the locale of the process.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -97,7 +97,7 @@ def _indices(entity: Mapping[str, Any]) -> list[int]:
 
 
 def powerstream_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """The post, with no envelope around it."""
+    """The post, without an envelope."""
     metrics = POST_MAKERS["public_metrics"](post)
     answered = post.parent.author
     return {

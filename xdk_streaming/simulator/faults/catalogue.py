@@ -1,7 +1,7 @@
-"""The fault catalogue: everything that a stream of X's can show.
+"""The fault catalogue: everything that can go wrong with one of X's streams.
 
-One fault is one entry: a name, a sentence, and what the server does. The simulator plays them, the tests
-hold the package to the outcomes over real sockets, `xdk-streaming faults` and docs/faults.md show them.
+An entry has a name, a sentence, and a script for the server. The simulator plays the faults, tests check
+their outcomes over real sockets, and `xdk-streaming faults` and docs/faults.md list them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ CATALOGUE: Mapping[str, tuple[StreamFault, ...]] = {
     "Objects about the stream": NOTICE_FAULTS,
     "Lines": LINE_FAULTS,
 }
-"""By where they show."""
+"""The faults, grouped by the phase in which they occur."""
 
 STREAM_FAULTS: Mapping[str, StreamFault] = {
     fault.name: fault for faults in CATALOGUE.values() for fault in faults
 }
-"""By name."""
+"""The faults by name."""
 
 RANDOM_FAULTS = tuple(
     STREAM_FAULTS[name] for name in ("end", "cut", "reset", "stall", "operational-disconnect")
 )
-"""What befalls a connection that streams, day in, day out."""
+"""The everyday faults of an open stream."""
