@@ -37,7 +37,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 """The rooms, from the ground up. Machine, wire and recovery do not know each other."""
 
-SIMULATING = {"simulate", "demo", "faults", "scripts", "visits", "pasted"}
+SIMULATING = {"simulate", "demo", "faults", "fault_option", "request_report", "shell_commands"}
 """Of the command line, the verbs that run a simulator or show its faults, and what these alone use."""
 
 MAX_LINES, MAX_ATTRIBUTES, MAX_PARAMETERS = 300, 18, 8

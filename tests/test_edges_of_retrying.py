@@ -82,7 +82,7 @@ def test_retries_exhausted_carries_the_last_loss_whatever_it_was(
         assert all_once(items, simulator)
         if loss == "stall":
             sees_the_client_leave(simulator)
-    assert len(simulator.visits) == 3
+    assert len(simulator.requests) == 3
     failure = exhausted(failure, recorder, attempts=2)
     recorder.ended_with(stream, failure)
     last = recorder.errors[-2] if error_type else None
@@ -129,7 +129,7 @@ def test_the_first_loss_exhausts_the_retries_if_none_are_allowed(
         _, failure = consumed(stream)
     recorder.ended_with(stream, exhausted(failure, recorder, attempts=0))
     assert recorder.calls("on_reconnect") == []
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 def test_1100_failures_in_a_row_stay_at_the_cap_and_leave_nothing_behind(

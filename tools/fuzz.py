@@ -17,7 +17,7 @@ import orjson
 
 with atheris.instrument_imports(include=["xdk_streaming"]):
     from xdk_streaming.errors import StreamError, StreamErrorType
-    from xdk_streaming.simulator.faults import FAULTS
+    from xdk_streaming.simulator.faults import STREAM_FAULTS
     from xdk_streaming.simulator.script import Flood, Limited, Raw, Refuse, Send, Uncompressed
     from xdk_streaming.simulator.script import Notice as StepNotice
     from xdk_streaming.wire import problems, verdicts
@@ -87,7 +87,7 @@ def a_message_can_be_shown(error: StreamError) -> None:
 
 def bodies() -> Iterator[bytes]:
     """What the catalogue's servers send: a corpus to begin with."""
-    for fault in FAULTS.values():
+    for fault in STREAM_FAULTS.values():
         for step in fault.script:
             if isinstance(step, (Send, Flood, Uncompressed, Raw)):
                 yield step.data

@@ -122,7 +122,7 @@ def test_a_session_that_gives_up_on_a_status_raises_or_brings_the_answer(
             with asked(session, simulator.url + PATH) as answer:
                 assert answer.status == 503
                 assert answer.read_start(100, GUARD) == b"busy"
-        assert len(simulator.visits) == 3
+        assert len(simulator.requests) == 3
 
 
 # With logins of their own
@@ -230,7 +230,7 @@ def test_a_hook_that_raises_is_fatal_and_the_connection_is_closed_while_the_erro
         error = refused(session, simulator.url + PATH)
         assert_translated(error, FATAL_ERROR)
         assert isinstance(error.original_exception, Refused)
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 def test_a_hook_that_raises_from_deep_within_closes_the_connection_too(session: requests.Session) -> None:
@@ -244,7 +244,7 @@ def test_a_hook_that_raises_from_deep_within_closes_the_connection_too(session: 
     with Simulator(script=[[Send(b"x"), Stall()]], rate=0) as simulator:
         error = refused(session, simulator.url + PATH)
         assert "Refused" in str(error)
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 def test_a_hook_that_returns_another_response_has_that_one_read(session: requests.Session) -> None:
@@ -491,7 +491,7 @@ def test_a_session_closed_while_a_read_blocks_leaves_it_to_be_woken(session: req
         reader.join(GUARD)
         assert not reader.is_alive()
         assert reader.data == b"one\n"
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 def test_a_session_closed_between_items_by_their_consumer_goes_on(session: requests.Session) -> None:
