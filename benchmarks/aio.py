@@ -1,9 +1,9 @@
-"""The face for asyncio beside the synchronous one: throughput, latency, and many streams in one loop.
+"""The asyncio stream compared with the synchronous one: throughput, latency, many streams in one loop.
 
     python -m benchmarks.aio [--rounds 15] [--output benchmarks/results/aio.json]
 
-Blocks alternate in one process, each on a connection of its own, so that whatever else the machine does
-falls on both. Only ratios mean anything elsewhere.
+Blocks alternate in one process, each on its own connection, so that other load on the machine affects both
+equally. Only ratios are meaningful on other machines.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ SMALL = next(each for each in READ if each.name == "small")
 LEAST_RATIO = 0.8
 STREAMS = 50
 POSTS = 200
-"""Of which each has its latency measured, in a round."""
+"""Posts per round whose latency is measured."""
 
 Reader = Callable[[str, Any, int], Spent]
 
 
 def session() -> requests.Session:
-    """One that the environment does not change."""
+    """A session that ignores the environment."""
     made = requests.Session()
     made.trust_env = False
     made.headers["Authorization"] = "Bearer any-token"
@@ -49,7 +49,7 @@ def session() -> requests.Session:
 
 
 class Stopwatch:
-    """Since it was made."""
+    """The time since the object was made."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
@@ -60,7 +60,7 @@ class Stopwatch:
 
 
 def by_thread(url: str, model: Any, count: int) -> Spent:
-    """So many items of the synchronous face."""
+    """Read a number of items with the synchronous stream."""
     with session() as own:
         items = stream_with_retry(own, "get", url, response_model=model)
         next(items)
@@ -73,7 +73,7 @@ def by_thread(url: str, model: Any, count: int) -> Spent:
 
 
 def by_loop(url: str, model: Any, count: int) -> Spent:
-    """So many items of the other."""
+    """Read a number of items with the asyncio stream."""
     return asyncio.run(_by_loop(url, model, count))
 
 
@@ -92,7 +92,7 @@ async def _by_loop(url: str, model: Any, count: int) -> Spent:
 
 
 def throughput(workload: Workload, rounds: int) -> dict[str, Any]:
-    """How many times as many items a second the loop gets, of wall time and of CPU time."""
+    """Items per second in the loop, relative to the synchronous stream: by wall time and by CPU time."""
     count = 2 * workload.block()
     found: list[tuple[Spent, Spent]] = []
     with serving(Firehose(workload.flood())) as source, unburdened():
@@ -110,24 +110,24 @@ def throughput(workload: Workload, rounds: int) -> dict[str, Any]:
 
 
 class Stamps:
-    """Now and then a post that tells when it was sent, to each connection."""
+    """Sends each connection a post now and then, which has its send time."""
 
     coding = "identity"
 
     def feed(self, connection: socket.socket) -> None:
-        """Send until the reader has gone."""
+        """Send until the reader disconnects."""
         for number in itertools.count():
             time.sleep(EVERY)
             connection.sendall(framed([stamped(time.monotonic_ns(), number)]))
 
 
 def microseconds(post: dict[str, Any]) -> float:
-    """Since the server sent it."""
+    """The time since the server sent the post."""
     return (time.monotonic_ns() - int(post["data"]["sent"][:STAMP])) / 1000
 
 
 def latency(rounds: int) -> dict[str, Any]:
-    """From the server's send to the item in hand, on a stream where little happens."""
+    """Latency from the server's send to the yielded item, on a quiet stream."""
     found: dict[str, list[float]] = {"thread": [], "loop": []}
     with serving(Stamps()) as source, unburdened():
         for number in range(2 * rounds):
@@ -154,7 +154,7 @@ async def _waits(url: str) -> list[float]:
 
 
 def together(number: int) -> dict[str, Any]:
-    """So many streams in one loop: all have their share."""
+    """Many streams in one loop: all must get their share."""
     workload = SMALL
     with serving(Firehose(workload.flood())) as source:
         alone = asyncio.run(_together(source.url, 1, AT_LEAST))
@@ -169,7 +169,7 @@ async def _together(url: str, number: int, count: int) -> float:
 
 
 def table(results: dict[str, Any]) -> str:
-    """For people."""
+    """The figures for people."""
     lines = ["loop beside thread          wall   CPU"]
     lines += [
         f"{row['title']:<26} {row['wall']['median']:5.2f} {row['cpu']['median']:5.2f}"
@@ -188,7 +188,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure, write, show; exit with 1 where the loop is too slow."""
+    """Measure, write and show; exit with 1 if the loop is too slow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/aio.json"))

@@ -1,9 +1,9 @@
-"""Thousands of reconnects, and what they leave behind: memory, threads, descriptors, objects.
+"""Checks that thousands of reconnects leave nothing behind: memory, threads, descriptors, objects.
 
-One `Stream` is held over connections that the simulator loses in turn in every way a short
-script can express, over plain HTTP and over TLS. The simulator runs in a process of its
-own, so that only the client is measured. At the end both sides compare what was sent with
-what was received. Exits with 1 where something grew or an item is not accounted for.
+One `Stream` runs over many connections, which the simulator ends in every way that a short script can
+express, over plain HTTP and over TLS. The simulator runs in its own process, so that only the client is
+measured. At the end, the items sent are compared with the items received. Exits with 1 if something grew, or
+if an item is not accounted for.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from xdk_streaming.simulator import (
     Simulator,
     Stall,
 )
-from xdk_streaming.simulator.body import Encoding, Framing, Sending
+from xdk_streaming.simulator.body import BodyFormat, Encoding, Framing
 from xdk_streaming.simulator.script import Wire
 
 MIB = 2**20
@@ -61,10 +61,10 @@ LIBRARIES = ("requests", "urllib3", "transitions", "pydantic", "orjson")
 
 @dataclass(frozen=True)
 class HangUp:
-    """The connection closed where it stands: between two lines, or before any answer."""
+    """The connection closed between two lines, or before any response."""
 
     def play(self, wire: Wire) -> None:
-        """Close it."""
+        """Close the connection."""
         wire.cut()
 
 
@@ -98,9 +98,9 @@ LOSSES: dict[str, Script] = {
 STALL: Script = (Serve(2), Stall())
 STALL_TIMEOUT = 0.5
 PATIENCE = 30.0
-"""Seconds of silence that are borne elsewhere: on a busy machine, too, only a stall shall count as one."""
+"""Seconds of silence allowed for other losses, so that even on a busy machine only a stall counts as one."""
 STALL_EVERY = 500
-"""Connections: a stall costs its timeout. It takes the place of another loss, in the middle of a round."""
+"""Connections per stall, which costs its timeout. A stall replaces another loss in the middle of a round."""
 FORMS: tuple[tuple[Framing, Encoding | None], ...] = (
     ("chunked", None),
     ("chunked", "gzip"),
@@ -108,12 +108,12 @@ FORMS: tuple[tuple[Framing, Encoding | None], ...] = (
     ("close", None),
     ("close", "gzip"),
 )
-"""How bodies are sent, a form a round of losses."""
+"""How bodies are sent: one form per round of losses."""
 ROUND = len(LOSSES) * len(FORMS)
 """Connections, after which every loss has come in every form. What a stream remembers of its last
 connections is the same at the end of each round; elsewhere the number of objects would go up and down."""
 REMEMBERED = 90_000
-"""Reconnects whose items the simulator can account for: it remembers the last 100,000."""
+"""Reconnects whose items the simulator can account for: the log has the last 100,000 items."""
 
 
 def loss(number: int) -> str:
@@ -128,7 +128,7 @@ def loss(number: int) -> str:
 
 @dataclass(frozen=True)
 class Served:
-    """What the simulator did: connections, items that went out whole, and a digest of their ids."""
+    """What the simulator did: connections, items sent whole, and a digest of their ids."""
 
     connections: int
     items: int
@@ -136,7 +136,7 @@ class Served:
 
 
 class Tally:
-    """Items, counted and digested as they come: keeping them would be a leak of the benchmark's own."""
+    """Counts and digests items as they arrive: storing them would itself be a leak."""
 
     def __init__(self, ids: Iterable[str | None] = ()) -> None:
         self.items = 0
@@ -145,24 +145,24 @@ class Tally:
             self.take(item_id)
 
     def take(self, item_id: str | None) -> None:
-        """One more item. Its place counts as well: a lost, a doubled and a moved one all show."""
+        """Add an item. The digest depends on the order, so lost, duplicate and moved items all change it."""
         self.items += 1
         self._digest.update(f"{item_id}\n".encode())
 
     @property
     def digest(self) -> str:
-        """The same for the same ids in the same order."""
+        """The digest: equal for the same ids in the same order."""
         return self._digest.hexdigest()
 
 
 def serve(line: Connection, reconnects: int, folder: str | None) -> None:
-    """Lose so many connections, hold the next one, and report when asked. With a folder: under TLS."""
+    """Lose a number of connections, hold the next one, and report when asked; with a folder, over TLS."""
 
     def scripts() -> Iterator[Script]:
         for number in range(reconnects):
             # A script is drawn when the form of its own connection is settled: this is the next one's.
-            form = Sending(*FORMS[(number + 1) // len(LOSSES) % len(FORMS)], tls)
-            simulator.conduct = replace(simulator.conduct, sending=form)
+            form = BodyFormat(*FORMS[(number + 1) // len(LOSSES) % len(FORMS)], tls)
+            simulator.behaviour = replace(simulator.behaviour, sending=form)
             yield LOSSES.get(loss(number), STALL)
 
     tls, authority = certified(Path(folder)) if folder else (None, None)
@@ -170,11 +170,11 @@ def serve(line: Connection, reconnects: int, folder: str | None) -> None:
         line.send((simulator.url, authority))
         line.recv()
         sent = Tally(entry.id for entry in simulator.log if entry.whole)
-        line.send(Served(len(simulator.visits), sent.items, sent.digest))
+        line.send(Served(len(simulator.requests), sent.items, sent.digest))
 
 
 def certified(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """A server's context for loopback, and the file that makes a client believe it."""
+    """A server context for loopback, and the CA file for clients."""
     import trustme  # only here: what it brings in must not weigh on the measured process
 
     authority = trustme.CA()
@@ -187,7 +187,7 @@ def certified(folder: Path) -> tuple[ssl.SSLContext, str]:
 
 @contextmanager
 def simulated(reconnects: int, *, tls: bool) -> Iterator[tuple[Connection, str, Any]]:
-    """A simulator in a process started afresh: the line to it, its URL, what to verify it by."""
+    """A simulator in a new process: the pipe to it, its URL, and its CA file."""
     ours, theirs = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory() as folder:
         process = multiprocessing.get_context("spawn").Process(
@@ -209,7 +209,7 @@ def simulated(reconnects: int, *, tls: bool) -> Iterator[tuple[Connection, str, 
 
 
 class Sample(NamedTuple):
-    """What the process holds after so many reconnects. None where the system does not say."""
+    """What the process holds after a number of reconnects; None if the system does not report the value."""
 
     reconnects: int
     memory: int | None
@@ -217,7 +217,7 @@ class Sample(NamedTuple):
     threads: int
     descriptors: int | None
     objects: int
-    """What Python's collector tracks, after it has collected."""
+    """Objects tracked by Python's garbage collector, after a collection."""
 
 
 @dataclass
@@ -226,18 +226,18 @@ class Run:
 
     name: str
     lost: int = 0
-    """Connections; after each a reconnect is announced."""
+    """Connections; a reconnect is announced after each."""
     samples: list[Sample] = field(default_factory=list)
     received: int = 0
-    """Items."""
+    """Items received."""
     errors: Counter[str] = field(default_factory=Counter)
-    """Faults that the client reported, by type. An end in good order is none."""
+    """Errors that the client reported, by type. A clean end is not an error."""
     seconds: float = 0.0
     objections: list[str] = field(default_factory=list)
 
 
 def measure(run: Run) -> Sample:
-    """A sample of this process, of now, without the samples taken before."""
+    """A sample of this process now, excluding the samples taken before."""
     settle()
     gc.collect()
     memory = descriptors = None
@@ -249,18 +249,18 @@ def measure(run: Run) -> Sample:
 
 
 def settle() -> None:
-    """Wait for threads that are on their way out: the timer of an error body ends when it is cancelled."""
+    """Wait for threads that are ending, such as the cancelled timer of an error body."""
     deadline = time.monotonic() + 1.0
     while threading.active_count() > 1 and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
 def soak(reconnects: int, *, tls: bool) -> Run:
-    """Lose so many connections; the last one shows that the stream still delivers."""
+    """Lose a number of connections; the last one shows that the stream still delivers."""
     run = Run("TLS" if tls else "plain HTTP")
     received, every, started = Tally(), max(1, reconnects // ROUND // 20) * ROUND, time.monotonic()
 
-    def note(_attempt: int, _delay: float) -> None:
+    def add_stream_request(_attempt: int, _delay: float) -> None:
         run.lost += 1
         config.stall_timeout = STALL_TIMEOUT if loss(run.lost) == "a stall" else PATIENCE
         if run.lost % every == 0 or run.lost == reconnects:
@@ -275,7 +275,7 @@ def soak(reconnects: int, *, tls: bool) -> Run:
         initial_backoff=0.0005,
         max_backoff=0.001,
         jitter=False,
-        on_reconnect=note,
+        on_reconnect=add_stream_request,
         on_error=count,
         stall_timeout=PATIENCE,
         max_item_bytes=LONGEST_LINE,
@@ -302,20 +302,20 @@ def soak(reconnects: int, *, tls: bool) -> Run:
 # The verdict
 
 WARM = 0.1
-"""The part of the reconnects after which everything that is loaded once is loaded."""
+"""The share of reconnects for warming up, until everything is loaded."""
 MEMORY_BOUND = MIB
-"""About 100 bytes a reconnect: the allocator keeps what it once had, and is not done with that so soon."""
+"""About 100 bytes per reconnect: the allocator keeps memory, and takes a while to reach its level."""
 OBJECTS_BOUND = 10
-"""Less than one for each of the stalls, which are the rarest loss."""
+"""Less than one per stall, which is the rarest loss."""
 
 
 def warm(samples: Sequence[Sample]) -> list[Sample]:
-    """The samples that count: those from the end of the warm-up on."""
+    """The samples from the end of the warm-up on."""
     return [sample for sample in samples if sample.reconnects >= WARM * samples[-1].reconnects]
 
 
 def growth(samples: Sequence[Sample]) -> list[str]:
-    """What grew after the warm-up: each a sentence."""
+    """What grew after the warm-up, as sentences."""
     settled = warm(samples)
     first, last = settled[0], settled[-1]
     since = f"between reconnect {first.reconnects:,} and {last.reconnects:,}"
@@ -332,7 +332,7 @@ def growth(samples: Sequence[Sample]) -> list[str]:
 
 
 def differences(served: Served, received: Tally, reconnects: int) -> list[str]:
-    """Where the two sides disagree: each a sentence."""
+    """Differences between client and simulator, as sentences."""
     found = []
     if served.connections != reconnects + 1:
         found.append(f"{served.connections:,} connections were made, expected {reconnects + 1:,}")
@@ -349,7 +349,7 @@ HEADING = ("reconnects", "memory, MiB", "threads", "descriptors", "objects")
 
 
 def row(sample: Sample) -> str:
-    """A sample as a row of the table, with columns that stand under each other."""
+    """A sample as a row of the table, with aligned columns."""
     memory = "?" if sample.memory is None else f"{sample.memory / MIB:.2f}"
     descriptors = "?" if sample.descriptors is None else str(sample.descriptors)
     cells = (f"{sample.reconnects:,}", memory, str(sample.threads), descriptors, f"{sample.objects:,}")
@@ -357,7 +357,7 @@ def row(sample: Sample) -> str:
 
 
 def verdict(run: Run) -> str:
-    """What was found, in a line."""
+    """The result, in one line."""
     if run.objections:
         return "; ".join(run.objections)
     first, *_, last = warm(run.samples)
@@ -390,7 +390,7 @@ def chapter(run: Run) -> str:
 
 
 def page(runs: Sequence[Run], reconnects: int, command: str) -> str:
-    """The figures as Markdown, with what is needed to judge and repeat them."""
+    """The figures as Markdown, with everything needed to judge and repeat them."""
     losses = Counter(loss(number) for number in range(reconnects))
     return "\n".join(
         [
@@ -419,7 +419,7 @@ def page(runs: Sequence[Run], reconnects: int, command: str) -> str:
 
 
 def reading(runs: Sequence[Run]) -> str:
-    """How to read the tables, with what they cannot show on this system."""
+    """How to read the tables, and which values are missing on this system."""
     text = (
         "How to read it: each row is taken between two connections, after a full garbage collection. "
         f"The first {WARM:.0%} of the reconnects are warm-up: by then everything is loaded that a process "
@@ -450,7 +450,7 @@ def circumstances(command: str) -> Iterator[str]:
 
 
 def processor() -> str:
-    """The processor's model, where the system tells it."""
+    """The processor's model, if the system reports it."""
     told = Path("/proc/cpuinfo")
     lines = told.read_text().splitlines() if told.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -458,7 +458,7 @@ def processor() -> str:
 
 
 def whole_rounds(reconnects: int) -> int:
-    """Refuse a number of reconnects whose samples, or items, could not be compared."""
+    """Refuse numbers of reconnects for which samples or items cannot be compared."""
     if not 2 * ROUND <= reconnects <= REMEMBERED or reconnects % ROUND:
         raise typer.BadParameter(
             f"{reconnects} is not a multiple of {ROUND} from {2 * ROUND} to {REMEMBERED:,}"
@@ -471,7 +471,7 @@ def main(
     tls: Annotated[bool | None, typer.Option("--tls/--no-tls", help="Only over TLS, or never.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the page there, too.")] = None,
 ) -> None:
-    """Lose many connections, show what that leaves behind, and exit with 1 where it is anything."""
+    """Lose many connections, show what they leave behind, and exit with 1 if anything is left."""
     logger = logging.getLogger("xdk_streaming")
     logger.addHandler(logging.NullHandler())  # every line is made, as in a program that logs; none is shown
     logger.setLevel(logging.INFO)

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from xdk_streaming import ConnectionState, StreamError, StreamErrorType, StreamState, Transition, Trigger
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import MEANINGS
-from xdk_streaming.cli.journal import transition_event
 from xdk_streaming.cli.meter import Meter
-from xdk_streaming.cli.options import ENVIRONMENT
+from xdk_streaming.cli.options import ENVIRONMENT_PREFIX
 from xdk_streaming.cli.panel import Facts, picture
+from xdk_streaming.cli.reporting import transition_event
 from xdk_streaming.cli.sinks import Pipe
 from xdk_streaming.cli.stream import VERBS
 
@@ -38,7 +38,8 @@ standard error: on a terminal a live view, else a line for each change and a sum
 
 The bearer token comes from `--bearer-token-file`, else from `X_BEARER_TOKEN`, `BEARER_TOKEN` or
 `TWITTER_BEARER_TOKEN`. Every option, but those of `demo`, `diagram` and `faults`, can also come from
-the environment: `--overflow` from `{ENVIRONMENT}_WHEN_FULL`, and so on, the same for all verbs; one that
+the environment: `--overflow` from `{ENVIRONMENT_PREFIX}_OVERFLOW`,
+and so on, the same for all verbs; one that
 may be given again takes values with blanks between them. The command line outweighs the environment.
 
 Ctrl-C and SIGTERM finish the item in hand, close the connection, complete the file and print the

@@ -14,7 +14,7 @@ from helpers.clients import RECORDED, wait_for
 from helpers.consumers import open_sockets
 from helpers.servers import Trust, certified
 from xdk_streaming.testing import FakeClock
-from xdk_streaming.wire.bulk import SWITCH
+from xdk_streaming.wire.bulk import PORTABLE_VARIABLE
 
 # Examples are drawn afresh in every run; a slow machine is no failure.
 settings.register_profile("suite", deadline=None, max_examples=60)
@@ -50,7 +50,7 @@ def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     """The way that bodies are read: one after the other."""
     chosen: str = request.param
     if chosen == "portable":
-        monkeypatch.setenv(SWITCH, "1")
+        monkeypatch.setenv(PORTABLE_VARIABLE, "1")
     return chosen
 
 

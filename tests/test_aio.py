@@ -29,7 +29,7 @@ from xdk_streaming import (
     astream_with_retry,
 )
 from xdk_streaming.simulator import End, Refuse, Reset, Script, Send, Serve, Simulator, Stall
-from xdk_streaming.streams.loop_bridge import NUDGE
+from xdk_streaming.streams.loop_bridge import WAKE_AGAIN_SECONDS
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 Run = Callable[[Main], Any]
@@ -81,7 +81,7 @@ def no_thread() -> bool:
 # Items
 
 
-def test_items_come_in_order_over_reconnects_and_the_last_word_is_raised(
+def test_items_come_in_order_over_reconnects_and_the_last_error_is_raised(
     run: Run, session: requests.Session, tls: Trust | None
 ) -> None:
     items: list[Any] = []
@@ -97,7 +97,7 @@ def test_items_come_in_order_over_reconnects_and_the_last_word_is_raised(
     assert ids(items) == [entry.id for entry in simulator.log if entry.whole]
 
 
-def test_a_bad_line_in_a_flood_is_told_and_its_neighbours_are_items(session: requests.Session) -> None:
+def test_a_bad_line_in_a_flood_is_reported_and_its_neighbours_are_items(session: requests.Session) -> None:
     invalid: list[tuple[bytes, str]] = []
     items: list[Any] = []
 
@@ -122,7 +122,7 @@ def test_a_bad_line_in_a_flood_is_told_and_its_neighbours_are_items(session: req
     assert [line for line, _ in invalid] == [lines[50].rstrip()]
 
 
-def test_a_bad_line_in_a_flood_is_told_while_the_stream_goes_on(session: requests.Session) -> None:
+def test_a_bad_line_in_a_flood_is_reported_while_the_stream_goes_on(session: requests.Session) -> None:
     lines = [b'{"data":{"id":"%d"}}\n' % number for number in range(10)]
     lines[5] = b'{"data":{"id":"5"}\n'
     began, told = threading.Event(), threading.Event()
@@ -316,7 +316,7 @@ def test_a_task_that_is_left_running_ends_with_its_loop(run: Run, session: reque
         sees_the_client_leave(simulator)
 
 
-def test_who_is_cancelled_again_and_again_still_leaves_nothing(session: requests.Session) -> None:
+def test_a_task_cancelled_again_and_again_leaves_nothing_open(session: requests.Session) -> None:
     async def slowly(_: object) -> None:
         await asyncio.sleep(0.05)
 
@@ -366,7 +366,7 @@ def test_an_attempt_to_connect_is_broken_off(run: Run, session: requests.Session
         return time.monotonic() - started
 
     with witness(session, tls, lambda _: asked.set()) as (url, left):
-        assert run(main) < 100 * NUDGE
+        assert run(main) < 100 * WAKE_AGAIN_SECONDS
         assert left.wait(GUARD)
 
 

@@ -15,7 +15,7 @@ import requests
 from helpers.consumers import GUARD, LONG, PATH, simulated
 from xdk_streaming import AsyncStream, ConnectionState, StreamConfig, StreamError
 from xdk_streaming.simulator import End, Refuse, Reset, Script, Serve, Stall
-from xdk_streaming.streams.loop_bridge import Call, LoopBridge
+from xdk_streaming.streams.loop_bridge import CallbackCall, LoopBridge
 
 BROKEN: list[Script] = [(Serve(1), Reset()), (Serve(1), End()), (Refuse(401),)]
 HANGS: Script = (Serve(1), Stall())
@@ -211,7 +211,7 @@ def test_a_callback_that_is_cancelled_before_it_begins_ends_at_once() -> None:
         await asyncio.sleep(LONG)
 
     async def main() -> None:
-        call = Call(callback, ())
+        call = CallbackCall(callback, ())
         call.cancel()
         call.begin()
         assert call.task is not None
@@ -235,7 +235,7 @@ class Running:
 
 @pytest.mark.parametrize("end", ["closed", "stopped"])
 def test_a_thread_does_not_wait_for_a_loop_that_has_ended(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xdk_streaming.streams.loop_bridge.GLANCE", 0.001)
+    monkeypatch.setattr("xdk_streaming.streams.loop_bridge.LOOP_CHECK_SECONDS", 0.001)
     loop, bridge, threaded = asyncio.new_event_loop(), LoopBridge(), Running()
 
     async def opened() -> None:

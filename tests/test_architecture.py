@@ -1,4 +1,4 @@
-"""The house as drawn: imports run one way, no circle, small files, and foreign libraries in their rooms."""
+"""The architecture: imports run one way and in no circle, files are small, libraries keep to their places."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 """The rooms, from the ground up. Machine, wire and recovery do not know each other."""
 
-SIMULATING = {"simulate", "demo", "faults", "scripts", "visits", "pasted"}
+SIMULATING = {"simulate", "demo", "faults", "fault_option", "request_report", "shell_commands"}
 """Of the command line, the verbs that run a simulator or show its faults, and what these alone use."""
 
 MAX_LINES, MAX_ATTRIBUTES, MAX_PARAMETERS = 300, 18, 8
@@ -55,7 +55,7 @@ LIBRARIES = [
     ("http", "wire"),
     ("socket", "wire"),
 ]
-"""Each library, and where alone the library part of the package imports it."""
+"""Each third-party library, and the only places of the package (without cli and simulator) that import it."""
 
 FENCES = {
     "streams/loop_bridge.py": "hands on what a callback raised, whatever it is",
@@ -144,18 +144,18 @@ def reached(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_room_imports_only_what_lies_below_it(name: str) -> None:
+def test_a_package_imports_only_packages_below_it(name: str) -> None:
     assert {room(other) for other in ARROWS[name]} - {room(name)} <= MAY_IMPORT[room(name)]
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_no_chain_of_imports_leads_up_again(name: str) -> None:
+def test_no_chain_of_imports_leads_upwards(name: str) -> None:
     if room(name) in CORE:
         assert {room(other) for other in reached(name)} <= CORE
         assert not {"cli", "simulator", "compat", "testing"} & {room(other) for other in reached(name)}
 
 
-def test_every_room_is_drawn() -> None:
+def test_every_package_is_listed() -> None:
     assert {room(name) for name in MODULES} == MAY_IMPORT.keys()
 
 
@@ -234,7 +234,7 @@ def test_files_classes_and_constructors_stay_small_but_for_those_with_a_reason()
 
 
 @pytest.mark.parametrize(("library", "homes"), LIBRARIES)
-def test_in_the_library_a_foreign_package_keeps_to_its_rooms(library: str, homes: str) -> None:
+def test_each_third_party_library_keeps_to_its_places(library: str, homes: str) -> None:
     users = {
         named(path)
         for path in SOURCES
@@ -289,7 +289,7 @@ def test_the_driver_decides_nothing_by_an_errors_type_status_or_attempt() -> Non
     assert not asked & {"error_type", "is_retryable", "status_code", "retry_count", "max_retries"}
 
 
-def test_the_driver_knows_the_trackers_verbs_and_none_of_its_parts() -> None:
+def test_the_driver_uses_only_the_trackers_interface() -> None:
     verbs = {"params", "opened", "before_read", "after_read", "accepts", "delivered", "lost", "position"}
     used = {
         node.attr

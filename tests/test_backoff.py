@@ -44,7 +44,7 @@ def test_a_ladder_may_grow_in_both_ways_at_once() -> None:
     assert delays(Backoff(1, factor=2, increment=10, cap=50), 5) == [1, 12, 24, 38, 50]
 
 
-def test_a_ladder_that_is_told_nothing_but_its_first_delay_stays_there_for_ever() -> None:
+def test_a_ladder_with_only_a_first_delay_stays_at_that_delay() -> None:
     assert delays(Backoff(3.0), 3) == [3, 3, 3]
     assert Backoff(3.0) == Backoff(first=3.0, factor=1.0, cap=math.inf, increment=0.0, floor=0.0)
 
@@ -143,7 +143,7 @@ def test_a_floor_above_the_cap_is_no_more_than_the_cap(first: float, cap: float,
     assert ladder.delay(0, always(chance)) == min(first, cap)
 
 
-def test_each_delay_asks_chance_once_and_none_where_there_is_none() -> None:
+def test_each_delay_draws_one_random_number_if_there_is_a_source() -> None:
     drawn = iter([0.0, 0.5])
     ladder = Backoff(8)
     assert [ladder.delay(0, lambda: next(drawn)), ladder.delay(0), ladder.delay(0, lambda: next(drawn))] == [

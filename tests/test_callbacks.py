@@ -53,21 +53,21 @@ def test_a_callback_of_a_row_gets_what_it_needs_of_the_transition(
     heard = Mock()
     config = StreamConfig()
     setattr(config, name, heard)
-    Callbacks(config, StreamState()).tell(transition, [name])
+    Callbacks(config, StreamState()).report(transition, [name])
     heard.assert_called_once_with(*arguments)
 
 
 def test_only_the_callback_that_is_named_is_called() -> None:
     connect, disconnect = Mock(), Mock()
     config = StreamConfig(on_connect=connect, on_disconnect=disconnect)
-    Callbacks(config, StreamState()).tell(TRANSITION, ["on_connect"])
+    Callbacks(config, StreamState()).report(TRANSITION, ["on_connect"])
     connect.assert_called_once_with()
     disconnect.assert_not_called()
 
 
 def test_a_callback_that_is_not_set_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     state = StreamState()
-    Callbacks(StreamConfig(), state).tell(TRANSITION, ["on_error"])
+    Callbacks(StreamConfig(), state).report(TRANSITION, ["on_error"])
     assert state == StreamState()
     assert caplog.records == []
 
@@ -76,11 +76,11 @@ def test_a_callback_counts_from_the_moment_it_is_assigned() -> None:
     config, before, after = StreamConfig(), Mock(), Mock()
     callbacks = Callbacks(config, StreamState())
     config.on_connect = before
-    callbacks.tell(TRANSITION, ["on_connect"])
+    callbacks.report(TRANSITION, ["on_connect"])
     config.on_connect = after
-    callbacks.tell(TRANSITION, ["on_connect"])
+    callbacks.report(TRANSITION, ["on_connect"])
     config.on_connect = None
-    callbacks.tell(TRANSITION, ["on_connect"])
+    callbacks.report(TRANSITION, ["on_connect"])
 
     before.assert_called_once_with()
     after.assert_called_once_with()
@@ -88,7 +88,7 @@ def test_a_callback_counts_from_the_moment_it_is_assigned() -> None:
 
 def test_what_a_callback_returns_means_nothing(caplog: pytest.LogCaptureFixture) -> None:
     state, heard = StreamState(), Mock(return_value=False)
-    Callbacks(StreamConfig(on_connect=heard), state).tell(TRANSITION, ["on_connect"])
+    Callbacks(StreamConfig(on_connect=heard), state).report(TRANSITION, ["on_connect"])
     heard.assert_called_once_with()
     assert state == StreamState()
     assert caplog.records == []
@@ -100,8 +100,8 @@ def test_an_exception_of_a_callback_is_counted_and_logged_and_goes_no_further(
 ) -> None:
     state = StreamState()
     callbacks = Callbacks(StreamConfig(on_connect=Mock(side_effect=raised)), state)
-    callbacks.tell(TRANSITION, ["on_connect"])
-    callbacks.tell(TRANSITION, ["on_connect"])
+    callbacks.report(TRANSITION, ["on_connect"])
+    callbacks.report(TRANSITION, ["on_connect"])
 
     assert state == StreamState(callback_errors=2)
     assert len(caplog.records) == 2
@@ -117,7 +117,7 @@ def test_a_callback_that_takes_other_arguments_is_an_exception_like_any_other() 
     state = StreamState()
     config = StreamConfig()
     config.on_error = lambda: None  # type: ignore[assignment]  # that is the user's mistake
-    Callbacks(config, state).tell(TRANSITION, ["on_error"])
+    Callbacks(config, state).report(TRANSITION, ["on_error"])
     assert state.callback_errors == 1
 
 
@@ -128,7 +128,7 @@ def test_what_is_no_exception_gets_out_and_is_not_counted(
     state = StreamState()
     callbacks = Callbacks(StreamConfig(on_connect=Mock(side_effect=interrupt)), state)
     with pytest.raises(interrupt):
-        callbacks.tell(TRANSITION, ["on_connect"])
+        callbacks.report(TRANSITION, ["on_connect"])
     assert state.callback_errors == 0
     assert caplog.records == []
 
@@ -153,14 +153,14 @@ def test_each_kind_of_record_has_one_callback(record: Record, name: str, argumen
     config = StreamConfig()
     for each in names:
         setattr(config, each, lambda *given, each=each: heard.append((each, given)))
-    Callbacks(config, StreamState()).tell(record)
+    Callbacks(config, StreamState()).report(record)
     assert heard == [(name, arguments)]
 
 
 @pytest.mark.parametrize("record", [TRANSITION, GAP, LAG, INVALID, NOTICE], ids=repr)
 def test_every_observer_gets_every_record(record: Record) -> None:
     first, second = Mock(), Mock()
-    Callbacks(StreamConfig(observers=(first, second)), StreamState()).tell(record)
+    Callbacks(StreamConfig(observers=(first, second)), StreamState()).report(record)
     first.assert_called_once_with(record)
     second.assert_called_once_with(record)
 
@@ -172,14 +172,14 @@ def test_observers_hear_of_a_transition_before_on_state_change_and_the_callbacks
         on_state_change=lambda transition: order.append("on_state_change"),
         on_connect=lambda: order.append("on_connect"),
     )
-    Callbacks(config, StreamState()).tell(TRANSITION, ["on_connect"])
+    Callbacks(config, StreamState()).report(TRANSITION, ["on_connect"])
     assert order == ["first", "second", "on_state_change", "on_connect"]
 
 
-def test_an_observer_that_raises_keeps_the_record_from_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_other_observers_get_the_record_if_one_raises(caplog: pytest.LogCaptureFixture) -> None:
     state, other, callback = StreamState(), Mock(), Mock()
     config = StreamConfig(observers=(Mock(side_effect=ValueError("mine")), other), on_gap=callback)
-    Callbacks(config, state).tell(GAP)
+    Callbacks(config, state).report(GAP)
     other.assert_called_once_with(GAP)
     callback.assert_called_once_with(GAP)
     assert state.callback_errors == 1
@@ -188,10 +188,10 @@ def test_an_observer_that_raises_keeps_the_record_from_nobody(caplog: pytest.Log
     ]
 
 
-def test_an_interrupt_in_an_observer_gets_out_after_the_others_were_told() -> None:
+def test_an_interrupt_in_an_observer_is_raised_after_the_other_calls() -> None:
     other, callback = Mock(), Mock()
     config = StreamConfig(observers=(Mock(side_effect=KeyboardInterrupt), other), on_gap=callback)
     with pytest.raises(KeyboardInterrupt):
-        Callbacks(config, StreamState()).tell(GAP)
+        Callbacks(config, StreamState()).report(GAP)
     other.assert_called_once_with(GAP)
     callback.assert_called_once_with(GAP)

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.chaos.account import Outcome, account, told
 from benchmarks.chaos.publisher import Published, plan, scripts
 from benchmarks.chaos.task import FULL, SMALL, Task
-from xdk_streaming.simulator.faults import FAULTS, Peer
+from xdk_streaming.simulator.faults import STREAM_FAULTS, Peer
 from xdk_streaming.simulator.script import LIVE, Cut, Reset
 
 POSTS = [Published(str(number), float(number)) for number in range(10, 20)]
@@ -98,7 +98,9 @@ def test_posts_of_a_faults_own_are_left_out_and_disorder_is_counted() -> None:
 @pytest.mark.parametrize("gzip", [False, True])
 def test_the_plan_has_every_fault_that_a_server_can_show(gzip: bool) -> None:
     kinds = {
-        fault.name for fault in FAULTS.values() if fault.peer is Peer.SERVER and (gzip or not fault.encoding)
+        fault.name
+        for fault in STREAM_FAULTS.values()
+        if fault.peer is Peer.SERVER and (gzip or not fault.encoding)
     }
     planned = [fault.name for fault in plan(Task("", 1, 1, faults=2 * len(kinds) + 1, gzip=gzip))]
     assert set(planned) == kinds
@@ -124,7 +126,7 @@ def test_connections_are_broken_at_any_byte_and_left_in_peace_when_all_is_played
     assert next(islice(scripts(task, played, peaceful), 200, None)) is LIVE
 
 
-def test_the_account_is_told_in_words() -> None:
+def test_the_account_is_printed_in_words() -> None:
     lines = "\n".join(told(TASK, Outcome(3, received=2, repeats=1)))
     assert "2 received, 0 of them out of order; 0 missing" in lines
     assert "1 repeated, 0 against the rule" in lines

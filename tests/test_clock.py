@@ -31,7 +31,7 @@ def held() -> threading.Lock:
 
 
 @pytest.mark.parametrize("seconds", [3600.0, math.inf])
-def test_a_wait_is_over_at_once_where_it_was_woken_before(seconds: float) -> None:
+def test_a_wait_that_was_woken_before_returns_at_once(seconds: float) -> None:
     wake = held()
     wake.release()
     started = time.monotonic()
@@ -39,7 +39,7 @@ def test_a_wait_is_over_at_once_where_it_was_woken_before(seconds: float) -> Non
     assert time.monotonic() - started < GUARD
 
 
-def test_a_wait_that_nobody_wakes_lasts_its_time_and_raises_nothing() -> None:
+def test_a_wait_that_is_not_woken_lasts_its_time() -> None:
     started = time.monotonic()
     SystemClock().wait(0.005, held())
     assert 0.004 < time.monotonic() - started < GUARD

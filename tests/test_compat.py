@@ -415,8 +415,8 @@ def test_each_streaming_method_of_xdk_runs_through_this_package_over_an_end_and_
         *(Trigger.RETRY, Trigger.WAITED, Trigger.OPENED, Trigger.STOP),
     ]
     assert [isinstance(loss, Exception) for loss in losses] == [False, True, False]
-    (path,) = {visit.path for visit in simulator.visits}
-    assert [visit.params for visit in simulator.visits] == [query_of(arguments)] * 3
+    (path,) = {visit.path for visit in simulator.requests}
+    assert [visit.params for visit in simulator.requests] == [query_of(arguments)] * 3
     model = model_of(method)
     assert {type(item) for item in items} == {model}
     assert items == [
@@ -442,7 +442,7 @@ def test_fields_asked_for_through_xdk_arrive_in_its_models(
     assert item.includes.users[0].id == item.data.author_id
 
 
-def test_a_refused_token_raises_our_error_where_user_code_catches_the_name_it_took_from_xdk(
+def test_user_code_catches_our_error_by_the_name_it_imported_from_xdk(
     user: ModuleType, patch: Callable[[], Callable[[], None]], client: Callable[..., Any]
 ) -> None:
     patch()
@@ -451,7 +451,7 @@ def test_a_refused_token_raises_our_error_where_user_code_catches_the_name_it_to
     assert type(outcome) is xdk_streaming.StreamError
     assert outcome.error_type is StreamErrorType.AUTHENTICATION_ERROR is user.Kind.AUTHENTICATION_ERROR
     assert outcome.status_code == 401
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 def test_a_refused_partition_raises_our_error_with_what_the_server_said(

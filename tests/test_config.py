@@ -217,7 +217,7 @@ def test_an_argument_given_twice_is_a_type_error() -> None:
         twice(max_retries=4)
 
 
-def test_replace_changes_what_it_is_told_to_and_keeps_the_rest() -> None:
+def test_replace_changes_the_given_fields_and_keeps_the_rest() -> None:
     callback = Mock()
     config = StreamConfig(3, on_error=callback, stall_timeout=None)
     changed = dataclasses.replace(config, max_backoff=5, history=7)
@@ -334,7 +334,7 @@ def test_for_x_differs_from_the_defaults_in_these_four_fields_alone() -> None:
     ],
     ids=_shown,
 )
-def test_what_for_x_is_told_wins_and_the_rest_stays(name: str, value: object) -> None:
+def test_an_override_of_for_x_wins_and_the_rest_stays(name: str, value: object) -> None:
     config = StreamConfig.for_x(**{name: value})
     assert getattr(config, name) == value
     assert config == dataclasses.replace(StreamConfig.for_x(), **{name: value})  # type: ignore[arg-type]  # any field

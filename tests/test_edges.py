@@ -62,16 +62,16 @@ def test_stop_while_dialling_ends_it_without_a_word_whatever_the_dial_brings(
     with simulated(session, tls, (Until(stopped), outcome, Stall())) as simulator:
         stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
         consumer = Consumer(stream)
-        until(lambda: simulator.visits and reads(consumer))
+        until(lambda: simulator.requests and reads(consumer))
         assert where(stream) is ConnectionState.CONNECTING
         stream.stop()
         stopped.set()
         assert consumer.result() == []
-        until(lambda: simulator.visits[0].ended_at)
+        until(lambda: simulator.requests[0].ended_at)
     recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.STOP]
     assert recorder.errors == recorder.disconnects == []
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
@@ -104,7 +104,7 @@ def test_stop_while_waiting_makes_no_further_attempt(session: requests.Session, 
     recorder.ended_with(stream)
     assert triggers(stream)[-2:] == [Trigger.RETRY, Trigger.STOP]
     assert recorder.disconnects == [None]
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 # The consumer
@@ -151,7 +151,7 @@ def test_consumer_breaks_and_may_go_on_with_the_next_item(
                 received.append(item)
                 break
         assert all_once(received, simulator)
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 def test_consumer_raises_within_with_and_the_server_sees_the_close_while_that_is_handled(
@@ -208,7 +208,7 @@ def test_exception_thrown_in_to_the_generator_of_stream_with_retry_does_the_same
 
 
 @pytest.mark.parametrize("end", ["dropped", "closed", "thrown into", "left with"])
-def test_generator_never_started_connects_nowhere_and_tells_nobody(
+def test_a_generator_never_started_neither_connects_nor_calls_back(
     session: requests.Session, end: str
 ) -> None:
     recorder = Recorder()
@@ -230,7 +230,7 @@ def test_generator_never_started_connects_nowhere_and_tells_nobody(
             recorder.ended_with(stream)
         del items, stream
         gc.collect()
-    assert not simulator.visits
+    assert not simulator.requests
     assert recorder.received == []
 
 
@@ -324,7 +324,7 @@ def test_keyboard_interrupt_while_streaming_closes_the_connection(
             received.extend(iter(stream))
         sees_the_client_leave(simulator)
         assert held.value
-        assert len(simulator.visits) == 1
+        assert len(simulator.requests) == 1
     recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.OPENED, Trigger.STOP]
     assert recorder.errors == []
@@ -340,7 +340,7 @@ def test_keyboard_interrupt_in_a_backoff_wait_ends_it(session: requests.Session,
     recorder.ended_with(stream)
     assert triggers(stream) == [Trigger.START, Trigger.REFUSED, Trigger.RETRY, Trigger.STOP]
     assert [error.status_code for error in recorder.errors] == [503]
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 LINES: Script = (Serve(1), Send(b"nonsense\r\n"), ODD, Serve(1), Stall())
@@ -356,11 +356,11 @@ CALLED: dict[str, tuple[Script, list[str]]] = {
     "on_disconnect": (BROKEN, []),
     "on_reconnect": (BROKEN, []),
 }
-"""Where each callback is called, and what is told after it though it raises KeyboardInterrupt."""
+"""Where each callback is called, and what is still reported after it raises KeyboardInterrupt."""
 
 
 @pytest.mark.parametrize("callback", CALLED)
-def test_keyboard_interrupt_in_a_callback_comes_out_after_the_others_were_told(
+def test_ctrl_c_in_a_callback_is_raised_after_the_other_callbacks(
     session: requests.Session, tls: Trust | None, callback: str
 ) -> None:
     script, told_after = CALLED[callback]
@@ -370,7 +370,7 @@ def test_keyboard_interrupt_in_a_callback_comes_out_after_the_others_were_told(
         stream = Stream[Post](session, "get", simulator.url + PATH, config)
         with pytest.raises(KeyboardInterrupt) as held:
             list(stream)
-        if script is LINES and simulator.visits:
+        if script is LINES and simulator.requests:
             sees_the_client_leave(simulator)
         assert held.value
     recorder.ended_with(stream)
@@ -378,7 +378,7 @@ def test_keyboard_interrupt_in_a_callback_comes_out_after_the_others_were_told(
     after = names[len(names) - names[::-1].index(callback) :]
     assert [name for name in after if name != "on_state_change"] == told_after
     assert stream.state.callback_errors == 0
-    assert len(simulator.visits) == (callback != "on_state_change")
+    assert len(simulator.requests) == (callback != "on_state_change")
 
 
 def test_keyboard_interrupt_between_two_items_closes_a_stream_that_with_holds(

@@ -91,7 +91,7 @@ CALLS = {
 
 
 class Odd(Exception):
-    """What nobody knows."""
+    """An exception of an unknown class."""
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -156,7 +156,7 @@ def test_callback_calls_stop_and_nothing_follows_but_the_end(
     recorder.ended_with(stream)
     assert triggers(stream) == life
     assert stream.state.callback_errors == 0
-    assert len(simulator.visits) == (OPENED in life)
+    assert len(simulator.requests) == (OPENED in life)
 
 
 # Callables
@@ -185,7 +185,7 @@ def test_headers_or_params_callable_raises_and_that_is_the_streams_failure(
     assert failure.original_exception is failure.__cause__ is cause
     recorder.ended_with(stream, failure)
     assert recorder.errors == [failure]
-    assert len(recorder.disconnects) == len(simulator.visits) == attempt - 1
+    assert len(recorder.disconnects) == len(simulator.requests) == attempt - 1
 
 
 @pytest.mark.parametrize("field", ["headers", "params"])
@@ -219,7 +219,7 @@ def test_keyboard_interrupt_in_a_headers_or_params_callable_comes_out(
         stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config(), **arguments)
         with pytest.raises(KeyboardInterrupt):
             list(stream)
-    assert not simulator.visits
+    assert not simulator.requests
     recorder.ended_with(stream)
 
 
@@ -227,7 +227,7 @@ def test_keyboard_interrupt_in_a_headers_or_params_callable_comes_out(
 
 
 class OddAdapter(HTTPAdapter):
-    """Raises what nobody knows, instead of sending."""
+    """Raises an exception of an unknown class instead of sending."""
 
     def send(self, *_: Any, **__: Any) -> requests.Response:
         raise Odd("mine")
@@ -293,7 +293,7 @@ def test_redirect_to_another_host_drops_the_token(
     assert items == []
     assert failure is not None
     assert failure.error_type is StreamErrorType.AUTHENTICATION_ERROR
-    assert [visit.outcome for visit in other.visits] == ["refused with 401"]  # it asks for any token at all
+    assert [visit.outcome for visit in other.requests] == ["refused with 401"]  # it asks for any token at all
     recorder.ended_with(stream, failure)
     assert recorder.errors == [failure]
 
@@ -330,7 +330,7 @@ def test_certificate_refused_fails_at_once_and_asks_for_nothing(
     recorder.ended_with(stream, failure)
     assert triggers(stream) == [START, REFUSED]
     assert recorder.errors == [failure]
-    assert not simulator.visits
+    assert not simulator.requests
     assert clock.waits == []
 
 

@@ -54,7 +54,7 @@ LOSSES: Losses = {
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """A URL at which nobody listens, and nobody else can begin to."""
+    """A URL with a port on which nothing listens, and that no other process can take."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield f"://127.0.0.1:{reserved.getsockname()[1]}"
@@ -82,7 +82,7 @@ def test_retries_exhausted_carries_the_last_loss_whatever_it_was(
         assert all_once(items, simulator)
         if loss == "stall":
             sees_the_client_leave(simulator)
-    assert len(simulator.visits) == 3
+    assert len(simulator.requests) == 3
     failure = exhausted(failure, recorder, attempts=2)
     recorder.ended_with(stream, failure)
     last = recorder.errors[-2] if error_type else None
@@ -119,7 +119,7 @@ def test_retries_exhausted_by_a_connection_refused(
 
 
 @pytest.mark.parametrize("loss", [name for name in LOSSES if name != "stall"])
-def test_retries_exhausted_at_the_first_loss_where_none_are_allowed(
+def test_the_first_loss_exhausts_the_retries_if_none_are_allowed(
     session: requests.Session, tls: Trust | None, loss: str
 ) -> None:
     recorder = Recorder()
@@ -129,7 +129,7 @@ def test_retries_exhausted_at_the_first_loss_where_none_are_allowed(
         _, failure = consumed(stream)
     recorder.ended_with(stream, exhausted(failure, recorder, attempts=0))
     assert recorder.calls("on_reconnect") == []
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 def test_1100_failures_in_a_row_stay_at_the_cap_and_leave_nothing_behind(

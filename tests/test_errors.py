@@ -188,7 +188,7 @@ def test_pickling_an_error_without_a_cause_invents_none() -> None:
     [TwoArguments(410, "gone"), nowhere_to_be_found(), unpicklable()],
     ids=["constructor", "local class", "reducer"],
 )
-def test_a_cause_whose_class_cannot_be_rebuilt_travels_as_class_name_and_text(cause: Exception) -> None:
+def test_a_cause_that_cannot_be_rebuilt_pickles_as_class_name_and_text(cause: Exception) -> None:
     arrived = travelled(caused_by(cause)).original_exception
 
     assert type(arrived) is Exception

@@ -29,7 +29,7 @@ from xdk_streaming import (
 )
 from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Refuse, Script, Serve, Simulator
-from xdk_streaming.simulator.faults import CATALOGUE, FAULTS, RANDOM_FAULTS, Fault, Peer
+from xdk_streaming.simulator.faults import CATALOGUE, RANDOM_FAULTS, STREAM_FAULTS, Peer, StreamFault
 
 PATH = "/2/tweets/search/stream"
 LAST_WORD = (Refuse(401),)
@@ -59,7 +59,7 @@ class Play:
     """One fault, seen through to the attempt after it."""
 
     def __init__(
-        self, stream_type: StreamType, fault: Fault, session: requests.Session, url: str, **more: Any
+        self, stream_type: StreamType, fault: StreamFault, session: requests.Session, url: str, **more: Any
     ) -> None:
         self.told: list[str] = []
         self.errors: list[StreamError] = []
@@ -70,7 +70,9 @@ class Play:
         config = StreamConfig(
             jitter=False,
             initial_backoff=BACKOFF,
-            max_retries=-1 if fault.peer is Peer.SERVER else 1,  # where nobody answers there is no last word
+            max_retries=-1
+            if fault.peer is Peer.SERVER
+            else 1,  # without an answer no refusal ends the stream
             **listeners,
             **OUTCOMES[fault.name].settings,
             **more,
@@ -91,7 +93,7 @@ class Play:
         return listen
 
 
-def scripts(fault: Fault) -> list[Script]:
+def scripts(fault: StreamFault) -> list[Script]:
     """The fault between two items, where there is a stream; then a refusal that ends it all."""
     if OUTCOMES[fault.name].refuses:
         return [fault.script, LAST_WORD]
@@ -99,7 +101,9 @@ def scripts(fault: Fault) -> list[Script]:
 
 
 @contextmanager
-def at_the_peer(fault: Fault, session: requests.Session, trust: Trust | None) -> Iterator[tuple[str, Any]]:
+def at_the_peer(
+    fault: StreamFault, session: requests.Session, trust: Trust | None
+) -> Iterator[tuple[str, Any]]:
     """The URL under which the fault shows, and the simulator where there is one."""
     scheme = "https" if trust else "http"
     session.verify = trust.authority if trust else False
@@ -125,13 +129,13 @@ def at_the_peer(fault: Fault, session: requests.Session, trust: Trust | None) ->
 
 
 def until(told: list[str], name: str, *, itself: bool) -> list[str]:
-    """What was told before the first such call, and perhaps that call."""
+    """The calls before the first such call, and that call too on request."""
     return told[: told.index(name) + itself] if name in told else told
 
 
 CASES = [
     pytest.param(fault, secure, id=f"{fault.name} {'tls' if secure else 'plain'}")
-    for fault in FAULTS.values()
+    for fault in STREAM_FAULTS.values()
     for secure in (False, True)
     if secure or fault.peer is not Peer.UNTRUSTED
 ]
@@ -141,7 +145,7 @@ CASES = [
 @pytest.mark.parametrize("stream_type", STREAM_TYPES)
 @pytest.mark.parametrize(("fault", "secure"), CASES)
 def test_a_fault_has_its_documented_outcome(
-    stream_type: StreamType, fault: Fault, secure: bool, session: requests.Session, trust: Trust
+    stream_type: StreamType, fault: StreamFault, secure: bool, session: requests.Session, trust: Trust
 ) -> None:
     with at_the_peer(fault, session, trust if secure else None) as (url, simulator):
         played = Play(stream_type, fault, session, url)
@@ -154,9 +158,15 @@ def test_a_fault_has_its_documented_outcome(
 
 @pytest.mark.parametrize(
     "fault",
-    [pytest.param(fault, id=fault.name) for fault in FAULTS.values() if fault.peer is not Peer.UNTRUSTED],
+    [
+        pytest.param(fault, id=fault.name)
+        for fault in STREAM_FAULTS.values()
+        if fault.peer is not Peer.UNTRUSTED
+    ],
 )
-def test_it_is_the_same_through_a_buffer_and_with_recovery(fault: Fault, session: requests.Session) -> None:
+def test_it_is_the_same_through_a_buffer_and_with_recovery(
+    fault: StreamFault, session: requests.Session
+) -> None:
     with at_the_peer(fault, session, None) as (url, simulator):
         played = Play(Stream, fault, session, url, buffer=Buffer(), recovery=Recovery())
         if simulator is not None:
@@ -164,7 +174,7 @@ def test_it_is_the_same_through_a_buffer_and_with_recovery(fault: Fault, session
     assert_outcome(fault, played)
 
 
-def assert_items(fault: Fault, played: Play, simulator: Simulator) -> None:
+def assert_items(fault: StreamFault, played: Play, simulator: Simulator) -> None:
     """No neighbour of the fault is lost, nothing comes twice."""
     outcome = OUTCOMES[fault.name]
     served = [entry.id for entry in simulator.log if entry.whole]
@@ -180,7 +190,7 @@ def assert_items(fault: Fault, played: Play, simulator: Simulator) -> None:
     assert len(set(received)) == len(received) == played.stream.state.total_items_received
 
 
-def assert_outcome(fault: Fault, played: Play) -> None:
+def assert_outcome(fault: StreamFault, played: Play) -> None:
     outcome = OUTCOMES[fault.name]
     opened = [] if outcome.refuses else ["on_connect"]
     before_the_end = outcome.state is STREAMING
@@ -208,19 +218,19 @@ def assert_outcome(fault: Fault, played: Play) -> None:
 
 
 def test_the_certificate_of_an_unknown_authority_is_the_only_fault_that_needs_tls() -> None:
-    assert [fault.name for fault in FAULTS.values() if fault.peer is Peer.UNTRUSTED] == [
+    assert [fault.name for fault in STREAM_FAULTS.values() if fault.peer is Peer.UNTRUSTED] == [
         "certificate-refused"
     ]
 
 
 def test_names_are_unique_and_can_be_typed_in_a_shell() -> None:
     names = [fault.name for entries in CATALOGUE.values() for fault in entries]
-    assert len(set(names)) == len(names) == len(FAULTS)
+    assert len(set(names)) == len(names) == len(STREAM_FAULTS)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names)
 
 
 def test_each_fault_has_an_outcome_and_each_outcome_a_fault() -> None:
-    assert list(OUTCOMES) == list(FAULTS)
+    assert list(OUTCOMES) == list(STREAM_FAULTS)
 
 
 def test_every_class_of_error_has_a_fault() -> None:
@@ -228,8 +238,8 @@ def test_every_class_of_error_has_a_fault() -> None:
 
 
 def test_sentences_are_sentences() -> None:
-    assert all(fault.sentence[0].isupper() or fault.sentence[0].isdigit() for fault in FAULTS.values())
-    assert all(fault.sentence.endswith(".") for fault in FAULTS.values())
+    assert all(fault.sentence[0].isupper() or fault.sentence[0].isdigit() for fault in STREAM_FAULTS.values())
+    assert all(fault.sentence.endswith(".") for fault in STREAM_FAULTS.values())
 
 
 def test_what_befalls_at_random_befalls_a_stream_that_is_open() -> None:

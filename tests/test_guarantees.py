@@ -100,7 +100,7 @@ def catch_up(simulator: Simulator, take: Callable[[], str], connections: int) ->
     now = time.time()
     while True:
         at = published(take()) or 0.0
-        if len(simulator.visits) == connections and at > max(simulator.visits[-1].opened_at, now) + PEACE:
+        if len(simulator.requests) == connections and at > max(simulator.requests[-1].opened_at, now) + PEACE:
             return
 
 
@@ -114,7 +114,7 @@ def seen(simulator: Simulator, folder: Path, kills: list[float]) -> Outcome:
     endpoint, timeline = ENDPOINTS[PATH], simulator.timeline
     numbers = range(timeline.published(time.time()))
     posts = [Published(str(simulator.item(n, endpoint, {})[1]), timeline.dated(n)) for n in numbers]
-    ends = [visit.ended_at for visit in simulator.visits if visit.ended_at is not None]
+    ends = [visit.ended_at for visit in simulator.requests if visit.ended_at is not None]
     task = Task("", RATE, len(posts), entitled=False)  # so that what a gap explains counts as explained
     return account(task, posts, ends, (folder / DIARY).read_text().splitlines(), kills)
 
@@ -162,10 +162,10 @@ def take_until_killed(url: str, setting: str, folder: Path) -> None:
 
 
 def a_pause(setting: str, folder: Path) -> Outcome:
-    """Until the simulator has cut the reader off, or for as long as that took where it does not."""
+    """Wait until the simulator has disconnected the reader, or for as long as that took if it does not."""
     with publishing() as simulator, opened(simulator.url + PATH, setting, folder) as (stream, take):
         take()
-        visit = simulator.visits[0]
+        visit = simulator.requests[0]
         state = stream.state
         until(lambda: visit.outcome == SLOW or state.lag_items > 4 * RATE or state.dropped_items)
         catch_up(simulator, take, connections=2 if visit.outcome == SLOW else 1)

@@ -34,7 +34,7 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
         assert (DOCS / link).exists(), link
 
 
-def test_the_rooms_are_those_that_the_test_holds() -> None:
+def test_the_packages_are_those_of_the_architecture_test() -> None:
     (drawn,) = re.findall(r"^xdk_streaming/\n(.*?)^```", ARCHITECTURE, re.DOTALL | re.MULTILINE)
     names = {
         word.rstrip("/")
@@ -54,7 +54,7 @@ DOORS: dict[str, type[Any]] = {
 
 
 @pytest.mark.parametrize("name", DOORS)
-def test_the_verbs_of_a_door_are_those_of_its_class(name: str) -> None:
+def test_the_methods_of_an_interface_are_those_of_its_class(name: str) -> None:
     (row,) = re.findall(rf"^\| {name} \| [^|]+ \| ([^|]+) \|", ARCHITECTURE, re.MULTILINE)
     verbs = set(re.findall(r"`([a-z_]+)(?:\(.*?\))?`", row)) - {"connection_state", "failure", "history"}
     source = Path(inspect.getfile(DOORS[name])).read_text(encoding="utf-8")
@@ -68,7 +68,7 @@ def test_a_driver_is_a_producer() -> None:
     assert verbs <= set(dir(Driver))
 
 
-def test_the_example_face_works_over_a_real_socket() -> None:
+def test_the_example_stream_works_over_a_real_socket() -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```", FACE, re.DOTALL | re.MULTILINE)
     space: dict[str, Any] = {"__name__": "example"}
     exec(compile(code, "writing-a-face.md", "exec"), space)

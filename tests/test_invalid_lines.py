@@ -17,25 +17,25 @@ from xdk_streaming.wire.decoder import Decoder, Invalid
 BAD = Invalid(b'{"data": confidential', "not JSON")
 
 
-class Ward:
-    """A quarantine with its counters, its callback and its clock at hand."""
+class Watched:
+    """An `InvalidLines` with its counters, its callback and its clock."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.state = StreamState()
         self.on_invalid = Mock()
         callbacks = Callbacks(StreamConfig(on_invalid=self.on_invalid), self.state)
-        self.quarantine = InvalidLines(self.state, callbacks, clock)
+        self.invalid_lines = InvalidLines(self.state, callbacks, clock)
 
     def take(self, times: int = 1, *, every: float = 0.0) -> None:
         for _ in range(times):
-            self.quarantine.take(BAD)
+            self.invalid_lines.take(BAD)
             self.clock.now += every
 
 
 @pytest.fixture
-def ward(clock: FakeClock) -> Ward:
-    return Ward(clock)
+def watched(clock: FakeClock) -> Watched:
+    return Watched(clock)
 
 
 def counts(caplog: pytest.LogCaptureFixture) -> list[int]:
@@ -44,9 +44,9 @@ def counts(caplog: pytest.LogCaptureFixture) -> list[int]:
 
 
 def test_the_first_line_is_logged_at_once_and_as_a_warning(
-    ward: Ward, caplog: pytest.LogCaptureFixture
+    watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ward.take()
+    watched.take()
     (record,) = caplog.records
     assert record.name == "xdk_streaming"
     assert record.levelno == logging.WARNING
@@ -56,64 +56,66 @@ def test_the_first_line_is_logged_at_once_and_as_a_warning(
     assert "on_invalid" in record.getMessage()
 
 
-def test_the_first_line_is_logged_even_where_the_clock_starts_at_zero(
+def test_the_first_line_is_logged_even_if_the_clock_starts_at_zero(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    Ward(FakeClock(now=0.0)).take()
+    Watched(FakeClock(now=0.0)).take()
     assert counts(caplog) == [1]
 
 
-def test_the_lines_of_the_next_minute_are_not_logged(ward: Ward, caplog: pytest.LogCaptureFixture) -> None:
-    ward.take(599, every=0.1)
+def test_the_lines_of_the_next_minute_are_not_logged(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.take(599, every=0.1)
     assert counts(caplog) == [1]
 
 
 def test_after_a_minute_the_next_line_is_logged_with_the_number_since(
-    ward: Ward, caplog: pytest.LogCaptureFixture
+    watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ward.take(5)
-    ward.clock.now += 60.0
-    ward.take()
+    watched.take(5)
+    watched.clock.now += 60.0
+    watched.take()
     assert counts(caplog) == [1, 5]
 
 
 def test_a_steady_trickle_is_logged_once_a_minute_and_no_line_is_left_out_of_the_count(
-    ward: Ward, caplog: pytest.LogCaptureFixture
+    watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ward.take(601, every=1.0)
+    watched.take(601, every=1.0)
     assert counts(caplog) == [1, *[60] * 10]
-    assert sum(counts(caplog)) == ward.state.invalid_items
+    assert sum(counts(caplog)) == watched.state.invalid_items
 
 
 def test_after_a_long_silence_a_single_line_is_logged_again(
-    ward: Ward, caplog: pytest.LogCaptureFixture
+    watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ward.take()
-    ward.clock.now += 86_400.0
-    ward.take()
+    watched.take()
+    watched.clock.now += 86_400.0
+    watched.take()
     assert counts(caplog) == [1, 1]
 
 
-def test_every_line_is_counted_and_handed_over_logged_or_not(ward: Ward) -> None:
-    ward.take(3)
-    assert ward.state == StreamState(invalid_items=3)
-    assert ward.on_invalid.call_args_list == [call(b'{"data": confidential', "not JSON")] * 3
+def test_every_line_is_counted_and_handed_over_logged_or_not(watched: Watched) -> None:
+    watched.take(3)
+    assert watched.state == StreamState(invalid_items=3)
+    assert watched.on_invalid.call_args_list == [call(b'{"data": confidential', "not JSON")] * 3
 
 
-def test_a_line_is_counted_before_it_is_handed_over(ward: Ward) -> None:
+def test_a_line_is_counted_before_it_is_handed_over(watched: Watched) -> None:
     seen: list[int] = []
-    ward.on_invalid.side_effect = lambda *_: seen.append(ward.state.invalid_items)
-    ward.take(2)
+    watched.on_invalid.side_effect = lambda *_: seen.append(watched.state.invalid_items)
+    watched.take(2)
     assert seen == [1, 2]
 
 
-def test_a_callback_that_raises_loses_no_line(ward: Ward) -> None:
-    ward.on_invalid.side_effect = ValueError
-    ward.take(2)
-    assert ward.state == StreamState(invalid_items=2, callback_errors=2)
+def test_a_callback_that_raises_loses_no_line(watched: Watched) -> None:
+    watched.on_invalid.side_effect = ValueError
+    watched.take(2)
+    assert watched.state == StreamState(invalid_items=2, callback_errors=2)
 
 
-def test_lines_are_counted_and_logged_where_no_callback_is_set(
+def test_lines_are_counted_and_logged_without_a_callback(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = StreamState()
@@ -134,12 +136,12 @@ def test_lines_are_counted_and_logged_where_no_callback_is_set(
     ids=["not JSON", "cut short", "no object", "no UTF-8", "refused by the model"],
 )
 def test_the_log_never_quotes_the_line(
-    ward: Ward, caplog: pytest.LogCaptureFixture, model: Any, line: bytes
+    watched: Watched, caplog: pytest.LogCaptureFixture, model: Any, line: bytes
 ) -> None:
     invalid = Decoder(model)(line)
     assert isinstance(invalid, Invalid)
-    ward.quarantine.take(invalid)
+    watched.invalid_lines.take(invalid)
 
     (record,) = caplog.records
     assert "confidential" not in record.getMessage()
-    assert ward.on_invalid.call_args_list == [call(line, invalid.reason)]
+    assert watched.on_invalid.call_args_list == [call(line, invalid.reason)]

@@ -208,7 +208,7 @@ def test_the_package_imports_exactly_what_it_asks_for(built: Built) -> None:
     sources = {name: built.read(name) for name in built.in_wheel() if name.endswith(".py")}
     command_line = {name: text for name, text in sources.items() if name.startswith("xdk_streaming/cli/")}
     library = {name: text for name, text in sources.items() if name not in command_line}
-    # The entry point imports the command line, and with it the extra, only where it is called.
+    # The entry point imports the command line, and with it the extra, only when it is called.
     # What type checkers need of it, pydantic brings along.
     assert imported_from_outside(library) == RUNTIME | {"typing_extensions"}
     assert COMMAND_LINE <= imported_from_outside(command_line) <= COMMAND_LINE | TLS | RUNTIME
@@ -301,5 +301,5 @@ def test_importing_the_package_loads_neither_the_command_lines_libraries_nor_xdk
     assert run.returncode == 0, run.stderr
     loaded = set(run.stdout.split())
     assert loaded >= RUNTIME
-    by_urllib3 = {"zstandard"}  # by older ones, where it is installed
+    by_urllib3 = {"zstandard"}  # older versions of urllib3 import it if it is installed
     assert not loaded & ({*COMMAND_LINE, "click", "xdk"} - by_urllib3)

@@ -307,7 +307,7 @@ def test_the_error_types_are_the_seeds_each_with_its_name_in_lower_case() -> Non
 
 
 @pytest.mark.parametrize("name", ERROR_TYPES)
-def test_an_error_is_retryable_where_the_seed_says_so_and_where_xdk_says_so(name: str) -> None:
+def test_the_retryable_errors_are_those_of_the_seed_and_of_xdk(name: str) -> None:
     ours = StreamError("lost", StreamErrorType[name])
     theirs = xdk.streaming.StreamError("lost", xdk.streaming.StreamErrorType[name])
     assert ours.is_retryable is theirs.is_retryable is ERROR_TYPES[name][1]

@@ -12,8 +12,8 @@ import pytest
 from benchmarks.side_by_side.figures import Figures, Outcome, Report, Task, Told
 from benchmarks.side_by_side.measure import OF_A_FAULT, Seen, as_events, judge, with_text
 from benchmarks.side_by_side.page import extract, in_words, page, row, summary, told, with_extract
-from xdk_streaming.simulator import HEARTBEAT, Notice, Send, Sent, Visit
-from xdk_streaming.simulator.faults import CATALOGUE, FAULTS
+from xdk_streaming.simulator import HEARTBEAT, Notice, Send, Sent, ServedRequest
+from xdk_streaming.simulator.faults import CATALOGUE, STREAM_FAULTS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -104,16 +104,16 @@ def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
 STARTED = 1000.0
 
 
-def seen(*entries: Sent, visits: int = 2) -> Seen:
+def seen(*entries: Sent, requests: int = 2) -> Seen:
     """What a server did that was asked about ten seconds after the start."""
-    made = [Visit(number, "/", {}, STARTED + number) for number in range(visits)]
-    for visit in made[:-1]:
-        visit.close("reset")
-    return Seen(STARTED, STARTED + 10, visits, made, list(entries))
+    made = [ServedRequest(number, "/", {}, STARTED + number) for number in range(requests)]
+    for request in made[:-1]:
+        request.close("reset")
+    return Seen(STARTED, STARTED + 10, requests, made, list(entries))
 
 
-def sent(number: int, visit: int, at: float = 1.0, *, whole: bool = True) -> Sent:
-    return Sent(visit, number, f"10{number}", STARTED + at, whole)
+def sent(number: int, request: int, at: float = 1.0, *, whole: bool = True) -> Sent:
+    return Sent(request, number, f"10{number}", STARTED + at, whole)
 
 
 def report(*ids: str, ended: bool = False, overflow: bool = False, word: str = "an error") -> Report:
@@ -149,20 +149,20 @@ def test_an_item_of_the_fault_itself_is_owed() -> None:
 
 
 def test_an_outcome_is_seen_from_both_sides() -> None:
-    def outcome(told: Report, *entries: Sent, visits: int = 2) -> Outcome:
-        return judge(Task("reset", OURS), told, seen(*entries, visits=visits)).outcome
+    def outcome(told: Report, *entries: Sent, requests: int = 2) -> Outcome:
+        return judge(Task("reset", OURS), told, seen(*entries, requests=requests)).outcome
 
     three = FOUR[:3]
-    assert outcome(report("100"), *three, visits=1) is Outcome.HUNG
-    assert outcome(report("100", "103"), *three, sent(3, 0), visits=1) is Outcome.WENT_ON
+    assert outcome(report("100"), *three, requests=1) is Outcome.HUNG
+    assert outcome(report("100", "103"), *three, sent(3, 0), requests=1) is Outcome.WENT_ON
     assert outcome(report("100", ended=True), *three) is Outcome.RAISED
     assert outcome(report("100", ended=True, word=""), *three) is Outcome.SILENT_END
     assert outcome(report("100", overflow=True), *three) is Outcome.OVERFLOW
 
 
 def test_who_comes_back_only_after_the_time_is_not_back() -> None:
-    gone = seen(*FOUR[:3], sent(3, 1, at=11), visits=1)
-    gone.visits[0].close("reset")
+    gone = seen(*FOUR[:3], sent(3, 1, at=11), requests=1)
+    gone.requests[0].close("reset")
     for received in (["100"], ["100", "103"]):
         assert judge(Task("reset", OURS), report(*received), gone).outcome is Outcome.WAITING
 
@@ -247,7 +247,7 @@ def test_the_page_has_every_fault_of_the_catalogue() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for group, faults in CATALOGUE.items():
         assert [line[0] for line in table_under(group, text)] == [f"`{fault.name}`" for fault in faults]
-    assert len(re.findall(rf"^\| `[a-z0-9-]+` \| {OURS} \|", text, re.MULTILINE)) == len(FAULTS)
+    assert len(re.findall(rf"^\| `[a-z0-9-]+` \| {OURS} \|", text, re.MULTILINE)) == len(STREAM_FAULTS)
 
 
 def test_the_readme_has_an_extract_of_the_page() -> None:

@@ -90,7 +90,7 @@ def test_the_verdict_does_not_look_at_the_warm_up_nor_at_what_was_not_measured(s
         ("abc", 12, "12 connections were made, expected 11"),
     ],
 )
-def test_the_verdict_objects_where_the_two_sides_disagree(
+def test_the_verdict_objects_if_the_two_sides_disagree(
     soak: Any, sent: str, connections: int, objection: str | None
 ) -> None:
     tally = soak.Tally(sent)

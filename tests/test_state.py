@@ -82,7 +82,7 @@ def test_a_change_without_an_announcement_or_error_has_neither() -> None:
     assert (change.attempt, change.delay, change.error) == (None, None, None)
 
 
-def test_a_change_prints_from_where_to_where_and_why() -> None:
+def test_a_transition_prints_its_states_and_its_reason() -> None:
     assert str(lost()) == "STREAMING -> BACKOFF (broke: the stream broke)"
 
 

@@ -61,7 +61,7 @@ def test_stop_wakes_a_blocked_read(session: requests.Session, tls: Trust | None,
         assert stream.connection_state is ConnectionState.DISCONNECTED
         assert triggers(stream)[-1] is Trigger.STOP
         assert stream.state.last_error is None
-    assert simulator.visits[0].outcome == "silent until the client left"
+    assert simulator.requests[0].outcome == "silent until the client left"
 
 
 def test_stop_wakes_a_backoff_wait(session: requests.Session) -> None:
@@ -72,7 +72,7 @@ def test_stop_wakes_a_backoff_wait(session: requests.Session) -> None:
         stream.stop()
         assert consumer.result() == []
     assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert len(simulator.visits) == 1
+    assert len(simulator.requests) == 1
 
 
 def test_stop_while_dialling_keeps_a_stream_from_opening(clock: FakeClock) -> None:
@@ -102,7 +102,7 @@ def test_stop_before_the_first_item_sticks(session: requests.Session) -> None:
         stream.stop()
         stream.stop()
         assert list(stream) == []
-    assert not simulator.visits
+    assert not simulator.requests
     assert stream.history == ()
 
 
@@ -204,14 +204,14 @@ def test_a_thousand_signals_wake_a_wait_on_the_thread_that_waits(session: reques
     assert triggers(stream)[-1] is Trigger.STOP
 
 
-def test_a_thousand_signals_from_before_the_dial_on_end_it_in_good_order(
+def test_a_thousand_signals_from_before_the_dial_on_end_it_cleanly(
     session: requests.Session, tls: Trust | None
 ) -> None:
     with simulated(session, tls, (Serve(1), Stall())) as simulator:
         stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=LONG))
         with bombarded(signal.SIGUSR1, lambda *_: stream.stop(), lambda: stream.history):
             items, failure = consumed(stream)
-        until(lambda: all(visit.ended_at for visit in simulator.visits))
+        until(lambda: all(visit.ended_at for visit in simulator.requests))
     assert len(items) <= 1
     assert failure is None
     assert triggers(stream)[-1] is Trigger.STOP
@@ -248,7 +248,7 @@ def test_ctrl_c_in_a_blocked_read_closes_the_socket(session: requests.Session, t
         ):
             list(stream)
     assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert simulator.visits[0].outcome == "silent until the client left"
+    assert simulator.requests[0].outcome == "silent until the client left"
 
 
 # However it ends, the server sees it
@@ -358,4 +358,4 @@ def test_200_streams_started_and_stopped_leave_no_thread_and_no_file_behind(
             start_and_stop(Stream[Post](session, "get", simulator.url + PATH, config), blocks)
         until(lambda: threading.active_count() <= threads)
         until(lambda: files() <= open_files)
-    assert len(simulator.visits) == 200
+    assert len(simulator.requests) == 200

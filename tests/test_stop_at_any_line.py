@@ -46,7 +46,7 @@ ANSWERS = (
 
 
 class Door:
-    """A server that tells its visitors apart, and counts how often each has come and left.
+    """A server that distinguishes its clients, and counts how often each has come and left.
 
     It gives each of them the answers in turn, and closes nothing by itself.
     """
@@ -169,7 +169,7 @@ def walk_to(step: Step, session: requests.Session, url: str, act: Act) -> Walk:
     raise AssertionError(f"{step} was taken once, and never again")
 
 
-def test_stop_at_any_line_ends_the_stream_in_good_order(session: requests.Session) -> None:
+def test_stop_at_any_line_ends_the_stream_cleanly(session: requests.Session) -> None:
     with walks(session, lambda stream: stream.stop()) as (walked, door):
         for step, walk in walked:
             assert walk.raised is None, step

@@ -122,7 +122,7 @@ def test_stop_or_close_from_another_thread_wakes_it(refused: Refusal, end: str) 
 
 
 @bodies
-def test_a_thousand_signals_whose_handlers_stop_it_wake_it(refused: Refusal) -> None:
+def test_a_thousand_signals_with_stopping_handlers_wake_it(refused: Refusal) -> None:
     main = threading.current_thread()
     with bombarded(signal.SIGUSR1, lambda *_: refused.stream.stop(), lambda: refused.is_read_by(main)):
         assert list(refused.stream) == []

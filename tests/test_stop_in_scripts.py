@@ -178,7 +178,7 @@ def test_ctrl_c_can_be_caught_and_by_then_the_connection_is_closed(
         assert running.ends() == (0, "")
 
 
-def test_sigterm_whose_handler_stops_the_stream_lets_the_script_finish(
+def test_a_sigterm_handler_that_stops_the_stream_lets_the_script_finish(
     session: requests.Session, tmp_path: Path, tls: Trust | None, place: Place
 ) -> None:
     answer, last_word = place

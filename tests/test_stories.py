@@ -1,4 +1,4 @@
-"""Whole lives of a stream, each told once and played twice: in memory, and over a real socket."""
+"""Whole lives of a stream, each written once and played twice: in memory, and over a real socket."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def test_exhaustion_says_what_was_lost_last(play: Play) -> None:
     assert told.error.__cause__ is told.passed[-2]
 
 
-def test_items_behind_an_ending_notice_are_delivered_where_they_came_with_it(clock: FakeClock) -> None:
+def test_items_behind_an_ending_notice_in_the_same_read_are_delivered(clock: FakeClock) -> None:
     notice = b'{"title":"x","type":"https://x.com/problems/operational-disconnect"}\r\n'
     scripts = [(Send(notice + b'{"data":{"id":"7"}}\r\n'), End()), (UNAUTHORIZED,)]
     stream = Stream[dict[str, Any]](

@@ -95,7 +95,7 @@ class TestIteration:
                 next(items)
             assert stream.connection_state is ConnectionState.DISCONNECTED
             assert next(items, None) is None
-        assert simulator.visits[0].outcome == "silent until the client left"
+        assert simulator.requests[0].outcome == "silent until the client left"
 
     def test_leaving_with_by_an_exception_lets_it_pass(self, opened: Open) -> None:
         stream = opened((Serve(2), End()))
@@ -135,7 +135,7 @@ class TestIteration:
         with Simulator(script=[(Serve(1), Stall())], rate=0) as simulator:
             next(stream_with_retry(session, "get", simulator.url + PATH))
             gc.collect()
-        assert simulator.visits[0].outcome == "silent until the client left"
+        assert simulator.requests[0].outcome == "silent until the client left"
 
 
 class TestStreamWithRetry:
@@ -160,7 +160,7 @@ class TestStreamWithRetry:
             )
             assert isinstance(next(items), Item)
             items.close()
-        assert simulator.visits[0].params == {"tweet.fields": "lang"}
+        assert simulator.requests[0].params == {"tweet.fields": "lang"}
 
     def test_an_unknown_method_is_refused_by_name(self, session: requests.Session) -> None:
         with pytest.raises(ValueError, match=r"method is 'fetch', must be one of .*get"):
@@ -228,7 +228,7 @@ class TestRequest:
             session.headers["Authorization"] = "Bearer of-another-call"
             next(items)
             stream.close()
-        assert [visit.outcome for visit in simulator.visits][:1] == ["ended cleanly"]
+        assert [visit.outcome for visit in simulator.requests][:1] == ["ended cleanly"]
 
     def test_a_stream_asks_for_a_connection_of_its_own(self, session: requests.Session) -> None:
         """Given back to the pool, one that the server is closing would refuse the next attempt."""
@@ -410,7 +410,7 @@ class TestWatching:
 
 
 def test_a_stop_while_the_first_line_is_decoded_reports_no_progress_and_ends_the_stream() -> None:
-    """The machine hears of the stop alone, even where a line of data has just been seen."""
+    """The machine gets only the stop, even if a line of data has just been seen."""
     seen: list[str] = []
 
     def decode(line: bytes) -> bytes:

@@ -52,8 +52,8 @@ def test_without_a_script_the_stream_ends_with_a_sentence(clock: FakeClock) -> N
     with pytest.raises(NoMoreConnections) as ended:
         list(stream)
     assert str(ended.value) == (
-        "Connection 2 was asked for, and there are scripts for 1; stop the stream, or end the last script "
-        "with a refusal for good, such as Refuse(401)"
+        "Connection 2 was requested, but there are scripts for only 1; stop the stream, or end the scripts "
+        "with a final refusal, such as Refuse(401)"
     )
     assert ended.value.error_type is StreamErrorType.FATAL_ERROR
     assert ended.value is stream.state.last_error
@@ -119,7 +119,7 @@ def test_a_step_without_a_meaning_in_memory_is_refused(step: Step, clock: FakeCl
     "scripts", [[Serve(2), End()], ["text"], [(Serve(2), "text")], [None], [requests.ConnectionError]]
 )
 def test_what_is_no_script_is_refused_at_once(scripts: Any) -> None:
-    with pytest.raises(TypeError, match=r" is no script; a script is a sequence of steps"):
+    with pytest.raises(TypeError, match=r" is not a script; a script is a sequence of steps"):
         ScriptedSession(scripts)
 
 
@@ -139,7 +139,7 @@ def test_a_stall_lets_time_pass(clock: FakeClock) -> None:
 
 
 def test_a_stall_of_some_seconds_wants_the_streams_clock() -> None:
-    with pytest.raises(ValueError, match=r"^Stall\(12\.0\) lets time pass, and needs the stream's clock"):
+    with pytest.raises(ValueError, match=r"^Stall\(12\.0\) needs the stream's clock"):
         ScriptedSession([(Stall(12.0),)]).get(URL)
 
 

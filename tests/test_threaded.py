@@ -298,7 +298,7 @@ def test_a_collection_on_the_drivers_own_thread_ends_it() -> None:
     until(lambda: not threads())
 
 
-def test_a_script_that_leaves_its_iterator_unfinished_ends_in_good_order() -> None:
+def test_a_script_that_leaves_its_iterator_unfinished_ends_cleanly() -> None:
     code = """
 import atexit, sys
 sys.path[:0] = ["tests"]
@@ -537,7 +537,7 @@ def test_fail_delivers_what_is_queued_and_then_raises() -> None:
     assert harness.state.undelivered_items == harness.tap.given - 4
 
 
-# What is told of the lag
+# Reports of the lag
 
 
 def test_each_mark_is_told_once_when_it_is_passed() -> None:
@@ -590,7 +590,7 @@ def test_the_lag_in_seconds_is_the_age_of_the_oldest_item_not_yet_seen() -> None
     assert harness.state.lag_seconds == 0.0
 
 
-def test_a_buffer_whose_marks_are_upside_down_is_refused() -> None:
+def test_a_low_watermark_above_the_high_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"low_watermark is 0\.9"):
         Buffer(low_watermark=0.9, high_watermark=0.5)
 

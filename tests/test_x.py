@@ -57,14 +57,14 @@ def test_what_is_no_such_id_tells_nothing(key: object) -> None:
 @pytest.mark.parametrize(
     ("published", "made"),
     [
-        (x.POST_FIELDS, posts.FIELDS),
-        (x.USER_FIELDS, users.FIELDS),
-        (x.MEDIA_FIELDS, attachments.MEDIA_FIELDS),
-        (x.POLL_FIELDS, attachments.POLL_FIELDS),
-        (x.PLACE_FIELDS, attachments.PLACE_FIELDS),
-        ((*x.LIKE_FIELDS, x.LIKE_AUTHOR), events.LIKE_FIELDS),
-        (x.EXPANSIONS, expansions.EXPANSIONS),
-        (x.LIKE_EXPANSIONS, events.LIKE_EXPANSIONS),
+        (x.POST_FIELDS, posts.POST_MAKERS),
+        (x.USER_FIELDS, users.USER_MAKERS),
+        (x.MEDIA_FIELDS, attachments.MEDIA_MAKERS),
+        (x.POLL_FIELDS, attachments.POLL_MAKERS),
+        (x.PLACE_FIELDS, attachments.PLACE_MAKERS),
+        ((*x.LIKE_FIELDS, x.LIKE_AUTHOR), events.LIKE_MAKERS),
+        (x.EXPANSIONS, expansions.EXPANDERS),
+        (x.LIKE_EXPANSIONS, events.LIKE_EXPANDERS),
     ],
 )
 def test_the_simulator_makes_the_fields_that_x_has_and_no_others(

@@ -17,11 +17,11 @@ import orjson
 
 with atheris.instrument_imports(include=["xdk_streaming"]):
     from xdk_streaming.errors import StreamError, StreamErrorType
-    from xdk_streaming.simulator.faults import FAULTS
+    from xdk_streaming.simulator.faults import STREAM_FAULTS
     from xdk_streaming.simulator.script import Flood, Limited, Raw, Refuse, Send, Uncompressed
     from xdk_streaming.simulator.script import Notice as StepNotice
     from xdk_streaming.wire import problems, verdicts
-    from xdk_streaming.wire.decoder import CONTROL_MESSAGES, Decoder, Invalid, NotAnItem, Notice
+    from xdk_streaming.wire.decoder import CONTROL_MESSAGES, Decoder, Invalid, NotAnItem, StreamNotice
     from xdk_streaming.wire.framing import LineSplitter, Oversized
 
 NOW = 1_700_000_000.0
@@ -64,7 +64,7 @@ def a_line_is_an_item_or_says_what_it_is(line: bytes) -> None:
     assert isinstance(event, NotAnItem) or (type(event) is dict and event)
     if isinstance(event, Invalid):
         assert event.reason
-    if isinstance(event, Notice):
+    if isinstance(event, StreamNotice):
         a_message_can_be_shown(problems.parting(event))
         ending = problems.ending(event)
         if ending is not None:
@@ -87,7 +87,7 @@ def a_message_can_be_shown(error: StreamError) -> None:
 
 def bodies() -> Iterator[bytes]:
     """What the catalogue's servers send: a corpus to begin with."""
-    for fault in FAULTS.values():
+    for fault in STREAM_FAULTS.values():
         for step in fault.script:
             if isinstance(step, (Send, Flood, Uncompressed, Raw)):
                 yield step.data

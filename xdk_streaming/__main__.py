@@ -6,7 +6,7 @@ EXTRA = {"typer", "rich", "click", "zstandard"}
 
 
 def main() -> None:
-    """Run the command line; without what it stands on, say what to install."""
+    """Run the command line. If one of its libraries is missing, exit and say what to install."""
     try:
         from xdk_streaming.cli.app import app
     except ModuleNotFoundError as missing:

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: values, no clock and no randomness of their own."""
+"""How long to wait before the next attempt: values alone, without a clock or random numbers of their own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 class Backoff:
     """A ladder of delays, in seconds: `first` at step 0, then growing, never above `cap`.
 
-    It grows by `factor`, or by `increment`, or by both: `Backoff(1, 2, 64)` doubles,
-    `Backoff(0.25, increment=0.25, cap=16)` climbs evenly. No jitter takes a delay below
-    `floor`. A bad number raises `ValueError`.
+    Each step multiplies the delay by `factor`, adds `increment`, or does both: `Backoff(1, 2, 64)` doubles,
+    `Backoff(0.25, increment=0.25, cap=16)` climbs evenly. Jitter never takes a delay below `floor`. A number
+    out of range raises `ValueError`.
     """
 
     first: float
@@ -33,9 +33,9 @@ class Backoff:
     def delay(self, step: int, rng: Callable[[], float] | None = None) -> float:
         """Seconds to wait at `step` (0-based).
 
-        Where there is `rng` (0 <= x < 1), the delay is spread evenly over its upper
-        half, at the cap as well: the lower half is left out so that a ladder still climbs,
-        and nothing is added on top, so that a cap is a cap.
+        With `rng` (0 <= x < 1) the delay is spread evenly over its upper half, at the cap as well. The lower
+        half is left out so that the ladder still climbs. Nothing is added on top, so that no delay exceeds
+        the cap.
         """
         whole = min(self._uncapped(step), self.cap)
         if rng is None:
@@ -43,7 +43,7 @@ class Backoff:
         return max(whole * (0.5 + 0.5 * rng()), min(self.floor, whole))
 
     def capped(self, cap: float) -> Backoff:
-        """The same ladder, no higher than `cap`."""
+        """The same ladder, with no delay above `cap` seconds."""
         return replace(self, cap=min(self.cap, cap))
 
     def _uncapped(self, step: int) -> float:
@@ -51,26 +51,26 @@ class Backoff:
             return self.increment * step
         try:
             return float(self.first) * self.factor**step + self.increment * step
-        except OverflowError:  # a float ends near factor 2, step 1024: far above any cap
+        except OverflowError:  # with factor 2 a float overflows near step 1024, far above any cap
             return math.inf
 
 
 @dataclass(frozen=True)
 class BackoffPolicy:
-    """A ladder for each class of loss; each is climbed by the losses of its own class."""
+    """A ladder for each class of loss. A loss climbs the ladder of its own class only."""
 
     network: Backoff
-    """No connection, or one that was reset, cut, or silent."""
+    """No connection could be made, or a connection was reset, cut, or silent."""
     server: Backoff
-    """An HTTP error that may pass, 5xx or 408; and a stream that the server ended in good order soon after
-    it began, which by its own account is not the network's doing."""
+    """An HTTP error that may pass (5xx or 408), or a stream that the server ended cleanly soon after the
+    stream began: a clean end is the server's doing, not the network's."""
     rate_limit: Backoff
-    """429 and 420, where the server names no time."""
+    """429 and 420, if the server names no time."""
     connections: Backoff
-    """429 TooManyConnections: the place is still taken, by another connection or a dead one of ours."""
+    """429 TooManyConnections: another connection, or a dead one of this client, still holds the slot."""
 
     def name_for(self, loss: StreamError | None) -> str:
-        """The field that a loss belongs to; None is a stream that ended in good order."""
+        """The name of the field with the ladder for this loss; None is a stream that ended cleanly."""
         if loss is None:
             return "server"
         if loss.error_type is StreamErrorType.RATE_LIMITED:
@@ -88,6 +88,6 @@ X_LADDERS = BackoffPolicy(
     rate_limit=AFTER_429,
     connections=AFTER_429,
 )
-"""What X asks of clients (docs.x.com/x-api/fundamentals/handling-disconnections): 250 ms more at each network
-error, up to 16 s; 5 s doubling to 320 s after an HTTP error; a minute doubling after a 429, for which X names
-no upper end: that of its HTTP errors is taken."""
+"""The delays that X asks of clients (docs.x.com/x-api/fundamentals/handling-disconnections): 250 ms more at
+each network error, up to 16 s; 5 s, doubling up to 320 s, after an HTTP error; a minute, doubling, after a
+429. X names no maximum after a 429, so the maximum for HTTP errors is used."""

@@ -1,7 +1,7 @@
-"""Who is told: the named callbacks and the observers, behind a fence.
+"""Calls the named callbacks and the observers, and contains the exceptions that they raise.
 
-What one of them raises is logged and counted, and changes nothing. Knows which callback belongs to which
-record; when a record comes about is for others to say.
+An `Exception` from a callback or observer is logged and counted, and changes nothing else. This module knows
+which callback belongs to which record. When a record is made is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OWN_CALLBACK: Mapping[type, Callable[[Any], tuple[str, tuple[Any, ...]]]] = {
     InvalidLine: lambda invalid: ("on_invalid", (invalid.line, invalid.reason)),
     NoticeReceived: lambda notice: ("on_notice", (notice.content,)),
 }
-"""The callback that each kind of record has, and its arguments."""
+"""For each kind of record: the name of its callback, and the arguments of the call."""
 
 ROW_CALLBACKS: Mapping[str, Callable[[Any], tuple[Any, ...]]] = {
     "on_connect": lambda transition: (),
@@ -33,7 +33,7 @@ ROW_CALLBACKS: Mapping[str, Callable[[Any], tuple[Any, ...]]] = {
     ),
     "on_reconnect": lambda transition: (transition.attempt, transition.delay),
 }
-"""The callbacks that a row of the transition table may notify, and their arguments."""
+"""The callbacks that a row of the transition table may notify, and the arguments of each call."""
 
 
 def _here(function: Callable[..., object], *arguments: Any) -> None:
@@ -41,10 +41,10 @@ def _here(function: Callable[..., object], *arguments: Any) -> None:
 
 
 class Callbacks:
-    """Tells the callbacks and observers of a `StreamConfig`, as they are set at that moment.
+    """Calls the callbacks and observers that a `StreamConfig` holds at the moment of the report.
 
-    Made by the assembly and handed down. They run on the thread that tells them, unless `run` takes them
-    elsewhere; it returns, or raises, when they are done.
+    The assembly makes this object and hands it to the other parts. Callbacks run on the thread that calls
+    `report`, unless `run` takes them to another thread. `run` returns, or raises, when the callback is done.
     """
 
     def __init__(self, config: StreamConfig, state: StreamState, run: Callable[..., object] = _here) -> None:
@@ -52,11 +52,12 @@ class Callbacks:
         self._state = state
         self._run = run
 
-    def tell(self, record: Record, notify: Iterable[str] = ()) -> None:
+    def report(self, record: Record, notify: Iterable[str] = ()) -> None:
         """Give the record to every observer, then to its own callback, then call those named in `notify`.
 
-        Only a transition has such others: those of its row in the table. What is no `Exception`
-        (`KeyboardInterrupt`, say) comes out, after the others were told.
+        Only a transition uses `notify`: its row in the table names the callbacks. If one of the calls raises
+        something other than an `Exception`, such as `KeyboardInterrupt`, the remaining calls are made first,
+        and it is then raised.
         """
         config = self._config
         interrupts: list[BaseException] = []
@@ -83,5 +84,5 @@ class Callbacks:
         except Exception:
             self._state.callback_errors += 1
             logger.warning("The %s callback raised; the stream goes on", name, exc_info=True)
-        except BaseException as interrupt:  # noqa: BLE001 - raised once the others were told
+        except BaseException as interrupt:  # noqa: BLE001 - raised after the remaining calls
             interrupts.append(interrupt)

@@ -1,7 +1,6 @@
-"""`patch_xdk`: an installed official `xdk` streams through this package.
+"""`patch_xdk`: makes an installed official `xdk` stream through this package.
 
-Knows xdk's public surface and nothing of its insides. Checks that surface before it
-touches anything.
+Knows xdk's public names and signatures, and nothing of its internals. Checks them before it changes anything.
 """
 
 from __future__ import annotations
@@ -24,20 +23,21 @@ REPLACEMENTS: dict[str, Any] = {
     replacement.__name__: replacement
     for replacement in (stream_with_retry, StreamConfig, StreamError, StreamErrorType, StreamState)
 }
-HOLDERS = ("xdk", "xdk.streaming", "xdk.stream.client")
-"""Modules of xdk that hold those names: imported first, so that none of them binds an original later."""
+XDK_MODULES = ("xdk", "xdk.streaming", "xdk.stream.client")
+"""The modules of xdk that hold the replaced names. They are imported before the patch, so that no module
+binds an original afterwards."""
 
 
 def patch_xdk() -> Callable[[], None]:
-    """Have xdk's clients stream through this package, and give back what undoes it.
+    """Make xdk's clients stream through this package. Returns a function that undoes the patch.
 
-    Imports xdk itself, and rebinds `stream_with_retry`, `StreamConfig`, `StreamError`,
-    `StreamErrorType` and `StreamState` in every loaded module that holds xdk's own, the
-    caller's included. Patching twice is harmless. Call it before streams run, on one
-    thread. The undoing rebinds what this call rebound.
+    Imports xdk, and rebinds `stream_with_retry`, `StreamConfig`, `StreamError`, `StreamErrorType` and
+    `StreamState` in every loaded module that holds xdk's own objects, the caller's module included. Patching
+    twice is harmless. Call it on one thread, before any stream runs. The returned function restores the names
+    that this call rebound.
 
-    Raises `ImportError` where xdk is not installed, `RuntimeError` where its streaming
-    module is not the one this package stands in for.
+    Raises `ImportError` if xdk is not installed, and `RuntimeError` if its streaming module is not the one
+    that this package replaces. Nothing is changed in either case.
     """
     originals = _originals()
     rebound: list[tuple[dict[str, Any], str, Any]] = []
@@ -58,9 +58,9 @@ def patch_xdk() -> Callable[[], None]:
 
 
 def _originals() -> dict[str, Any]:
-    """What xdk.streaming holds under our names, by name; checked to be what we replace."""
+    """The objects of xdk.streaming that are replaced, by name, after a check of their signatures."""
     streaming = _import("xdk.streaming")
-    for holder in HOLDERS:
+    for holder in XDK_MODULES:
         _import(holder)
     missing = [name for name in REPLACEMENTS if not hasattr(streaming, name)]
     if missing:
@@ -84,19 +84,19 @@ def _import(name: str) -> ModuleType:
     except ImportError as error:
         raise ImportError(
             f"patch_xdk needs the official SDK, but {name} cannot be imported ({error}); "
-            "pip install xdk==0.10.6"
+            "install it with: pip install xdk==0.10.6"
         ) from error
 
 
 def _changed(what: str) -> RuntimeError:
     return RuntimeError(
-        f"The installed xdk's streaming module is not the one this package stands in for: {what}. "
+        f"The installed xdk's streaming module is not the one that this package replaces: {what}. "
         "Nothing was changed; xdk 0.10.6 is known to work"
     )
 
 
 def _surface(thing: Any) -> list[str]:
-    """The names a caller uses, in order, after the word for what they are; what we add is keyword-only."""
+    """A word for the kind of names, then the names in order, without our additions (all keyword-only)."""
     if inspect.isclass(thing) and issubclass(thing, Enum):
         return ["members", *(member.name for member in thing)]
     if is_dataclass(thing):

@@ -1,9 +1,9 @@
-"""What a user can set: values only, checked when they are given and when they are assigned."""
+"""The settings of a stream: values, checked at construction and at every assignment."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -23,10 +23,16 @@ C = TypeVar("C")
 Record = Transition | Gap | Lag | InvalidLine | NoticeReceived
 """What an observer gets: one frozen record for each thing that happened."""
 Observer = Callable[[Record], Any]
+"""A callable that gets every record; what it returns is ignored."""
+
+NamedValues = Mapping[str, Any]
+"""Query parameters or headers, by name."""
+NamedValuesSource = NamedValues | Callable[[], NamedValues] | None
+"""Query parameters or headers: plain ones, or a callable that gives them anew at every attempt."""
 
 
 def _endless(value: object) -> object:
-    """An infinite limit is no limit: the way `max_retries=float("inf")` works in `xdk.streaming`."""
+    """Accept an infinite limit as no limit, as `max_retries=float("inf")` works in `xdk.streaming`."""
     return -1 if value == math.inf else value
 
 
@@ -34,7 +40,7 @@ def _as_path(path: Path | str | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-Retries = Annotated[int, BeforeValidator(_endless)]
+RetryLimit = Annotated[int, BeforeValidator(_endless)]
 Seconds = Annotated[float, Field(ge=0)]
 FiniteSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -44,7 +50,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 def _named_arguments(cls: type[C]) -> type[C]:
-    """Have positional arguments checked under their names: pydantic's errors else say only "0" or "1"."""
+    """Check positional arguments under their names; without this, pydantic's errors say only "0" or "1"."""
     names = [field.name for field in fields(cls) if not field.kw_only]  # type: ignore[arg-type]  # it is one
     checked = cls.__init__
 
@@ -61,40 +67,46 @@ def _named_arguments(cls: type[C]) -> type[C]:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Recovery:
-    """How to get back what was missed: X's backfill, and not giving the same item out twice.
+    """How to get missed items back: X's backfill, and a filter that delivers no item twice.
 
-    X brings back at most five minutes, to those entitled to it, and repeats what was received before
-    (docs.x.com/x-api/fundamentals/recovery-and-redundancy). Where it refuses, it is not asked again.
+    X sends at most five minutes again, only to apps with the entitlement, and repeats items that were
+    received before (docs.x.com/x-api/fundamentals/recovery-and-redundancy). If X refuses the backfill, the
+    stream does not ask for it again. A bad value raises `ValueError`.
     """
 
     parameter: str | None = x.BACKFILL_PARAMETERS[0]
-    """What X calls it: `backfillMinutes` on Powerstream. None: nothing is asked for."""
+    """X's name for the minutes of backfill; on Powerstream it is `backfillMinutes`. None asks for none."""
     max_minutes: Annotated[int, Field(ge=1)] = x.MAX_BACKFILL_MINUTES
+    """Minutes of backfill to ask for, at most."""
     key: Callable[[Any], Hashable] | None = None
-    """What tells an item from all others. None: its id or `event_uuid`, else the whole of it."""
+    """A function from an item to the key that identifies it. None uses the item's id or `event_uuid`, or else
+    its whole content. It is called on the thread that reads."""
     window: PositiveSeconds = 600.0
-    """Seconds for which an item's key is remembered, at least; fewer where there are more than `max_ids`."""
+    """Seconds for which an item's key is remembered, at least, by the monotonic clock. The time is shorter if
+    more than `max_ids` items come in it."""
     max_ids: Annotated[int, Field(ge=1)] = 2_150_000
-    """Keys remembered at least: five minutes of a firehose partition at its peak of 7,160 a second."""
+    """Keys remembered at least: five minutes of a firehose partition at its peak of 7,160 items a second."""
     checkpoint: Annotated[Path | str | None, AfterValidator(_as_path)] = None
-    """A file in which to remember, across restarts, what was delivered. One stream each. Kept as a `Path`."""
+    """A file that records delivered items across restarts, one file per stream. Kept as a `Path`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Buffer:
-    """Read in a thread of its own, and keep what the consumer has not come to yet.
+    """Read in a separate thread, and keep the items that the consumer has not taken yet.
 
-    X cuts a slow reader off and throws away what waited for it. Items count with the bytes of their
-    lines; decoded, they take several times that.
+    X disconnects a slow reader and discards the items that waited for it. An item counts as the bytes of its
+    line; a decoded item takes several times as much memory. A bad value raises `ValueError`.
     """
 
     max_bytes: Bytes = 64 * 2**20
+    """Bytes of lines that the buffer holds, at most."""
     overflow: Literal["block", "drop_oldest", "fail"] = "block"
-    """Stop reading; drop the oldest items, count them and report a `Gap`; or fail."""
+    """What happens if the buffer is full: "block" stops reading; "drop_oldest" drops the oldest items, counts
+    them and reports a `Gap`; "fail" ends the stream with an error."""
     high_watermark: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Share of `max_bytes` from which `on_lag` is told that the consumer lags."""
+    """Share of `max_bytes`. Once more is queued, `on_lag` reports that the consumer is behind."""
     low_watermark: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of `max_bytes` below which it is told that it no longer does."""
+    """Share of `max_bytes`. Once no more is queued, `on_lag` reports that the consumer has caught up."""
 
     def __post_init__(self) -> None:
         if self.low_watermark >= self.high_watermark:
@@ -106,73 +118,82 @@ class Buffer:
 @_named_arguments
 @dataclass(config=ConfigDict(validate_assignment=True, extra="forbid"))
 class StreamConfig:
-    """How a stream connects, waits and reports. Seconds and bytes throughout.
+    """How a stream connects, waits and reports. Durations are in seconds, sizes in bytes.
 
-    A bad value raises a `ValueError` that names the field, the value and what is allowed,
-    at construction and at assignment alike. An assigned value counts from its next use:
-    timeouts from the next attempt. Callbacks run on the thread that iterates, in the order
-    of the table in docs/callbacks-and-observers.md; an exception that one raises is logged and counted, and
-    changes nothing else.
+    A bad value raises a `ValueError` at construction and at assignment. The error names the field, the value
+    and the allowed range. An assigned value takes effect at its next use; a timeout, at the next attempt.
+    Callbacks run on the thread that iterates, in the order of the table in docs/callbacks-and-observers.md.
+    An exception from a callback is logged and counted, and changes nothing else.
     """
 
-    max_retries: Retries = 10
-    """Reconnection attempts without progress between them; 0 gives up at the first loss, a
-    negative number never."""
+    max_retries: RetryLimit = 10
+    """Consecutive reconnection attempts without progress. 0 gives up at the first loss; a negative number
+    sets no limit."""
     initial_backoff: FiniteSeconds = 1.0
+    """Seconds to wait before the first reconnection attempt."""
     max_backoff: Seconds = 64.0
-    """No delay of ours exceeds it. What the server asks for may."""
+    """Seconds that a delay of ours lasts at most. A delay that the server asks for may be longer."""
     backoff_multiplier: Factor = 2.0
+    """Factor by which the delay grows at each attempt."""
     jitter: bool = True
-    """Spread each delay over its upper half, so that clients cut off together do not return together."""
+    """Spread each delay over its upper half, so that clients disconnected together do not return together."""
     timeout: PositiveSeconds | tuple[PositiveSeconds | None, PositiveSeconds | None] | None = None
-    """Bounds connecting and each wait for bytes, or (connecting, each wait), as in requests."""
+    """Seconds allowed for connecting and for each wait for bytes; or a pair of the two, as in requests."""
     chunk_size: Bytes | None = 1024
-    """What `iter_content` is asked for where it has to be used. Neither delays an item nor costs speed
-    on requests' own responses."""
+    """Bytes to ask `iter_content` for if the response offers nothing better. With requests' own responses the
+    value neither delays an item nor costs speed."""
 
     on_connect: Callable[[], Any] | None = None
+    """Called when a stream has opened."""
     on_disconnect: Callable[[Exception | None], Any] | None = None
+    """Called when an open connection is gone, with its cause: the original exception if there is one, else
+    the `StreamError`; None after a clean end or a stop."""
     on_reconnect: Callable[[int, float], Any] | None = None
+    """Called before the wait, with the attempt (1-based) and its delay in seconds."""
     on_error: Callable[[StreamError], Any] | None = None
+    """Called once for each error."""
 
     stall_timeout: PositiveSeconds | None = Field(default=30.0, kw_only=True)
-    """Seconds of silence that make a fault, whatever `timeout` says; None for off. X sends a heartbeat
-    at least every 20 s (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+    """Seconds of silence that count as a fault, whatever `timeout` says; None turns the check off. X sends a
+    heartbeat at least every 20 s (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
     max_item_bytes: Bytes = Field(default=32 * 2**20, kw_only=True)
-    """The longest line that is kept."""
+    """Bytes of the longest line that is kept."""
     backoff: BackoffPolicy | None = Field(default=None, kw_only=True)
-    """A ladder for each class of loss, in place of `initial_backoff` and `backoff_multiplier`; None for those
-    two. `max_backoff` caps them all."""
+    """A ladder for each class of loss, in place of `initial_backoff` and `backoff_multiplier`. None uses
+    those two. `max_backoff` caps every ladder."""
     on_state_change: Callable[[Transition], Any] | None = Field(default=None, kw_only=True)
+    """Called for every transition, before the other callbacks of that transition."""
     on_invalid: Callable[[bytes, str], Any] | None = Field(default=None, kw_only=True)
-    """A line that is no item, and the reason."""
+    """Called with each line that is no item, and the reason."""
     on_model_error: Literal["report", "yield", "raise"] = Field(default="report", kw_only=True)
-    """An item that `response_model` refuses: to `on_invalid`, out as the plain dict, or an error."""
+    """What happens to an item that `response_model` refuses: "report" gives it to `on_invalid`, "yield"
+    delivers it as a plain dict, "raise" ends the stream with an error."""
     on_notice: Callable[[dict[str, Any]], Any] | None = Field(default=None, kw_only=True)
-    """An errors-only object that does not end the stream."""
+    """Called with each object that is about the stream, carries no data and does not end the stream."""
     recovery: Recovery | None = Field(default=None, kw_only=True)
-    """Whether to ask X for what was missed, which needs an entitlement; None for not."""
+    """Ask X for missed items, which needs an entitlement. None does not ask."""
     on_gap: Callable[[Gap], Any] | None = Field(default=None, kw_only=True)
-    """An outage is over: what was missed, and what of it is brought back. With or without `recovery`."""
+    """Called when an outage is over, with what was missed and which part of it the backfill covers. Also
+    called without `recovery`."""
     buffer: Buffer | None = Field(default=None, kw_only=True)
-    """Whether to read in a thread of its own, on which the callbacks then run; None for not."""
+    """Read in a separate thread, on which the callbacks then run. None reads on the thread that iterates."""
     on_lag: Callable[[Lag], Any] | None = Field(default=None, kw_only=True)
-    """The consumer has begun to lag behind the buffer, or has caught up."""
+    """Called when the consumer falls behind the buffer, and when it has caught up."""
     history: Count = Field(default=100, kw_only=True)
     """Transitions that `Stream.history` keeps."""
     observers: tuple[Observer, ...] = Field(default=(), kw_only=True)
     """Any number of callables. Each gets every `Transition`, `Gap`, `Lag`, `InvalidLine` and
-    `NoticeReceived`, on the thread of the callbacks and before the callback for that record. If an observer
-    raises, that is logged and counted as for a callback, and the other observers get the record too."""
+    `NoticeReceived`, on the thread of the callbacks and before the callback for that record. An exception
+    from an observer is logged and counted as for a callback, and the other observers still get the record."""
 
     @classmethod
     def for_x(cls, **overrides: Any) -> StreamConfig:
         """Settings as X publishes them: its backoff ladders (`X_LADDERS`), no retry limit, 21 s of silence.
 
-        A heartbeat comes every 20 s, and X asks for a new connection after 20 s without one
-        (docs.x.com/x-api/fundamentals/handling-disconnections); the second more keeps a heartbeat
-        that is on its way from looking like a fault. `overrides` are fields of `StreamConfig`.
-        Raises `ValueError` where one has no effect beside `backoff`.
+        A heartbeat comes every 20 s, and X asks for a new connection after 20 s without a heartbeat
+        (docs.x.com/x-api/fundamentals/handling-disconnections). The extra second keeps a heartbeat that is
+        still on its way from looking like a fault. `overrides` are fields of `StreamConfig`. Raises
+        `ValueError` for a bad value, and for an override that has no effect beside `backoff`.
         """
         for name in ("initial_backoff", "backoff_multiplier"):
             if name in overrides:
@@ -192,7 +213,10 @@ class StreamConfig:
 
 
 def as_config(settings: object) -> StreamConfig:
-    """Settings of `xdk.streaming`'s own class, made before `patch_xdk()`, as ours; ours as they are."""
+    """The settings as a `StreamConfig` of this package: converted if they are of `xdk.streaming`'s own class.
+
+    Such settings exist if they were made before `patch_xdk()`.
+    """
     if isinstance(settings, StreamConfig):
         return settings
     if not is_dataclass(settings) or isinstance(settings, type):

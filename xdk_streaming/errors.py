@@ -1,10 +1,10 @@
-"""What can go wrong with a stream, in the words its users catch.
+"""The errors of a stream, as its users catch them.
 
-Knows no HTTP, no socket and no policy: who translates a fault into these words is
-`xdk_streaming.wire`, who decides what follows is the transition table.
+Knows no HTTP, no socket and no policy. `xdk_streaming.wire` translates faults into these errors, and the
+transition table decides what follows.
 
     StreamError
-    └── RetriesExhausted    the last of the allowed attempts was lost, too
+    └── RetriesExhausted    the last of the allowed attempts has failed
 """
 
 from __future__ import annotations
@@ -29,23 +29,25 @@ class StreamErrorType(Enum):
     FATAL_ERROR = "fatal_error"
 
 
-RETRYABLE = frozenset(
-    {
-        StreamErrorType.CONNECTION_ERROR,
-        StreamErrorType.TIMEOUT,
-        StreamErrorType.SERVER_ERROR,
-        StreamErrorType.RATE_LIMITED,
-        StreamErrorType.STREAM_INTERRUPTED,
-    }
-)
+CONNECTION_ERROR = StreamErrorType.CONNECTION_ERROR
+TIMEOUT = StreamErrorType.TIMEOUT
+SERVER_ERROR = StreamErrorType.SERVER_ERROR
+RATE_LIMITED = StreamErrorType.RATE_LIMITED
+STREAM_INTERRUPTED = StreamErrorType.STREAM_INTERRUPTED
+AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
+CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
+FATAL_ERROR = StreamErrorType.FATAL_ERROR
+
+RETRYABLE = frozenset({CONNECTION_ERROR, TIMEOUT, SERVER_ERROR, RATE_LIMITED, STREAM_INTERRUPTED})
+"""The classes of errors that another attempt can cure."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem object as X sends it (RFC 7807), at connect or inside the stream.
+    """A problem object as X sends it (RFC 7807), in place of a stream or inside a stream.
 
-    `kind` is the last path segment of `type`: X uses several hosts before it, and the
-    set of kinds is open. `fields` holds the whole object as it came.
+    `kind` is the last path segment of the object's `type`: X uses several hosts before that segment, and the
+    set of kinds is open. `fields` holds the whole object as it was received.
     """
 
     kind: str
@@ -55,7 +57,7 @@ class Problem:
 
     @property
     def issue(self) -> str:
-        """X's word for the cause: its `disconnect_type` or `connection_issue`; empty where it gives none."""
+        """X's word for the cause: its `disconnect_type` or `connection_issue`; empty if X gives neither."""
         for key in ("disconnect_type", "connection_issue"):
             if isinstance(value := self.fields.get(key), str):
                 return value
@@ -63,12 +65,12 @@ class Problem:
 
 
 class StreamError(Exception):
-    """An error of the stream, with its class, its cause and what the server said.
+    """An error of the stream, with its class, its cause and the server's answer.
 
-    `str(error)` says what happened and what to do. `problem` is the server's own problem
-    object where it sent one, `retry_after` the seconds it asked us to stay away, counted
-    from when it said so. Pickles; the cause then travels as its class and its text, for
-    what hangs on a requests exception (the request, with its token) must stay behind.
+    `str(error)` says what happened and what to do. `problem` is the server's problem object, if the server
+    sent one. `retry_after` is how many seconds the server asked the client to wait, counted from the server's
+    answer. The error can be pickled. Its cause is then kept as class and text alone, because a requests
+    exception also holds the request, and the request holds the token.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class StreamError(Exception):
 
     @property
     def problem_kind(self) -> str | None:
-        """`problem.kind`, where the server sent a problem."""
+        """`problem.kind`, or None if the server sent no problem."""
         return self.problem.kind if self.problem else None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -112,11 +114,11 @@ class StreamError(Exception):
 
 
 class RetriesExhausted(StreamError):
-    """The retry budget is spent. Status, body and cause are those of the last loss, which is chained."""
+    """No attempt is left. Status, body and cause are those of the last loss, which is chained."""
 
 
 def _portable(exception: Exception | None) -> Exception | None:
-    """The exception as its class and text alone; as a plain `Exception` where its class refuses that."""
+    """The exception as its class and text alone; a plain `Exception` if its class does not allow that."""
     if exception is None:
         return None
     words = _words(exception)

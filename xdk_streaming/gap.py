@@ -1,4 +1,4 @@
-"""What was missed: an outage in time, and how much of it a backfill brought back."""
+"""The record of an outage: when it was, and which part of it a backfill covers."""
 
 from __future__ import annotations
 
@@ -7,48 +7,56 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Span = tuple[float, float]
-"""From, to, in Unix seconds."""
+"""Start and end, in Unix seconds."""
 Refill = Callable[[Span], Any]
-"""From the uncovered span of a gap to a stream of it."""
+"""A function from the uncovered span of a gap to a stream of that span."""
 Reason = Literal["not asked", "not entitled", "too long", "slow reader", "dropped", "unproven end"]
+"""Why part of a gap is uncovered; `Gap` says what each reason means."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """One outage, told when it is over. All times are Unix seconds by this machine's clock.
+    """One outage, reported when it is over. All times are Unix seconds of this machine's wall clock.
 
-    `why` something remains uncovered: no backfill was configured ("not asked"), X refused it
-    ("not entitled"), the outage was longer than X brings back ("too long"), X cut us off because
-    the consumer was slow and threw away what waited ("slow reader"), our own buffer dropped items
-    ("dropped"), or the end of a bounded request could not be told from a break ("unproven end").
+    The one exception is the start of a span, which may be when an item was published, by X's clock.
+
+    `why` gives the reason if part of the outage remains uncovered:
+
+    - "not asked": no backfill was configured.
+    - "not entitled": X refused the backfill.
+    - "too long": the outage was longer than the backfill.
+    - "slow reader": X disconnected a consumer that was too slow, and discarded the items that waited for it.
+    - "dropped": the stream's own buffer dropped items.
+    - "unproven end": the end of a bounded request could not be distinguished from a break.
     """
 
     lost_at: float
-    """When the last byte before it was received; earlier where older bytes may have been lost with it."""
+    """When the last byte before the outage was received; earlier if older bytes may be lost, too."""
     back_at: float
     """When the next connection opened."""
     covered: Span | None = None
-    """What the backfill covers that was asked for."""
+    """The span that the requested backfill covers; None if no backfill was requested."""
     uncovered: Span | None = None
-    """What remains."""
+    """The span that no backfill covers; None if nothing was missed."""
     why: Reason | None = None
+    """Why that span is uncovered; None if there is no such span."""
     dropped_items: int = 0
-    """Items that the buffer dropped, where it did."""
+    """Items that the buffer dropped."""
     refill: Refill | None = field(default=None, repr=False, compare=False)
+    """The function behind `stream`; None if the stream offers none."""
 
     @property
     def seconds(self) -> float:
-        """Of what remains uncovered."""
+        """Length of the uncovered span, in seconds."""
         return 0.0 if self.uncovered is None else self.uncovered[1] - self.uncovered[0]
 
     def stream(self) -> Any:
-        """A `Stream` of what remains uncovered, bounded by start and end time; it ends when all has come.
+        """A new stream of the uncovered span, of the same class; it ends when the whole span was delivered.
 
-        Iterate it where and when you like: it has a connection of its own, and connects when its
-        first item is asked for. X serves 24 hours back, to those entitled to it, and counts time in
-        whole seconds: the bounds are rounded outwards, so that some items may come a second time
-        (docs.x.com/x-api/fundamentals/recovery-and-redundancy). Raises `ValueError` where nothing
-        is uncovered.
+        Iterate it on any thread, at any time: it has a connection of its own, and connects when its first
+        item is asked for. X goes back at most 24 hours, and only for apps with the entitlement. X counts time
+        in whole seconds, so the bounds are rounded outwards and some items may be delivered a second time
+        (docs.x.com/x-api/fundamentals/recovery-and-redundancy). Raises `ValueError` if no span is uncovered.
         """
         if self.uncovered is None or self.refill is None:
             raise ValueError("Nothing of this gap is uncovered: there is nothing to stream")

@@ -1,4 +1,4 @@
-"""Where a connection can be, what can happen to it, and what is known of it."""
+"""The states of a connection, the events that change them, and the records that users see."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ConnectionState(Enum):
 
 
 class Trigger(Enum):
-    """What the driver tells the machine: commands are imperative, facts are in the past tense."""
+    """What the driver reports to the machine. Commands are imperative, facts are in the past tense."""
 
     START = "start"
     OPENED = "opened"
@@ -36,36 +36,38 @@ class Trigger(Enum):
 
 @dataclass(frozen=True)
 class RateLimit:
-    """How often an app may connect in a window of 15 minutes, as the server's last answer told it.
+    """How often an app may connect in a window of 15 minutes, from the headers of the server's last answer.
 
-    Each is None where the answer did not tell it (docs.x.com/x-api/fundamentals/rate-limits).
+    A field is None if the answer had no such header (docs.x.com/x-api/fundamentals/rate-limits).
     """
 
     limit: int | None
-    """Connects allowed in a window."""
+    """Attempts to connect that a window allows."""
     remaining: int | None
-    """Connects left in this one."""
+    """Attempts to connect that are left in the present window."""
     reset: float | None
-    """When the next window begins, in Unix seconds by X's clock."""
+    """When the next window begins, in Unix seconds of X's clock."""
 
 
 @dataclass(frozen=True)
 class Lag:
-    """How far the consumer is behind, as `on_lag` is told."""
+    """How far the consumer is behind, as `on_lag` and the observers get it."""
 
     behind: bool
-    """Whether it has risen above the buffer's high mark; else it has fallen to the low one."""
+    """True if the lag has risen above the buffer's high watermark, False if it has fallen to the low one."""
     items: int
+    """Items that wait in the buffer, to within a batch."""
     bytes: int
+    """Bytes of the lines of these items."""
     seconds: float
-    """Since the oldest of these items was received."""
+    """Seconds since the oldest of these items was received, by this machine's wall clock."""
 
 
 @dataclass
 class StreamState:
-    """What is true of a stream right now. Read it from any thread; only the stream writes it.
+    """The present facts and counters of a stream. Read it from any thread; only the stream writes it.
 
-    Times are Unix seconds. The first five fields are those of `xdk.streaming`.
+    Times are Unix seconds of this machine's wall clock. The first five fields are those of `xdk.streaming`.
     """
 
     retry_count: int = 0
@@ -73,41 +75,44 @@ class StreamState:
     current_backoff: float = 1.0
     """`initial_backoff` until the first loss, then the delay last announced, in seconds."""
     is_connected: bool = False
+    """Whether a stream is open."""
     total_items_received: int = 0
-    """Items handed to the consumer, or to the buffer where there is one."""
+    """Items handed to the consumer, or to the buffer if there is one."""
     last_error: StreamError | None = None
+    """The last error; None if there was none."""
 
     connected_at: float | None = field(default=None, kw_only=True)
-    """When the present connection opened; None while there is none."""
+    """When the present connection opened; None while there is no connection."""
     last_activity_at: float | None = field(default=None, kw_only=True)
-    """When the last bytes came, heartbeats included."""
+    """When the last bytes were received, heartbeats included; None before the first byte."""
     bytes_received: int = field(default=0, kw_only=True)
-    """Bytes of the body, decompressed."""
+    """Bytes of the bodies, decompressed."""
     heartbeats: int = field(default=0, kw_only=True)
+    """Heartbeats received."""
     reconnects: int = field(default=0, kw_only=True)
     """Connections opened after the first."""
     invalid_items: int = field(default=0, kw_only=True)
-    """Lines that were no item, or not a valid one: each went to `on_invalid`."""
+    """Lines that were no item, or that the response model refused. Each went to `on_invalid`."""
     undelivered_items: int = field(default=0, kw_only=True)
     """Items read from the socket but not handed over, because the stream was stopped or left."""
     callback_errors: int = field(default=0, kw_only=True)
-    """Exceptions that callbacks raised: each was logged, none changed the stream."""
+    """Exceptions that callbacks and observers raised. Each was logged; none changed the stream."""
     rate_limit: RateLimit | None = field(default=None, kw_only=True)
-    """As the last answer that told of it had it."""
+    """The limit on connecting, from the last answer that had such headers."""
     gaps: int = field(default=0, kw_only=True)
-    """Gaps that are over: each went to `on_gap`."""
+    """Gaps that are over. Each went to `on_gap`."""
     gap_seconds: float = field(default=0.0, kw_only=True)
-    """Seconds of them that no backfill covers."""
+    """Seconds of these gaps that no backfill covers."""
     duplicate_items: int = field(default=0, kw_only=True)
-    """Items that were yielded before, and were not yielded again."""
+    """Items that came again and were not delivered a second time."""
     dropped_items: int = field(default=0, kw_only=True)
     """Items that the buffer dropped."""
     lag_items: int = field(default=0, kw_only=True)
-    """Items in the buffer, to within a batch."""
+    """Items that wait in the buffer, to within a batch."""
     lag_bytes: int = field(default=0, kw_only=True)
-    """Bytes of their lines."""
+    """Bytes of the lines of these items."""
     lag_seconds: float = field(default=0.0, kw_only=True)
-    """Since the oldest of them was received, as of the last hand-over."""
+    """Seconds since the oldest of these items was received, as of the last hand-over."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +123,15 @@ class Transition:
     dest: ConnectionState
     trigger: Trigger
     reason: str
-    """The reason the transition table gives for this arrow."""
+    """Why this transition exists, from its row of the transition table."""
     at: float
-    """Unix seconds."""
+    """When it happened, in Unix seconds of this machine's wall clock."""
     attempt: int | None = None
-    """The reconnection attempt that is announced, 1-based; set where the trigger is RETRY."""
+    """The reconnection attempt that this transition announces, 1-based; None unless the trigger is RETRY."""
     delay: float | None = None
-    """Seconds until that attempt."""
+    """Seconds from this transition to that attempt."""
     error: StreamError | None = None
-    """What was lost or refused, where it was an error."""
+    """The error that caused this transition; None if no error did."""
 
     def __str__(self) -> str:
         parts = [f"{self.source.name} -> {self.dest.name} ({self.trigger.value}: {self.reason})"]
@@ -139,17 +144,17 @@ class Transition:
 
 @dataclass(frozen=True)
 class InvalidLine:
-    """A line that is no item, or that the response model refused, as `on_invalid` is told."""
+    """A line that is no item, or that the response model refused, as observers get it."""
 
     line: bytes
-    """The line without its LF; of a line longer than `max_item_bytes`, its beginning."""
+    """The line without its LF; only the beginning of a line longer than `max_item_bytes`."""
     reason: str
-    """Why it is no item. Quotes the item if the response model refused it."""
+    """Why the line is no item. Quotes the item if the response model refused the item."""
 
 
 @dataclass(frozen=True)
 class NoticeReceived:
-    """An object about the stream that does not end it, as `on_notice` is told."""
+    """An object that is about the stream and does not end the stream, as observers get it."""
 
     content: dict[str, Any]
     """The whole object, as X sent it."""

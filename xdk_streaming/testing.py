@@ -1,8 +1,8 @@
-"""A session and a clock for tests of what you build on a stream: no network, no waiting.
+"""A session and a clock for unit tests of code that uses streams: no network, no waiting.
 
-`ScriptedSession` plays one script a connection, in memory. A script is a sequence of the steps of
-`xdk_streaming.simulator`. `FakeClock` makes every wait pass at once, and remembers it. A test that ends where
-its scripts do:
+`ScriptedSession` plays one script per connection, in memory. A script is a sequence of steps from
+`xdk_streaming.simulator`. `FakeClock` records every wait, and ends it immediately. A test that runs until its
+scripts end:
 
     >>> from xdk_streaming import Stream
     >>> from xdk_streaming.simulator import UNAVAILABLE, Cut, Send, Serve
@@ -18,7 +18,7 @@ its scripts do:
     mine
     4 attempts
 
-Use a `Simulator` for what lies beneath a body: sockets, TLS, framing, compression, and posts in real time.
+Use a `Simulator` to test sockets, TLS, framing, compression, or posts in real time.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from xdk_streaming.simulator.script import Flood, Limited, Script
 __all__ = ["FakeClock", "NoMoreConnections", "ScriptedSession"]
 
 Chunk = bytes | Exception | Callable[[], object]
-"""A piece of a body: bytes, a fault, or what happens before the next one."""
+"""A piece of a body: bytes, an exception to raise, or a function to call before the next piece."""
 
 REQUEST = inspect.signature(requests.Session.request)
 
 
 class FakeClock:
-    """A clock whose time passes in waits alone, and there at once. `Stream(..., clock=FakeClock())`.
+    """A clock whose time advances only in waits, and then instantly: `Stream(..., clock=FakeClock())`.
 
-    One clock serves one stream, from whichever thread it waits on.
+    Use one clock per stream. The stream may call the clock from any thread.
     """
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self.now: float = now
-        """The time, in Unix seconds, and the monotonic time as well. Assign it to let time pass."""
+        """The wall-clock time in Unix seconds, and the monotonic time. Assign to `now` to let time pass."""
         self.waits: list[float] = []
-        """Every wait that was asked for, in seconds, in order."""
+        """The requested waits in seconds, in order."""
         self.during_wait: Callable[[], object] = lambda: None
-        """Called in every wait, before its time has passed: `clock.during_wait = stream.stop`, say."""
+        """Called in every wait before time advances, for example `clock.during_wait = stream.stop`."""
 
     def time(self) -> float:
         """Unix seconds: `now`."""
@@ -66,7 +66,7 @@ class FakeClock:
         return self.now
 
     def wait(self, seconds: float, wake: threading.Lock) -> None:
-        """Note the wait, call `during_wait`, and let the seconds pass unless `wake` has been released."""
+        """Record the wait, call `during_wait`, and advance `now`, unless `wake` has been released."""
         self.waits.append(seconds)
         self.during_wait()
         if not wake.acquire(blocking=False):
@@ -74,49 +74,49 @@ class FakeClock:
 
 
 class NoMoreConnections(StreamError):
-    """A `ScriptedSession` was asked for a connection, and has no script left for it.
+    """A `ScriptedSession` has no script left for a connection.
 
-    FATAL_ERROR: it ends a stream that would otherwise go on reconnecting.
+    The error type is FATAL_ERROR, which ends a stream that would otherwise reconnect.
     """
 
 
 class ScriptedSession(requests.Session):
-    """A session that plays one script a connection, at once and in memory.
+    """A session that plays one script per connection, instantly and in memory.
 
-    `scripts` may be endless. Instead of a script there may be an exception: it is raised, as if
-    there were no answer. A connection whose script runs out ends cleanly. The items of `Serve` are
-    `{"data": {"id": "1"}}` and so on, counted over all connections. `clock` is that of the stream;
-    `Stall` with a number of seconds, which lets them pass, needs it.
+    `scripts` may be endless. An exception in place of a script is raised, as if the server did not respond.
+    A connection ends cleanly after the last step of its script. The items of `Serve` are `{"data": {"id":
+    "1"}}` and so on, numbered across all connections. `clock` is the clock of the stream; a `Stall` with a
+    number of seconds needs the clock, to advance the time.
 
-    A request raises `NoMoreConnections` when no script is left, and `NotImplementedError` for a step that
-    has no meaning in memory: `Live`, `Raw`, `Flood`. From a stream, the latter comes as a `StreamError`
-    with it as `original_exception`. Raises `TypeError` if one of `scripts` is no script: here if they are a
-    sequence, else when it is played.
+    A request raises `NoMoreConnections` if no script is left, and `NotImplementedError` for `Live`, `Raw` and
+    `Flood`, which have no meaning in memory. A stream reports the latter as a `StreamError`, with the
+    `NotImplementedError` as `original_exception`. A script that is none raises `TypeError`:
+    in the constructor if `scripts` is a sequence, else when its turn comes.
     """
 
     def __init__(self, scripts: Iterable[Script | BaseException], *, clock: FakeClock | None = None) -> None:
         super().__init__()
         self.calls: list[dict[str, Any]] = []
-        """What was asked for: `method`, `url`, `params` and `headers` of each request, and what else it
-        gave. `headers` are those of the request; what the session adds is in the session's `headers`."""
+        """The arguments of each request: `method`, `url`, `params`, `headers`, and any others passed.
+        `headers` does not include the session's own headers, which are in `session.headers`."""
         self.responses: list[requests.Response] = []
-        """The answers that were given, in order; `response.raw.closed` tells whether one was closed."""
+        """The responses, in order; `response.raw.closed` says whether a response was closed."""
         self._clock = clock
         self._lines = 0
         checked = map(_checked, scripts)
         self._scripts = iter(list(checked)) if isinstance(scripts, Sequence) else checked
 
     def request(self, *positional: Any, **named: Any) -> requests.Response:
-        """Play the next script to whoever asks, by any method and for any URL."""
+        """Play the next script, for any method and URL."""
         given = REQUEST.bind(self, *positional, **named).arguments
-        unsaid = ("self", "allow_redirects")  # which requests adds by itself
+        unsaid = ("self", "allow_redirects")  # set by requests itself
         asked = {name: value for name, value in given.items() if name not in unsaid and value is not None}
         self.calls.append({"params": {}, "headers": {}, **asked})
         script = next(self._scripts, None)
         if script is None:
             raise NoMoreConnections(
-                f"Connection {len(self.calls)} was asked for, and there are scripts for "
-                f"{len(self.calls) - 1}; stop the stream, or end the last script with a refusal for good, "
+                f"Connection {len(self.calls)} was requested, but there are scripts for only "
+                f"{len(self.calls) - 1}; stop the stream, or end the scripts with a final refusal, "
                 "such as Refuse(401)",
                 StreamErrorType.FATAL_ERROR,
             )
@@ -134,7 +134,7 @@ class ScriptedSession(requests.Session):
                     wire.refuse(429, step.headers(self._clock.now), step.body)
                 if isinstance(step, Flood):
                     raise NotImplementedError(
-                        "Flood is endless, and a body in memory is not; use a Simulator"
+                        "Flood is endless, which a body in memory cannot be; use a Simulator"
                     )
                 step.play(wire)
         except _Over:
@@ -152,8 +152,8 @@ def _checked(script: Any) -> Script | BaseException:
     if isinstance(script, Sequence) and all(hasattr(step, "play") for step in script):
         return script
     raise TypeError(
-        f"{script!r} is no script; a script is a sequence of steps, such as (Serve(2), Cut()), and scripts "
-        "are a sequence of those, one a connection"
+        f"{script!r} is not a script; a script is a sequence of steps, such as (Serve(2), Cut()), and "
+        "`scripts` has one script per connection"
     )
 
 
@@ -172,7 +172,7 @@ class _Wire:
         self._headers: Mapping[str, str] = {"Content-Type": "application/json"}
 
     def answer(self, url: str) -> requests.Response:
-        """What came of it, as requests gives it."""
+        """The result as a response of requests."""
         response = requests.Response()
         response.status_code = self._status
         response.headers.update(self._headers)
@@ -203,7 +203,7 @@ class _Wire:
 
     def raw(self, data: bytes) -> None:
         raise NotImplementedError(
-            "Raw has no meaning in memory, where nothing lies beneath a body; use a Simulator"
+            "Raw has no meaning in memory, where bodies have no framing; use a Simulator"
         )
 
     def half(self, share: float) -> None:
@@ -215,8 +215,8 @@ class _Wire:
             self._chunks.append(ReadTimeoutError(None, None, "Read timed out."))  # type: ignore[arg-type]  # of no pool
         elif self._clock is None:
             raise ValueError(
-                f"Stall({seconds}) lets time pass, and needs the stream's clock; "
-                "give ScriptedSession(..., clock=clock) the one of the stream"
+                f"Stall({seconds}) needs the stream's clock to advance the time; "
+                "pass the same clock to ScriptedSession(..., clock=clock)"
             )
         else:
             self._chunks.append(partial(_pass, self._clock, seconds))
@@ -236,7 +236,7 @@ def _pass(clock: FakeClock, seconds: float) -> None:
 
 
 class _Body:
-    """As much of urllib3's response as requests asks for."""
+    """The part of urllib3's response that requests uses."""
 
     def __init__(self, chunks: list[Chunk]) -> None:
         self.closed = False

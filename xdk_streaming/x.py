@@ -1,10 +1,10 @@
-"""What X publishes about its streams, each thing once: paths, parameters, fields, limits, heartbeat, ids.
+"""Facts that X publishes about its streams: paths, parameters, fields, limits, heartbeat, ids.
 
-Values, and pure functions of them. Knows no connection, no item and no policy: what a client does about
-any of it stands where it is done, and the simulator serves what stands here.
+Only values and pure functions; no connections, no items, no policies. Clients decide elsewhere what to do
+about these facts, and the simulator implements them.
 
-Sources: X's OpenAPI document (the operations that it marks `x-twitter-streaming`, all of them GET) and the
-pages of docs.x.com that are named beside each value. `/2/powerstream` is in no such document, only on
+Sources: X's OpenAPI document (the operations marked `x-twitter-streaming`, all of them GET), and the pages of
+docs.x.com that are named beside each value. `/2/powerstream` is not in the OpenAPI document, only on
 docs.x.com/x-api/powerstream/introduction.
 """
 
@@ -17,20 +17,20 @@ from enum import Enum
 from types import MappingProxyType
 
 BASE_URL = "https://api.x.com"
-"""Where X serves all of it: the `servers` of X's OpenAPI document."""
+"""The host of X's API: `servers` in X's OpenAPI document."""
 
 PROBLEMS = "https://api.x.com/2/problems/"
-"""What the `type` of a problem begins with (docs.x.com/x-api/fundamentals/response-codes-and-errors). Real
-answers have another host: only the last segment counts."""
+"""Start of the `type` of a problem (docs.x.com/x-api/fundamentals/response-codes-and-errors). Real responses
+have another host: only the last segment counts."""
 
 # ---------------------------------------------------------------------------------------- endpoints
 
 
 class Kind(Enum):
-    """What a stream carries; the items of one kind have one shape."""
+    """The kind of items in a stream; all items of a kind have the same shape."""
 
     POST = "post"
-    RULED_POST = "ruled post"  # the filtered stream: a post and the rules it matched
+    RULED_POST = "ruled post"  # the filtered stream: a post and its matching rules
     LIKE = "like"
     POST_COMPLIANCE = "post compliance"
     USER_COMPLIANCE = "user compliance"
@@ -41,46 +41,46 @@ class Kind(Enum):
 
 
 RECOVERY_PARAMETERS = (("start_time", "end_time"), ("startTime", "endTime"))
-"""The start and the end of what is to be streamed again
-(docs.x.com/x-api/fundamentals/recovery-and-redundancy); Powerstream has the second pair
+"""Names of the start and the end of a range to recover
+(docs.x.com/x-api/fundamentals/recovery-and-redundancy); Powerstream uses the second pair
 (docs.x.com/x-api/powerstream/recovery-and-redundancy)."""
 
 BACKFILL_PARAMETERS = ("backfill_minutes", "backfillMinutes")
-"""The minutes of backfill; Powerstream has the second name (the same two pages)."""
+"""Names of the minutes of backfill; Powerstream uses the second one (same two pages)."""
 
 MAX_BACKFILL_MINUTES = 5
-"""docs.x.com/x-api/fundamentals/recovery-and-redundancy. X's OpenAPI document allows 0, too."""
+"""docs.x.com/x-api/fundamentals/recovery-and-redundancy. X's OpenAPI document also allows 0."""
 
 MAX_RECOVERY_AGE = 24 * 3600.0
-"""Seconds that a recovery may reach back (docs.x.com/x-api/fundamentals/recovery-and-redundancy)."""
+"""Seconds that a recovery can reach back (docs.x.com/x-api/fundamentals/recovery-and-redundancy)."""
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-"""How X wants the start and the end of a recovery, in UTC (X's OpenAPI document)."""
+"""Format of the start and the end of a recovery, in UTC (X's OpenAPI document)."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One streaming path."""
+    """One streaming endpoint."""
 
     path: str
     kind: Kind
     partitions: int = 0
-    """The highest partition number; partitions count from 1, and 0 says that the path takes none."""
+    """The highest partition number; partitions count from 1. 0 if the endpoint has no partitions."""
     language: str | None = None
-    """The one language of the posts, if the path promises one."""
+    """The language of the posts, if the endpoint has only one."""
     recovers: bool = True
-    """Whether a range of time can be asked for again."""
+    """Whether a range of time can be recovered."""
     name: str = ""
-    """What the connections endpoints call it."""
+    """The name of this stream in the connections endpoints."""
 
     @property
     def backfill_parameter(self) -> str:
-        """The name this path gives to the minutes of backfill."""
+        """The name of this endpoint's parameter for the minutes of backfill."""
         return BACKFILL_PARAMETERS[self.kind is Kind.POWERSTREAM]
 
     @property
     def recovery_parameters(self) -> tuple[str, str]:
-        """The names this path gives to the start and the end of what is to be streamed again."""
+        """The names of this endpoint's parameters for the start and the end of a range to recover."""
         return RECOVERY_PARAMETERS[self.kind is Kind.POWERSTREAM]
 
 
@@ -112,14 +112,14 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
         )
     }
 )
-"""By path, as X's OpenAPI document has them. The names are those of `endpoint_id` under `/2/connections`."""
+"""The endpoints of X's OpenAPI document, by path. Names are values of `endpoint_id` in `/2/connections`."""
 
 NAMELESS = frozenset({"activity_stream", "powerstream"})
-"""Names of our own: X's connections endpoints list none for these streams, and take none."""
+"""Names invented here: X's connections endpoints have none for these streams."""
 
 
 def endpoint_at(url: str) -> Endpoint | None:
-    """The endpoint at this URL or path, whatever stands before its own path; None if X has none there."""
+    """The endpoint at this URL or path, with any prefix before the endpoint's path; None if there is none."""
     address = re.split("[?#]", url, maxsplit=1)[0]
     _, scheme, located = address.partition("://")
     path = ("/" + located.partition("/")[2] if scheme else address).rstrip("/")
@@ -129,7 +129,7 @@ def endpoint_at(url: str) -> Endpoint | None:
 
 
 def recovery_parameters(url: str) -> tuple[str, str]:
-    """The names of start and end at this URL: those of X's v2 API, unless its endpoint has others."""
+    """The names of start and end at this URL: those of X's v2 API, unless the endpoint has others."""
     endpoint = endpoint_at(url)
     return RECOVERY_PARAMETERS[0] if endpoint is None else endpoint.recovery_parameters
 
@@ -137,17 +137,17 @@ def recovery_parameters(url: str) -> tuple[str, str]:
 # ------------------------------------------------------------------------------------ on the stream
 
 HEARTBEAT_SECONDS = 20.0
-"""X sends one at least so often (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
+"""The longest time between two heartbeats (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
 
 HEARTBEAT_LINE = b"\r\n"
-"""The same page."""
+"""The bytes of a heartbeat (same page)."""
 
 SNOWFLAKE_EPOCH = 1_288_834_974_657
-"""Milliseconds of Unix time at which X's ids begin (docs.x.com/resources/fundamentals/x-ids)."""
+"""Unix time, in milliseconds, from which X's ids count (docs.x.com/resources/fundamentals/x-ids)."""
 
 
 def published(key: Hashable) -> float | None:
-    """When the post of this id was published, in Unix seconds; None if the key is no such id."""
+    """When the post with this id was published, in Unix seconds by X's clock; None if not a post id."""
     text = str(key) if isinstance(key, (str, int)) else ""
     if not text.isascii() or not text.isdigit() or len(text) < 15:
         return None
@@ -158,21 +158,22 @@ FIRST_ID = re.compile(rb'"id": ?"(\d{15,20})"')
 
 
 def dated(line: object) -> float | None:
-    """When the post of this line was published, by the first id in it; None if the line shows none."""
+    """When the post in this line was published, in Unix seconds by X's clock; None without an id."""
     found = FIRST_ID.search(line) if isinstance(line, bytes) else None
     return None if found is None else published(found[1].decode())
 
 
 RATE_LIMIT_WINDOW = 900.0
-"""Seconds in which X counts attempts to connect (docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Seconds of the window in which X counts connection attempts
+(docs.x.com/x-api/fundamentals/rate-limits)."""
 
 CONNECTS_PER_WINDOW = 50
-"""Of an app, to the filtered stream (docs.x.com/x-api/fundamentals/rate-limits)."""
+"""Connection attempts of an app to the filtered stream (docs.x.com/x-api/fundamentals/rate-limits)."""
 
 LIMIT_HEADER = "x-rate-limit-limit"
 REMAINING_HEADER = "x-rate-limit-remaining"
 RESET_HEADER = "x-rate-limit-reset"
-"""How many attempts a window has, how many are left, and its end in Unix seconds
+"""Attempts per window, attempts left, and the end of the window in Unix seconds by X's clock
 (docs.x.com/x-api/fundamentals/rate-limits)."""
 
 # ------------------------------------------------------------------------------------------- fields
@@ -186,7 +187,7 @@ POST_FIELDS = (
     *("reply_settings", "scopes", "source", "suggested_source_links"),
     *("suggested_source_links_with_counts", "withheld"),
 )
-"""`tweet.fields` of X's OpenAPI document, and so on for those that follow
+"""`tweet.fields` in X's OpenAPI document; likewise for the tuples below
 (docs.x.com/x-api/fundamentals/fields)."""
 
 USER_FIELDS = (
@@ -215,7 +216,7 @@ LIKE_FIELDS = (
 """`like_with_tweet_author.fields`."""
 
 LIKE_AUTHOR = "tweet_author_id"
-"""What the schema of a like calls `liked_tweet_author_id`. By this name it cannot be asked for."""
+"""The name of `liked_tweet_author_id` in the schema of a like. This name cannot be requested."""
 
 PRIVATE_FIELDS = frozenset(
     {
@@ -223,7 +224,7 @@ PRIVATE_FIELDS = frozenset(
         *("confirmed_email", "connection_status", "receives_your_dm"),
     }
 )
-"""Fields that X shows to the user whom they are about, and never to an app's token
+"""Fields that X shows only to the user concerned, and never to an app's token
 (docs.x.com/x-api/fundamentals/metrics)."""
 
 EXPANSIONS = (
@@ -233,7 +234,7 @@ EXPANSIONS = (
     *("entities.note.mentions.username", "referenced_tweets.id"),
     *("referenced_tweets.id.attachments.media_keys", "referenced_tweets.id.author_id"),
 )
-"""What can come along with a post (docs.x.com/x-api/fundamentals/expansions)."""
+"""Expansions of a post (docs.x.com/x-api/fundamentals/expansions)."""
 
 LIKE_EXPANSIONS = ("attachments.media_keys", "liked_tweet_author_id", "liked_tweet_id")
 
@@ -245,14 +246,14 @@ RULE_COUNTS = RULES + "/counts"
 
 MAX_RULES = 1_000
 MAX_RULE_LENGTH = 1_024
-"""Rules of an app, and characters of each; Enterprise has more
+"""Maximum rules per app, and characters per rule; Enterprise allows more
 (docs.x.com/x-api/posts/filtered-stream/introduction)."""
 
 MAX_RULES_PER_PAGE = 1_000
-"""Rules that one answer lists (X's OpenAPI document)."""
+"""Maximum rules per response (X's OpenAPI document)."""
 
 CONNECTIONS = "/2/connections"
-"""Path of the streams that an app has open (docs.x.com/x-api/connections/introduction)."""
+"""Path of the list of an app's open streams (docs.x.com/x-api/connections/introduction)."""
 
 CONNECTION_FIELDS = (
     *("id", "endpoint_name", "connected_at", "client_ip", "disconnected_at", "disconnect_reason"),
@@ -260,11 +261,11 @@ CONNECTION_FIELDS = (
 """`connection.fields` (X's OpenAPI document)."""
 
 CONNECTION_NAMES = frozenset(endpoint.name for endpoint in ENDPOINTS.values()) - NAMELESS
-"""What the connections endpoints take for a stream (X's OpenAPI document)."""
+"""Names of streams that the connections endpoints accept (X's OpenAPI document)."""
 
 CONNECTIONS_PER_PAGE = 10
 MAX_CONNECTIONS_PER_PAGE = 100
-"""Connections that one answer lists: unasked, and at most (X's OpenAPI document)."""
+"""Connections per response: by default, and at most (X's OpenAPI document)."""
 
 MAX_KILLS = 100
-"""Connections that one request ends by their ids (X's OpenAPI document)."""
+"""Maximum connections that one request can end by id (X's OpenAPI document)."""

@@ -1,14 +1,13 @@
-"""Every fault of the catalogue, over and over, on one stream: is each post delivered exactly once?
+"""Checks that each post is delivered exactly once, through every fault of the catalogue, again and again.
 
     make chaos
 
-The simulator runs in a process of its own (`publisher`) and publishes posts whether anybody listens or
-not; each connection is lost to the next fault of the catalogue at a random moment, at a random byte of a
-post where the fault can fall there. The client is a process of its own, too (`consumer`), and writes
-down what it gets: it is killed with SIGKILL, restarted on its checkpoint, and restarted as well where an
-error that no retry can cure ends its stream. At the end what was published is held against what
-arrived (`account`).
+The simulator runs in its own process (`publisher`), and publishes posts whether or not a client is connected.
+Each connection meets the next fault of the catalogue, at a random moment and, if possible, at a random byte
+of a post. The client also runs in its own process (`consumer`), and records the posts that arrive. The client
+is killed with SIGKILL and restarted from its checkpoint; it is also restarted after errors that no retry can
+cure. At the end, the published posts are compared with the received ones (`account`).
 
-Waits that a server asks for are cut short, for the simulator does not insist on them; else this would
+Waits that a server asks for are shortened, because the simulator does not enforce them; otherwise a run would
 take days.
 """

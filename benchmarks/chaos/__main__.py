@@ -1,4 +1,4 @@
-"""`make chaos`: exits with 1 where a post is missing, or came twice, against what is promised."""
+"""`make chaos`: exits with 1 if a post is missing or duplicated, against the guarantees."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def main(
-    small: Annotated[bool, typer.Option(help="Two runs of some seconds each.")] = False,
-    only: Annotated[str, typer.Option(help="Only runs that have this in their titles.")] = "",
+    small: Annotated[bool, typer.Option(help="Make only two short runs.")] = False,
+    only: Annotated[str, typer.Option(help="Make only runs with this text in their titles.")] = "",
 ) -> None:
-    """Play every fault, and hold what was published against what arrived."""
+    """Play every fault, and compare the published posts with the received ones."""
     good = True
     for task in SMALL if small else FULL:
         if only not in task.title:

@@ -1,4 +1,4 @@
-"""What was published held against what arrived: pure counting."""
+"""Compares published and received posts: only counting."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from benchmarks.chaos.task import Task
 TOLERANCE = 0.25
 """Seconds between a post's publication and its sending, on a busy machine."""
 COMMITTED = 2.0
-"""Seconds before a kill in which what was delivered may not be committed: one, and one for the machine."""
+"""Seconds before a kill in which delivered posts may not be committed: one, plus one for a busy machine."""
 
 LATE = 10.0
-"""Seconds that the last post may be behind when a run ends."""
+"""Seconds by which the last received post may lag at the end of a run."""
 
 
 @dataclass
 class Outcome:
-    """What came of a run."""
+    """The result of a run."""
 
     published: int
     received: int = 0
     missing: list[Published] = field(default_factory=list, repr=False)
-    """The posts that never came, of those between the first and the last that did."""
+    """Posts that never arrived, published between the first and the last received post."""
     unexplained: int = 0
-    """Of those, how many lie in no reported gap; with the entitlement, all of them."""
+    """Missing posts outside every reported gap; if the app is entitled to backfill, all missing posts."""
     repeats: int = 0
     repeats_against_the_rule: int = 0
-    """Repeats of what was not yielded just before a kill."""
+    """Duplicates of posts that were not yielded just before a kill."""
     out_of_order: int = 0
-    """Posts that came after one that was published later."""
+    """Posts that arrived after a later post."""
     gaps: Counter[str] = field(default_factory=Counter)
-    """By why something remains uncovered."""
+    """Gaps by the reason why part of them remains uncovered."""
     idle_gaps: int = 0
-    """Gaps that no loss of a connection lies behind."""
+    """Gaps without a lost connection."""
     restarts: int = 0
     kills: int = 0
     connections: int = 0
     behind: float = 0.0
-    """Seconds by which the last post that came is older than the last that was published."""
+    """Seconds between the publication of the last received post and of the last published one."""
     surprises: list[str] = field(default_factory=list)
-    """What the task wanted besides, and did not happen."""
+    """Expectations of the task that were not met."""
     played: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     @property
     def good(self) -> bool:
-        """Whether everything is as promised."""
+        """Whether the run kept all guarantees."""
         return self.received > 0 and not (
             self.unexplained
             or self.repeats_against_the_rule
@@ -68,7 +68,7 @@ def account(
     diary: Sequence[str],
     kills: Sequence[float],
 ) -> Outcome:
-    """The account of a run; `ends` and `kills` are when connections ended and the client was killed."""
+    """Compare the posts of a run. `ends` and `kills` are the Unix times of lost connections and of kills."""
     gaps = [json.loads(entry[4:]) for entry in diary if entry.startswith("gap ")]
     outcome = Outcome(len(posts), kills=len(kills), restarts=diary.count("restart"), connections=len(ends))
     outcome.gaps.update(gap["why"] or "covered" for gap in gaps)
@@ -77,7 +77,7 @@ def account(
     if task.connections is not None and len(ends) > task.connections:
         outcome.surprises.append(f"{len(ends)} connections instead of {task.connections}")
     if task.told and task.told not in outcome.gaps:
-        outcome.surprises.append(f"no gap told of a {task.told}")
+        outcome.surprises.append(f"no gap has the reason {task.told}")
     moments = [*ends, *kills]
     outages = [any(_within(at, gap["lost_at"], gap["back_at"]) for at in moments) for gap in gaps]
     outcome.idle_gaps = outages.count(False)
@@ -87,7 +87,7 @@ def account(
 def _count_arrivals(
     outcome: Outcome, entries: Sequence[str], posts: Sequence[Published], kills: Sequence[float]
 ) -> dict[str, float]:
-    """The ids of the posts that came, with their first arrivals. Posts of a fault's own are left out."""
+    """The ids of received posts, with the Unix times of their first arrivals; without posts of faults."""
     published = {post.id: post.at for post in posts}
     came: dict[str, float] = {}
     newest = 0.0
@@ -123,7 +123,7 @@ def _within(moment: float, since: float, until: float) -> bool:
 
 
 def told(task: Task, outcome: Outcome) -> Iterator[str]:
-    """The account in words."""
+    """The result in words."""
     faults = f"{sum(outcome.played.values())} faults of {len(outcome.played)} kinds"
     yield f"{outcome.published:,} posts at {task.rate:,} a second, {faults}, in {outcome.seconds:.0f} s"
     yield (

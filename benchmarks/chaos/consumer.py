@@ -1,4 +1,4 @@
-"""The client's process: writes down what comes, and when."""
+"""The client's process: records which posts arrive, and when."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ from xdk_streaming import Buffer, Gap, Recovery, Stream, StreamConfig, StreamErr
 from xdk_streaming.clock import SystemClock
 
 LONGEST_WAIT = 0.05
-"""Seconds of any wait between attempts."""
+"""Maximum seconds of a wait between attempts."""
 LONGEST_LINE = 4096
 DIARY, CHECKPOINT = "diary", "checkpoint"
 
 
 class Hasty(SystemClock):
-    """Waits, but not long."""
+    """A clock with short waits."""
 
     def wait(self, seconds: float, wake: threading.Lock) -> None:
-        """A twentieth of a second at most."""
+        """Wait for at most a twentieth of a second."""
         super().wait(min(seconds, LONGEST_WAIT), wake)
 
 
 class Diary:
-    """What came, line by line; each is with the kernel when `write` returns, and so outlives a kill."""
+    """A record of events, one per line. A line survives a kill, because the kernel has it at once."""
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / DIARY, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def post(self, name: str) -> None:
-        """A post was yielded."""
+        """Record a post that was yielded."""
         self._write(f"{name} {time.time():.6f}")
 
     def gap(self, gap: Gap) -> None:
-        """A gap was told of."""
+        """Record a gap that was reported."""
         told = {name: value for name, value in asdict(gap).items() if name != "refill"}
         self._write(f"gap {json.dumps(told)}")
 
     def restart(self) -> None:
-        """An error that no retry can cure has ended the stream."""
+        """Record that an error that no retry can cure has ended the stream."""
         self._write("restart")
 
     def _write(self, line: str) -> None:
@@ -59,7 +59,7 @@ class Diary:
 
 
 def consume(url: str, folder: Path, task: Task) -> None:
-    """Write down each post, with its time, and each gap, until SIGTERM; go on after errors that are final."""
+    """Record each post with its arrival, and each gap, until SIGTERM; restart after final errors."""
     logging.getLogger("xdk_streaming").setLevel(logging.CRITICAL)
     diary, told_to_end = Diary(folder), threading.Event()
     config = StreamConfig(

@@ -1,4 +1,4 @@
-"""One run: the two processes, the kills between them, and the account."""
+"""One run: the two processes, the kills, and the comparison."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.chaos.task import Task
 from xdk_streaming.x import published
 
 PATIENCE = 120.0
-"""Seconds after the last fault in which the client may catch up."""
+"""Seconds for the client to catch up after the last fault."""
 GLANCE = 0.2
 OPENING = 1.0
 """Seconds for which a connection may be opening, in which what is published counts as its past."""
@@ -29,7 +29,7 @@ OPENING = 1.0
 
 @contextmanager
 def running(target: Any, *arguments: Any) -> Iterator[Any]:
-    """A fresh process; ended with the block."""
+    """A new process, which is terminated at the end of the block."""
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
     process.start()
     try:
@@ -40,7 +40,7 @@ def running(target: Any, *arguments: Any) -> Iterator[Any]:
 
 
 class Progress:
-    """How far the server is, shown in place on a terminal, and by the tenth elsewhere."""
+    """The progress of the server: updated in place on a terminal, printed at every tenth elsewhere."""
 
     def __init__(self, task: Task, line: Any) -> None:
         self.played: list[str] = []
@@ -52,7 +52,7 @@ class Progress:
         self._shown = -1
 
     def ask(self, kills: int) -> float:
-        """The share that is done."""
+        """Ask the server for its progress. Returns the share that is done."""
         self._line.send("how far")
         published, self.played, self.peaceful_since = self._line.recv()
         faults = len(self.played) / self._task.faults if self._task.faults else 1.0
@@ -67,7 +67,7 @@ class Progress:
 
 
 def play(task: Task) -> Outcome:
-    """One run, from the first connection to the account."""
+    """Make one run, from the first connection to the comparison."""
     ours, theirs = multiprocessing.Pipe()
     started, kills = time.monotonic(), list[float]()
     with tempfile.TemporaryDirectory() as name, running(serve, theirs, task):
@@ -94,10 +94,10 @@ def play(task: Task) -> Outcome:
 
 
 def _catch_up(progress: Progress, kills: list[float], folder: Path, consumer: Any) -> None:
-    """Until the client has a post that was published once its last connection stood.
+    """Wait until the client has a post that was published after its last connection opened.
 
-    Such a post is live, and comes after all that its connection brings of the past. A backfill may begin
-    with the newest of its posts: to stop within one would leave posts missing that are on their way.
+    Such a post is live, and follows the whole backfill of its connection. A backfill is not sorted and may
+    begin with its newest posts: a run that stopped within one would miss posts that are on their way.
     """
     give_up_at = time.time() + PATIENCE
     while consumer.is_alive() and time.time() < give_up_at:
@@ -109,7 +109,7 @@ def _catch_up(progress: Progress, kills: list[float], folder: Path, consumer: An
 
 
 def _newest(diary: Path) -> float | None:
-    """When the post was published that was written down last."""
+    """When the last recorded post was published, in Unix seconds."""
     with diary.open("rb") as file:
         file.seek(-min(4096, diary.stat().st_size), os.SEEK_END)
         posts = [line for line in file.read().splitlines()[1:] if line[:1].isdigit()]
@@ -117,10 +117,10 @@ def _newest(diary: Path) -> float | None:
 
 
 def _wait(progress: Progress, goal: float, folder: Path, kills: list[float], consumer: Any) -> None:
-    """Until the server is that far, and the client that runs now has received something."""
+    """Wait until the server has reached `goal`, and the current client has received a post."""
     diary = folder / DIARY
     before = diary.stat().st_size if diary.exists() else 0
     while progress.ask(len(kills)) < goal or not diary.exists() or diary.stat().st_size == before:
         if not consumer.is_alive():
-            raise RuntimeError("the client's process has ended by itself; what it said is above")
+            raise RuntimeError("the client's process has exited unexpectedly; see its output above")
         time.sleep(GLANCE)

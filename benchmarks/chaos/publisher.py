@@ -1,4 +1,4 @@
-"""The server's process: publishes, and fails as planned."""
+"""The server's process: publishes posts, and fails as planned."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from multiprocessing.connection import Connection
 from benchmarks.chaos.task import Task
 from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import Live, Script, Simulator
-from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
+from xdk_streaming.simulator.faults import STREAM_FAULTS, Peer, StreamFault
 from xdk_streaming.simulator.script import LIVE, Cut, Reset
 from xdk_streaming.state import ConnectionState
 from xdk_streaming.x import ENDPOINTS
 
 PATH = "/2/tweets/search/stream"
 STALL = 0.4
-"""Seconds of silence after which the client gives a connection up."""
+"""Seconds of silence after which the client abandons a connection."""
 STANDING = (0.05, 0.6)
-"""Seconds for which a connection is left in peace, from and to."""
+"""Minimum and maximum seconds of a connection before its fault."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,24 @@ class Published:
     at: float
 
 
-def plan(task: Task) -> list[Fault]:
-    """Every fault that a server can show here, in a new order each time round, as often as it takes."""
+def plan(task: Task) -> list[StreamFault]:
+    """All faults that a server can show, in a new order each round, until there are enough."""
     chance = random.Random(task.seed)
     kinds = [
         fault
-        for fault in FAULTS.values()
+        for fault in STREAM_FAULTS.values()
         if fault.peer is Peer.SERVER and (fault.encoding is None or task.gzip)
     ]
-    planned: list[Fault] = []
+    planned: list[StreamFault] = []
     while len(planned) < task.faults:
         planned += chance.sample(kinds, len(kinds))
     return planned[: task.faults]
 
 
 def scripts(task: Task, played: list[str], peaceful: list[float]) -> Iterator[Script]:
-    """One for each connection: a while in peace, then the fault; refusals come at once. Then peace.
+    """A script per connection: live for a while, then the fault; refusals come at once. Then only live.
 
-    `peaceful` gets the moment at which each connection opened that no fault will end, in Unix seconds.
+    `peaceful` gets the Unix time at which each connection opened that no fault will end.
     """
     chance = random.Random(task.seed)
     for fault in plan(task):
@@ -65,12 +65,12 @@ def scripts(task: Task, played: list[str], peaceful: list[float]) -> Iterator[Sc
 
 
 def _at_any_byte(script: Script, share: float) -> Script:
-    """The same, but what is broken off in the middle of a post is broken off there."""
+    """The script, with cuts and resets in the middle of a post moved to this share of the post."""
     return [replace(step, share=share) if isinstance(step, (Cut, Reset)) else step for step in script]
 
 
 def serve(line: Connection, task: Task) -> None:
-    """Publish and fail until told to end; then tell what was published, and when connections ended."""
+    """Publish and fail until asked to end; then report the published posts and the ends of connections."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     played, peaceful = list[str](), list[float]()
     with Simulator(
@@ -89,4 +89,4 @@ def serve(line: Connection, task: Task) -> None:
         count = simulator.timeline.published(time.time())
         endpoint, dated = ENDPOINTS[PATH], simulator.timeline.dated
         line.send([Published(str(simulator.item(n, endpoint, {})[1]), dated(n)) for n in range(count)])
-        line.send([visit.ended_at for visit in simulator.visits if visit.ended_at is not None])
+        line.send([request.ended_at for request in simulator.requests if request.ended_at is not None])

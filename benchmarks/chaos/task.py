@@ -1,4 +1,4 @@
-"""What is to be played: the runs, as values."""
+"""The runs, as values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Task:
-    """One run: so many posts at such a rate, and at least so many faults and kills."""
+    """One run: a rate, a number of posts, and minimum numbers of faults and kills."""
 
     title: str
     rate: float
@@ -15,23 +15,23 @@ class Task:
     faults: int = 0
     kills: int = 0
     stops: int = 0
-    """Restarts after a stop in good order, besides."""
+    """Additional restarts after a clean stop."""
     entitled: bool = True
     gzip: bool = False
     buffer: bool = False
     pause: float = 0.0
-    """Seconds for which the consumer takes nothing, once, after its first `PAUSED_AFTER` posts."""
+    """Seconds for which the consumer pauses, once, after its first `PAUSED_AFTER` posts."""
     queue: float | None = None
-    """Seconds that the server waits for a client that takes nothing."""
+    """Seconds after which the server cuts off a client that reads nothing."""
     connections: int | None = None
-    """How many there may be at most."""
+    """Maximum number of connections."""
     told: str = ""
-    """A reason that a gap must give."""
+    """A reason that a gap must have."""
     seed: int = 1
 
     @property
     def restarts(self) -> list[bool]:
-        """For each restart from outside whether it is a kill: the stops come first, then kills in turn."""
+        """For each external restart, whether it is a kill; the stops come first."""
         return [False] * self.stops + [True] * self.kills
 
 

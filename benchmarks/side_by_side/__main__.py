@@ -1,4 +1,4 @@
-"""The command: measures, and writes the page."""
+"""The command, which measures and writes the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xdk_streaming.simulator import Flood
-from xdk_streaming.simulator.faults import FAULTS
+from xdk_streaming.simulator.faults import STREAM_FAULTS
 
 from .clients import CLIENTS
 from .figures import Figures, Task
@@ -35,19 +35,19 @@ LASTING = (
     "reset",
     "operational-disconnect",
 )
-"""Faults that are also played on every connection: those in which a client may storm the server."""
+"""Faults that are also played on every connection: clients may overwhelm the server with reconnects."""
 HEAVY_WORKERS = 2
 AT_ONCE = 0.1
-"""Seconds: how a client stops in a storm is not asked."""
+"""Seconds; how a client stops amid endless reconnects is not measured."""
 
 
 def heavy(task: Task) -> bool:
-    """It keeps the machine busy: it would disturb what is measured beside it."""
-    return task.lasting or any(isinstance(step, Flood) for step in FAULTS[task.fault].script)
+    """Whether the task keeps the machine busy, which would disturb concurrent measurements."""
+    return task.lasting or any(isinstance(step, Flood) for step in STREAM_FAULTS[task.fault].script)
 
 
 def tasks(faults: Sequence[str], clients: Sequence[str], seconds: float, patience: float) -> list[Task]:
-    """What to measure, in the order of the page."""
+    """The tasks, in the order of the page."""
     once = [
         Task(fault, client, False, seconds, patience)
         for fault in faults
@@ -64,7 +64,7 @@ def tasks(faults: Sequence[str], clients: Sequence[str], seconds: float, patienc
 
 
 def measured(wanted: Sequence[Task], workers: int) -> Iterator[tuple[Task, Figures]]:
-    """The measurements as they are done, each in a process that does no other at the same time."""
+    """Yield measurements as they finish; each worker makes one measurement at a time."""
     light = [task for task in wanted if not heavy(task)]
     for group, at_once in ((light, workers), (set(wanted) - set(light), min(workers, HEAVY_WORKERS))):
         with ProcessPoolExecutor(at_once) as pool:
@@ -74,7 +74,7 @@ def measured(wanted: Sequence[Task], workers: int) -> Iterator[tuple[Task, Figur
 
 
 def known(names: Iterable[str], among: Iterable[str]) -> list[str]:
-    """These names, or all; a name that is unknown ends the command."""
+    """These names, or all names. Exits if a name is unknown."""
     chosen, everything = list(names), list(among)
     for name in chosen:
         if name not in everything:
@@ -90,8 +90,8 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="Measurements at the same time.")] = 6,
     output: Annotated[Path, typer.Option(help="The page.")] = PAGE,
 ) -> None:
-    """Play the catalogue's faults to this package and to three others, and write what came of it."""
-    wanted = tasks(known(only or (), FAULTS), known(client or (), CLIENTS), seconds, patience)
+    """Play the catalogue's faults to this package and three others, and write the results."""
+    wanted = tasks(known(only or (), STREAM_FAULTS), known(client or (), CLIENTS), seconds, patience)
     columns = (TextColumn("{task.description:30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     found: dict[Task, Figures] = {}
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -1,7 +1,7 @@
-"""The measured process: one client, read on one thread, watched and asked to stop by others.
+"""The measured process: one client, read on one thread; other threads watch it and ask it to stop.
 
-Takes an `Order` as JSON on its command line. Writes a line when the client is about to
-connect; after a line on stdin asks the client to stop, and writes a `Report`.
+Takes an `Order` as JSON on its command line. Writes a line when the client is about to connect.
+After a line on stdin, asks the client to stop, and writes a `Report`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from .figures import Order, Report
 STATM = Path("/proc/self/statm")
 MIB = 2**20
 TOO_MUCH = 400 * MIB
-"""Growth at which a process is ended, for the sake of the machine."""
+"""Memory growth in bytes at which a process is ended, to protect the machine."""
 BETWEEN_LOOKS = 0.02
 
 
 class Measured:
-    """A client at work."""
+    """A running client."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -40,7 +40,7 @@ class Measured:
         self._ending = threading.Lock()
 
     def run(self) -> NoReturn:
-        """Until told to stop."""
+        """Run until asked to stop."""
         threading.Thread(target=self._watch, daemon=True).start()
         print("started", flush=True)
         self._reader.start()
@@ -48,7 +48,7 @@ class Measured:
         ended = not self._reader.is_alive()
         self._notebook.closed = True
         asked = time.monotonic()
-        threading.Thread(target=self._client.stop, daemon=True).start()  # for the asking itself may block
+        threading.Thread(target=self._client.stop, daemon=True).start()  # the request itself may block
         self._reader.join(self._order.patience)
         stopped = None if ended or self._reader.is_alive() else time.monotonic() - asked
         self._report(ended=ended, stop=stopped)
@@ -56,7 +56,7 @@ class Measured:
     def _read(self) -> None:
         try:
             self._client.run()
-        except Exception as error:  # noqa: BLE001 - whatever a client raises, its user sees
+        except Exception as error:  # noqa: BLE001 - users see any exception
             self._notebook.error("raised", error)
 
     def _watch(self) -> None:
@@ -70,7 +70,7 @@ class Measured:
         self._grown = max(self._grown, (_resident() or 0) - (self._start or 0))
 
     def _report(self, *, ended: bool = False, stop: float | None = None, overflow: bool = False) -> NoReturn:
-        """Write the report, and leave without waiting for a client that does not stop."""
+        """Write the report, and exit without waiting for a client that does not stop."""
         with self._ending:
             memory = None if self._start is None else self._grown
             notebook = self._notebook
@@ -80,7 +80,7 @@ class Measured:
 
 
 def _resident() -> int | None:
-    """Bytes of memory in use, where the system tells."""
+    """Bytes of memory in use, if the system reports them."""
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if STATM.exists() else None
 
 

@@ -1,7 +1,7 @@
-"""The four clients, each driven as its own documentation shows, with its defaults but for what is said here.
+"""The four clients, each used as its documentation shows, with its defaults except as noted here.
 
-Imported by the measured process. A library is imported when its client is made, so that it
-weighs on no other's memory.
+Imported by the measured process. A library is imported when its client is made, so that only the
+measured client takes memory.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ PATH = "/2/tweets/sample/stream"
 TOKEN = "token-of-the-benchmark"
 MASK = "[token]"
 KEPT = 30
-"""Things told that are kept: a storm tells thousands."""
+"""The most reports to keep: endless reconnects cause thousands."""
 LENGTH = 600
 
 
 class Notebook:
-    """What one client gave its user."""
+    """Everything that one client reported to its user."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.told: list[Told] = []
         self.closed = False
-        """The user wants to stop, and listens to nothing more."""
+        """Stop recording: the user wants to stop."""
 
     def item(self, item: Any) -> None:
-        """The client handed this over as an item."""
+        """Record an object that the client yielded as an item."""
         data = item.get("data") if isinstance(item, dict) else None
         if isinstance(data, dict) and "id" in data:
             self.ids.append(str(data["id"]))
@@ -43,24 +43,24 @@ class Notebook:
             self.tell("an item", json.dumps(item, ensure_ascii=False))
 
     def tell(self, channel: str, text: str) -> None:
-        """The client told this."""
+        """Record something that the client reported."""
         if not self.closed and len(self.told) < KEPT:
             self.told.append(Told(channel, text.replace(TOKEN, MASK)[:LENGTH]))
 
     def error(self, channel: str, error: BaseException | None) -> None:
-        """The client gave this error, or None in the place of one."""
+        """Record an error, or None if the client gave none."""
         self.tell(channel, "None" if error is None else f"{type(error).__name__}: {error}")
 
 
 class Listener(logging.Handler):
-    """What a program sees that configures no logging: warnings, and worse."""
+    """The log as a program without logging configuration sees it: warnings and above."""
 
     def __init__(self, notebook: Notebook) -> None:
         super().__init__(logging.WARNING)
         self._notebook = notebook
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note it, with the exception where one is logged."""
+        """Record a log message, with the exception if there is one."""
         error = record.exc_info[1] if record.exc_info else None
         text = record.getMessage()
         self._notebook.tell("logged", f"{text}: {type(error).__name__}: {error}" if error else text)
@@ -73,7 +73,7 @@ class Client(Protocol):
         """Read the stream until it ends."""
 
     def stop(self) -> None:
-        """Ask it to stop, from another thread."""
+        """Ask the client to stop, from another thread."""
 
 
 class Ours:
@@ -102,7 +102,7 @@ class Ours:
             self._notebook.item(item)
 
     def stop(self) -> None:
-        """By the method that is made for it."""
+        """Stop by the client's own method."""
         self._stream.stop()
 
 
@@ -128,29 +128,29 @@ class Xdk:
             self._notebook.item(item)
 
     def stop(self) -> None:
-        """There is no method for it: close what can be closed."""
+        """Close everything that can be closed: xdk has no method to stop."""
         self._session.close()
         try:
             self._items.close()
-        except ValueError:  # the generator is running, which is why it cannot be closed
+        except ValueError:  # a running generator cannot be closed
             return
 
 
 class Elsewhere(HTTPAdapter):
-    """Takes requests to another server: tweepy has X's address built in."""
+    """Redirects requests to another server, because X's address is built into tweepy."""
 
     def __init__(self, old: str, new: str) -> None:
         self._old, self._new = old, new
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, *rest: Any, **more: Any) -> requests.Response:
-        """As if it had been asked for there."""
+        """Send the request to the other server."""
         request.url = str(request.url).replace(self._old, self._new)
         return super().send(request, *rest, **more)
 
 
 class Tweepy:
-    """`tweepy.StreamingClient`; what it logs by default is what its user is told."""
+    """`tweepy.StreamingClient`, which reports to its user by logging."""
 
     X = "https://api.twitter.com"
 
@@ -161,16 +161,16 @@ class Tweepy:
         self._client.on_tweet = lambda tweet: notebook.item({"data": {"id": tweet.id}})
 
     def run(self) -> None:
-        """On this thread."""
+        """Read on this thread."""
         self._client.sample()
 
     def stop(self) -> None:
-        """By the method that is made for it."""
+        """Stop by the client's own method."""
         self._client.disconnect()
 
 
 class LaunchDarkly:
-    """`ld_eventsource.SSEClient`, set to go on after errors, which it is not by default."""
+    """`ld_eventsource.SSEClient`, set to continue after errors, which is not its default."""
 
     def __init__(self, order: Order, notebook: Notebook) -> None:
         source = importlib.import_module("ld_eventsource")
@@ -189,7 +189,7 @@ class LaunchDarkly:
         self._notebook = notebook
 
     def run(self) -> None:
-        """Iterate over all it has to tell."""
+        """Iterate over all events."""
         for action in self._client.all:
             if isinstance(action, self._fault):
                 self._notebook.error("Fault", action.error)
@@ -197,7 +197,7 @@ class LaunchDarkly:
                 self._take(action.data)
 
     def _take(self, text: str) -> None:
-        """What its user would do with an event: it hands over text."""
+        """Handle an event as a user would: events contain text."""
         try:
             item = json.loads(text.lstrip("\ufeff"))
         except (ValueError, RecursionError):
@@ -206,7 +206,7 @@ class LaunchDarkly:
             self._notebook.item(item)
 
     def stop(self) -> None:
-        """By the method that is made for it."""
+        """Stop by the client's own method."""
         self._client.close()
 
 
@@ -216,4 +216,4 @@ CLIENTS: Mapping[str, Callable[[Order, Notebook], Client]] = {
     "tweepy": Tweepy,
     "launchdarkly-eventsource": LaunchDarkly,
 }
-"""By the name under which each is installed."""
+"""The clients, by distribution name."""

@@ -1,4 +1,4 @@
-"""What is measured: values only, as they pass between the processes and onto the page."""
+"""The measured values, as passed between the processes and shown on the page."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ class Task:
     fault: str
     client: str
     lasting: bool = False
-    """The fault on every connection; else on the first alone."""
+    """Whether the fault occurs on every connection, or only on the first."""
     seconds: float = 7.0
-    """How long the client is watched."""
+    """Seconds for which the client is watched."""
     patience: float = 5.0
-    """How long it may take to stop."""
+    """Seconds that the client may take to stop."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the client's process is told."""
+    """The instructions for the client's process."""
 
     client: str
     url: str
     """Scheme, host and port."""
     patience: float
     silence: float | None = None
-    """Seconds of silence to allow, where the client can be told; None for its default."""
+    """Seconds of silence to allow, if the client has such a setting; None for its default."""
     longest: int | None = None
-    """Bytes of the longest line to keep, where the client can be told; None for its default."""
+    """Maximum bytes of a line, if the client has such a setting; None for its default."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """Something that the user of a client is told."""
+    """Something that a client reports to its user."""
 
     channel: str
-    """How: the callback's name, "raised", "logged", or "an item" for an object handed over as one."""
+    """How it was reported: the name of the callback, "raised", "logged", or "an item" if yielded as one."""
     text: str
 
 
@@ -48,30 +48,30 @@ class Report:
     """What the client's process saw."""
 
     ids: list[str]
-    """Of the items received, in order."""
+    """The ids of the items received, in order."""
     told: list[Told]
-    """Until it was asked to stop."""
+    """Reports until the client was asked to stop."""
     memory: int | None
-    """Bytes by which the resident memory grew, at most; None where the system does not say."""
+    """Maximum growth of resident memory in bytes; None if the system does not report memory."""
     ended: bool
-    """The iteration had ended before anybody asked."""
+    """Whether the iteration had ended before the request to stop."""
     stop: float | None
-    """Seconds from asking until the iteration ended; None where it had, or did not."""
+    """Seconds from the request to stop until the iteration ended; None if it had ended, or never did."""
     overflow: bool = False
-    """It was ended for its memory."""
+    """Whether the process was ended because of its memory."""
 
 
 class Outcome(Enum):
-    """What became of a client."""
+    """The outcome for a client."""
 
     WENT_ON = "went on"
-    """On the same connection."""
+    """The stream continued on the same connection."""
     BACK = "back"
-    """On a new connection."""
+    """The stream continued on a new connection."""
     WAITING = "not back"
-    """The connection is gone; the client was about to try again, or had, and failed."""
+    """The connection is lost; the client was about to retry, or had retried and failed."""
     HUNG = "hung"
-    """The connection is open; nothing comes, and the client does nothing about it."""
+    """The connection is open but silent, and the client does nothing."""
     RAISED = "ended with an error"
     SILENT_END = "ended without a word"
     OVERFLOW = "took too much memory"
@@ -87,17 +87,17 @@ class Figures:
     outcome: Outcome
     connections: int
     back: float | None
-    """Seconds from the first connection until the next that had a stream."""
+    """Seconds from the first connection to the next one with a stream."""
     lost: int
     doubled: int
     strays: int
-    """Things handed over as items that are none."""
+    """Objects yielded as items that are not items."""
     memory: int | None
     stop: float | None
-    """Seconds; None where it did not stop, or had ended before."""
+    """Seconds until the client stopped; None if the client did not stop, or had ended before."""
     told: tuple[Told, ...]
 
     @property
     def running(self) -> bool:
-        """There was something to stop."""
+        """Whether the client was still running when asked to stop."""
         return self.outcome not in (Outcome.RAISED, Outcome.SILENT_END, Outcome.OVERFLOW)

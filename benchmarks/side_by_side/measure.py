@@ -1,7 +1,7 @@
-"""One measurement: plays a fault to a client in a process of its own, and judges what came of it.
+"""One measurement: plays a fault to a client in its own process, and judges the outcome.
 
-Knows the catalogue and the simulator. Refuses to know how any client works (`clients`) and
-how results are shown (`page`).
+Knows the catalogue and the simulator; does not know how clients work (`clients`), or how results are shown
+(`page`).
 """
 
 from __future__ import annotations
@@ -26,37 +26,48 @@ from typing import Any
 import orjson
 
 from xdk_streaming.driver.outcomes import OUTCOMES
-from xdk_streaming.simulator import Live, Notice, Open, Script, Send, Sent, Serve, Simulator, Step, Visit
-from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
+from xdk_streaming.simulator import (
+    Live,
+    Notice,
+    Open,
+    Script,
+    Send,
+    Sent,
+    Serve,
+    ServedRequest,
+    Simulator,
+    Step,
+)
+from xdk_streaming.simulator.faults import STREAM_FAULTS, Peer, StreamFault
 from xdk_streaming.x import Endpoint
 
 from .figures import Figures, Order, Outcome, Report, Task, Told
 
 ROOT = Path(__file__).resolve().parents[2]
 SILENCE = 1.0
-"""Seconds of silence that each client is told to allow where silence is the fault, if it can be told."""
+"""Seconds of silence that clients allow, if silence is the fault and the client has such a setting."""
 RATE = 4.0
 HEARTBEAT = 0.1
-"""Of the stream to which a client comes back: some items, heartbeats between them."""
+"""Items per second of the stream to which a client returns, with heartbeats in between."""
 ITEMS = 3
-"""Sent at once on each connection, ahead of the fault and ahead of what follows."""
+"""Items sent at the start of each connection, before the fault or the live stream."""
 UNDER_WAY = 0.5
-"""Seconds before the end in which a sent item may not have been read yet, and is not asked after."""
+"""Seconds before the end in which a sent item may be unread; such items do not count."""
 PORT_CLOSED = 0.5
-"""Seconds until somebody listens at the closed port."""
+"""Seconds until a server listens on the closed port."""
 TROUBLE = 30.0
-"""Seconds that a process may need beyond what was asked of it, on a busy machine."""
+"""Additional seconds for a process on a busy machine."""
 OF_THE_MACHINE = re.compile(r"(?i)_proxy$|ca_bundle$|^ssl_cert_")
-"""Environment variables by which a machine would send the clients elsewhere."""
+"""Environment variables that would redirect the clients."""
 
 EVENTS: Mapping[str, str] = {"Content-Type": "text/event-stream"}
 SPEAKS_SSE = "launchdarkly-eventsource"
 OF_A_FAULT = "1"
-"""The id of every item that a fault brings itself."""
+"""The id of every item that is part of a fault."""
 
 
 class EventSource(Simulator):
-    """The simulator for a client of Server-Sent Events: each item is one."""
+    """A simulator for clients of Server-Sent Events: each item is an event."""
 
     def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> tuple[bytes, str | None]:
         """An item as an event."""
@@ -65,19 +76,19 @@ class EventSource(Simulator):
 
 
 class CountingContext(ssl.SSLContext):
-    """Counts the connections that try TLS: one that refuses the certificate makes no request."""
+    """Counts TLS handshakes, because a client that refuses the certificate sends no request."""
 
     def __init__(self, *_: Any) -> None:
         self.connections = 0
 
     def wrap_socket(self, *arguments: Any, **more: Any) -> ssl.SSLSocket:
-        """As ever, but counted."""
+        """Wrap the socket, and count the attempt."""
         self.connections += 1
         return super().wrap_socket(*arguments, **more)
 
 
 def as_events(script: Script) -> Script:
-    """The script as a server of events would have it: each line is an event, a blank line after it."""
+    """The script for a server of events: each line is an event, followed by a blank line."""
     steps: list[Step] = []
     at_line_start = True
     for step in script:
@@ -92,7 +103,7 @@ def as_events(script: Script) -> Script:
 
 
 def with_text(script: Script) -> Script:
-    """The script with a text in each post, as X's have, for tweepy reads none without."""
+    """The script with a text in each post, as with X; tweepy cannot read posts without text."""
     return tuple(
         Send(re.sub(rb'"id":"1"(?!,"text")', b'"id":"1","text":""', step.data))
         if isinstance(step, Send)
@@ -103,15 +114,15 @@ def with_text(script: Script) -> Script:
 
 @dataclass(frozen=True)
 class Scripts:
-    """What the server does: on the first connection, and on those that follow."""
+    """The scripts of the server: for the first connection, and for later ones."""
 
     first: Script
     then: Script
 
 
 def scripts(task: Task) -> Scripts:
-    """The fault, after some items where there is a stream, and what follows it."""
-    fault = FAULTS[task.fault]
+    """The fault, preceded by some items if there is a stream, and followed by the rest."""
+    fault = STREAM_FAULTS[task.fault]
     script = with_text(fault.script)
     opening: Script = ()
     if task.client == SPEAKS_SSE:
@@ -124,26 +135,26 @@ def scripts(task: Task) -> Scripts:
 
 @dataclass
 class Stage:
-    """Where a client meets its fault."""
+    """The place where a client meets the fault."""
 
     url: str
     begin: Callable[[], object]
-    """To be called when the client has started."""
+    """Called when the client has started."""
     simulator: Simulator | None = None
     tls: CountingContext | None = None
 
     @property
     def connections(self) -> int:
-        """How many reached the server."""
+        """The number of connections that reached the server."""
         if self.tls is not None:
             return self.tls.connections
-        return len(self.simulator.visits) if self.simulator else 0
+        return len(self.simulator.requests) if self.simulator else 0
 
 
 @contextmanager
 def staged(task: Task) -> Iterator[Stage]:
-    """The fault's peer, ready for the client."""
-    fault = FAULTS[task.fault]
+    """The peer of the fault, ready for the client."""
+    fault = STREAM_FAULTS[task.fault]
     with ExitStack() as stack:
         if fault.peer is Peer.CLOSED_PORT:
             yield closed_port(task, stack)
@@ -156,19 +167,19 @@ def staged(task: Task) -> Iterator[Stage]:
 
 
 def simulated(task: Task, **more: Any) -> Simulator:
-    """A server that has a stream for the client, but for what `more` says."""
+    """A server with a stream for the client, modified by `more`."""
     kind = EventSource if task.client == SPEAKS_SSE else Simulator
     return kind(
         then=scripts(task).then,
         rate=RATE,
         heartbeat=HEARTBEAT,
-        encoding=FAULTS[task.fault].encoding,
+        encoding=STREAM_FAULTS[task.fault].encoding,
         **more,
     )
 
 
 def closed_port(task: Task, stack: ExitStack) -> Stage:
-    """A port on which nobody listens until the client has tried once."""
+    """A port on which nothing listens until the client has tried once."""
     bound = stack.enter_context(socket.socket())
     bound.bind(("127.0.0.1", 0))
     port = bound.getsockname()[1]
@@ -184,7 +195,7 @@ def closed_port(task: Task, stack: ExitStack) -> Stage:
 
 
 def untrusted(stack: ExitStack) -> CountingContext:
-    """TLS with a certificate of an authority made up on the spot."""
+    """TLS with a certificate of a new authority."""
     trustme = importlib.import_module("trustme")  # not needed for any other fault
     context = CountingContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -198,14 +209,14 @@ class Seen:
     started: float
     asked: float
     connections: int
-    visits: Sequence[Visit]
+    requests: Sequence[ServedRequest]
     log: list[Sent]
-    """Later completed: a client that does not stop goes on receiving."""
+    """Completed later, because a client that does not stop continues to receive."""
 
 
 def plays(fault: str, client: str) -> bool:
-    """Whether the fault can befall the client: one that asks for no compression gets none."""
-    return not (client == SPEAKS_SSE and FAULTS[fault].encoding)
+    """Whether the fault can occur: a client that does not accept compression gets none."""
+    return not (client == SPEAKS_SSE and STREAM_FAULTS[fault].encoding)
 
 
 def measure(task: Task) -> Figures:
@@ -213,7 +224,7 @@ def measure(task: Task) -> Figures:
     with staged(task) as stage, client_process(task, stage.url) as process:
         started = time.time()
         stage.begin()
-        with suppress(subprocess.TimeoutExpired):  # it is not expected to end by itself
+        with suppress(subprocess.TimeoutExpired):  # the process is not expected to exit
             process.wait(task.seconds)
         seen = look(stage, started)
         out, _ = process.communicate("stop\n", timeout=task.patience + TROUBLE)
@@ -224,16 +235,16 @@ def measure(task: Task) -> Figures:
 
 
 def look(stage: Stage, started: float) -> Seen:
-    """What the server has done until now."""
-    asked = time.time()  # first, so that the connection of whatever was sent until then is known
-    visits = [replace(visit) for visit in list(stage.simulator.visits)] if stage.simulator else []
+    """What the server has done so far."""
+    asked = time.time()  # first, so that the connections of all items sent so far are known
+    requests = [replace(request) for request in list(stage.simulator.requests)] if stage.simulator else []
     log = list(stage.simulator.log) if stage.simulator else []
-    return Seen(started, asked, stage.connections, visits, log)
+    return Seen(started, asked, stage.connections, requests, log)
 
 
 @contextmanager
 def client_process(task: Task, url: str) -> Iterator[subprocess.Popen[str]]:
-    """The client in a process of its own, about to connect. Raises RuntimeError where it does not start."""
+    """The client in its own process, about to connect. Raises RuntimeError if the process does not start."""
     settings = OUTCOMES[task.fault].settings
     order = Order(
         task.client,
@@ -262,8 +273,8 @@ def client_process(task: Task, url: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def judge(task: Task, report: Report, seen: Seen) -> Figures:
-    """The figures of what both sides saw."""
-    fault = FAULTS[task.fault]
+    """The figures from both sides."""
+    fault = STREAM_FAULTS[task.fault]
     counts = Counter(report.ids)
     own = counts.pop(OF_A_FAULT, 0)
     owed, allowed = items_of_the_fault(task)
@@ -289,18 +300,20 @@ def judge(task: Task, report: Report, seen: Seen) -> Figures:
 
 
 def items_of_the_fault(task: Task) -> tuple[int, int]:
-    """How many items the fault brings itself: at least, and at most."""
+    """The minimum and maximum number of items in the fault itself."""
     outcome = OUTCOMES[task.fault]
-    if "max_item_bytes" in outcome.settings:  # a limit that only one client has; to the others it is an item
+    if "max_item_bytes" in outcome.settings:  # only one client has this limit
         return 0, 0 if task.client == "xdk_streaming" else 1
-    sends = [step for step in as_events(with_text(FAULTS[task.fault].script)) if isinstance(step, Send)]
+    sends = [
+        step for step in as_events(with_text(STREAM_FAULTS[task.fault].script)) if isinstance(step, Send)
+    ]
     if task.client == SPEAKS_SSE and sends and not sends[-1].data.endswith(b"\n"):
-        return 0, outcome.items  # by the rules of SSE an event is none without the blank line after it
+        return 0, outcome.items  # in SSE, an event without a blank line after it does not count
     return outcome.items, outcome.items
 
 
-def outcome_of(fault: Fault, report: Report, seen: Seen) -> Outcome:
-    """What became of the client."""
+def outcome_of(fault: StreamFault, report: Report, seen: Seen) -> Outcome:
+    """The outcome for the client."""
     whole = [entry for entry in seen.log if entry.whole and entry.at <= seen.asked]
     received = set(report.ids)
     due = whole if OUTCOMES[fault.name].refuses else whole[ITEMS:]
@@ -310,14 +323,14 @@ def outcome_of(fault: Fault, report: Report, seen: Seen) -> Outcome:
     if report.ended:
         return Outcome.RAISED if report.told else Outcome.SILENT_END
     if after:
-        on_another = after[-1].visit > 0 or fault.peer is Peer.CLOSED_PORT
+        on_another = after[-1].request > 0 or fault.peer is Peer.CLOSED_PORT
         return Outcome.BACK if on_another else Outcome.WENT_ON
-    still_open = bool(seen.visits) and seen.visits[-1].ended_at is None
+    still_open = bool(seen.requests) and seen.requests[-1].ended_at is None
     return Outcome.HUNG if still_open else Outcome.WAITING
 
 
-def seconds_until_back(fault: Fault, seen: Seen) -> float:
-    """From the first connection, or the first attempt at one, until the next."""
+def seconds_until_back(fault: StreamFault, seen: Seen) -> float:
+    """Seconds from the first connection, or the first attempt, to the next one."""
     if fault.peer is Peer.CLOSED_PORT:
-        return seen.visits[0].opened_at - seen.started
-    return seen.visits[1].opened_at - seen.visits[0].opened_at
+        return seen.requests[0].opened_at - seen.started
+    return seen.requests[1].opened_at - seen.requests[0].opened_at

@@ -1,4 +1,4 @@
-"""The page: what was measured, in words and tables. Decides nothing, measures nothing."""
+"""The page with the results, in text and tables. Decides nothing, measures nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xdk_streaming import __version__
 from xdk_streaming.driver import outcomes
-from xdk_streaming.simulator.faults import CATALOGUE, Fault
+from xdk_streaming.simulator.faults import CATALOGUE, StreamFault
 from xdk_streaming.state import ConnectionState
 
 from .figures import Figures, Outcome, Told
@@ -34,7 +34,7 @@ Runs = Sequence[Figures]
 
 
 def expected(figures: Figures) -> outcomes.Outcome:
-    """What becomes of the fault here, as documented."""
+    """The documented outcome of the fault in this package."""
     return outcomes.OUTCOMES[figures.fault]
 
 
@@ -42,39 +42,39 @@ def expected(figures: Figures) -> outcomes.Outcome:
 
 
 def reads_again(figures: Figures) -> bool:
-    """Items came after the fault."""
+    """Whether items arrived after the fault."""
     return figures.outcome in (Outcome.WENT_ON, Outcome.BACK)
 
 
 def worth_a_word(figures: Figures) -> bool:
-    """There is something to tell; a long line is something only to a client that has a limit for it."""
+    """Whether there is something to report; a long line counts only if the client has a limit."""
     outcome = expected(figures)
     unlimited = "max_item_bytes" in outcome.settings and figures.client != "xdk_streaming"
     return bool(outcome.callbacks) and not unlimited
 
 
 def silent(figures: Figures) -> bool:
-    """Nothing was reported to the user, though there was something to report."""
+    """Whether nothing was reported to the user, although there was something to report."""
     return worth_a_word(figures) and not figures.told
 
 
 def goes_on(figures: Figures) -> bool:
-    """The fault is a line inside a stream that goes on."""
+    """Whether the fault is a line in a stream that goes on."""
     return expected(figures).state is ConnectionState.STREAMING
 
 
 def hopeless(figures: Figures) -> bool:
-    """No other attempt can help."""
+    """Whether no retry can help."""
     return expected(figures).state is ConnectionState.FAILED
 
 
 def asked_away(figures: Figures) -> bool:
-    """The server says how long to stay away."""
+    """Whether the server says how long to wait."""
     return expected(figures).asks
 
 
 def curable(figures: Figures) -> bool:
-    """Another attempt helps, and the server does not say when; but the unknown name stays unknown here."""
+    """Whether a retry helps, and the server gives no time. An unknown host name stays unknown here."""
     return (
         expected(figures).state is ConnectionState.BACKOFF
         and not asked_away(figures)
@@ -129,14 +129,14 @@ def _shown(entry: Told) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the summary: of the measurements that `of` selects, how many are `so`."""
+    """One line of the summary: of the measurements that `of` selects, the number for which `so` holds."""
 
     label: str
     of: Test
     so: Test
 
     def cells(self, runs: Mapping[str, Runs], seconds: float) -> list[str]:
-        """The label with its numbers, and a count a client."""
+        """The label with its numbers, and a count per client."""
         chosen = {client: [run for run in of_client if self.of(run)] for client, of_client in runs.items()}
         most = max(map(len, chosen.values()), default=0)
         label = self.label.format(of=most, seconds=seconds)
@@ -144,7 +144,7 @@ class Row:
 
 
 def has(*outcomes: Outcome) -> Test:
-    """A test for the outcome."""
+    """A predicate for the outcome."""
     return lambda run: run.outcome in outcomes
 
 
@@ -226,7 +226,7 @@ def with_extract(readme: str, text: str) -> str:
 
 
 def unplayed(runs: Mapping[str, Runs]) -> Iterator[str]:
-    """A word on each client that was played less than the others."""
+    """A note on each client that was played fewer faults than the others."""
     most = _most(runs)
     for client, of_client in runs.items():
         if len(of_client) < most:
@@ -236,7 +236,7 @@ def unplayed(runs: Mapping[str, Runs]) -> Iterator[str]:
 
 
 def by_client(runs: Iterable[Figures], *, lasting: bool) -> dict[str, list[Figures]]:
-    """The measurements of each client, in the order in which they came."""
+    """The measurements of each client, in order."""
     sorted_out: dict[str, list[Figures]] = {}
     for run in runs:
         of_client = sorted_out.setdefault(run.client, [])
@@ -290,7 +290,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def page(runs: Sequence[Figures], seconds: float, patience: float, command: str) -> str:
-    """All of it, as Markdown."""
+    """The page as Markdown."""
     chapters = [chapter(group, faults, runs, patience) for group, faults in CATALOGUE.items()]
     return "\n".join(
         [
@@ -312,8 +312,8 @@ def page(runs: Sequence[Figures], seconds: float, patience: float, command: str)
     )
 
 
-def chapter(group: str, faults: Sequence[Fault], runs: Sequence[Figures], patience: float) -> str:
-    """One group of the catalogue: what became of each client, then the figures. Empty where nothing was."""
+def chapter(group: str, faults: Sequence[StreamFault], runs: Sequence[Figures], patience: float) -> str:
+    """One group of the catalogue: the outcomes of each client, then the figures. Empty without any."""
     found = {(run.fault, run.client): run for run in runs if not run.lasting}
     clients = list(by_client(runs, lasting=False))
     names = [fault.name for fault in faults if any((fault.name, client) in found for client in clients)]
@@ -349,7 +349,7 @@ def row(run: Figures, patience: float) -> list[str]:
 
 
 def storm(runs: Sequence[Figures], seconds: float) -> str:
-    """The faults that do not go away."""
+    """The faults that persist."""
     lasting = by_client(runs, lasting=True)
     if not any(lasting.values()):
         return ""
@@ -378,7 +378,7 @@ def _knocks(run: Figures) -> str:
 
 
 def method(seconds: float, patience: float) -> str:
-    """How it was measured, and what is unfair to whom."""
+    """How it was measured, and which comparisons are unfair."""
     return f"""\
 ## How it was measured
 
@@ -438,7 +438,7 @@ def circumstances(command: str, clients: Iterable[str]) -> Iterator[str]:
 
 
 def processor() -> str:
-    """The processor's model, where the system tells it."""
+    """The processor's model, if the system reports it."""
     told_by = Path("/proc/cpuinfo")
     lines = told_by.read_text(encoding="utf-8").splitlines() if told_by.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -1,1 +1,1 @@
-"""How fast a stream is read, beside its peers and beside the least that the work can cost: `make bench`."""
+"""Reading speed of this package, compared with peers and with the minimum cost of the work: `make bench`."""

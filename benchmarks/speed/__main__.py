@@ -1,4 +1,4 @@
-"""`python -m benchmarks.speed`: measure, show, judge; exit with 1 where a bound is missed."""
+"""`python -m benchmarks.speed`: measure, show and judge; exits with 1 if a bound is missed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.speed.verdict import DONE, OFF, verdict
 
 
 def known(names: list[str]) -> list[str]:
-    """Refuse what there is not."""
+    """Refuse unknown names."""
     for name in names:
         if name not in NAMES:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(NAMES)}")
@@ -24,7 +24,7 @@ def known(names: list[str]) -> list[str]:
 
 
 def measured(results_form: str, only: list[str]) -> Results:
-    """Run it, with progress on the error stream."""
+    """Run the measurement, with progress on standard error."""
     columns = (
         TextColumn("{task.description:28}", markup=False),
         BarColumn(),
@@ -46,7 +46,7 @@ def main(
         Path | None, typer.Option(help="Write page, JSON and pictures into this folder.")
     ] = None,
 ) -> None:
-    """Measure the speed of this package beside its peers, and judge it."""
+    """Measure the speed of this package and its peers, and judge the result."""
     if quick and shape:
         raise typer.BadParameter("--quick and --shape exclude each other")
     logging.getLogger().addHandler(logging.NullHandler())  # peers log what is no news here

@@ -1,4 +1,4 @@
-"""A line into an item, as the hand-written readers do it: in the usual way, or by the fastest call."""
+"""Decoding of a line into an item, for the hand-written readers: the usual way, or the fastest call."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WAYS: Mapping[str, Callable[[type[BaseModel]], Decode]] = {
 
 @cache
 def fastest(model: type[BaseModel]) -> str:
-    """The faster of the two ways into the model, measured here and now on the posts of the benchmark."""
+    """The faster of the two ways to fill the model, measured now on the posts of the benchmark."""
     lines = posts("typical")
     ways = {name: way(model) for name, way in WAYS.items()}
     spent = dict.fromkeys(ways, math.inf)
@@ -51,7 +51,7 @@ def fastest(model: type[BaseModel]) -> str:
 
 
 def decoder(workload: Workload) -> Decode | None:
-    """How a line becomes an item; None where it is one."""
+    """How a line becomes an item; None if the line itself is the item."""
     if workload.items is bytes:
         return None
     return orjson.loads if workload.items is None else WAYS[fastest(workload.items)](workload.items)

@@ -1,4 +1,4 @@
-"""What it costs not to give a post out twice: two streams in one process, in turns, one of them with it."""
+"""The cost of dedupe: two streams in one process, in turns, one of them with dedupe."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ WORKLOADS = (
     Workload("small", "posts of 200 B", size="small"),
 )
 REMEMBERED = 200_000
-"""Ids in each set before anything is counted: with few, all of it would be in the processor's cache."""
+"""Ids in each set before the measurement; a small set would fit into the processor's cache."""
 ID = re.compile(rb'"data":\{[^{}]*?"id":"(\d{19})"')
 
 
 @dataclass(frozen=True)
 class Unrepeated:
-    """A body without end in which no post comes twice."""
+    """An endless body without duplicate posts."""
 
     flood: Flood
     coding: str = "identity"
 
     def feed(self, connection: socket.socket) -> None:
-        """Send until the reader has had enough."""
+        """Send until the reader disconnects."""
         for body in self.bodies():
             connection.sendall(body)
 
     def bodies(self) -> Iterator[bytes]:
-        """The posts again and again, each time with other ids."""
+        """The posts, repeated with new ids."""
         body = bytearray(self.flood.again)
         spans = [match.span(1) for match in ID.finditer(body)]
         number = time.time_ns()
@@ -49,7 +49,7 @@ class Unrepeated:
 
 
 def connected(recovery: Recovery | None, workload: Workload, source: Source, stack: ExitStack) -> Take:
-    """A stream that has read for a while."""
+    """A stream that has been reading for a while."""
     config = StreamConfig(recovery=recovery)
     items = stream_with_retry(
         session(source, stack), "get", source.url, config, response_model=workload.items
@@ -61,7 +61,7 @@ def connected(recovery: Recovery | None, workload: Workload, source: Source, sta
 
 
 def dedupe(rounds: int, track: Track) -> dict[str, Spread]:
-    """By workload: the throughput with dedupe beside that without, in items a CPU second."""
+    """By workload: items per CPU second with dedupe, relative to without."""
     found: dict[str, Spread] = {}
     for workload in WORKLOADS:
         with ExitStack() as stack:

@@ -1,7 +1,7 @@
-"""The least that the work can cost: a raw socket, chunks undone in bulk, split, decode.
+"""The minimum cost of the work: a raw socket, chunks decoded in bulk, lines split, JSON decoded.
 
-Believes every byte of the server, and gives nothing back: no faults, no heartbeats, no limits,
-no reconnecting, no stop. What a reader costs above this is what all those cost.
+Trusts every byte of the server, and does nothing else: no faults, no heartbeats, no limits, no reconnecting,
+no stop. The additional cost of a reader is the cost of these features.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LINE_END = b"\r\n"
 
 
 def connect(source: Source) -> socket.socket:
-    """A connection on which the body comes next."""
+    """A connection whose next bytes are the body."""
     connection = socket.create_connection((HOST, source.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     tls = source.tls()
@@ -32,7 +32,7 @@ def connect(source: Source) -> socket.socket:
 
 
 def bodies(connection: socket.socket) -> Iterator[bytes]:
-    """What each read brings of the body."""
+    """The part of the body in each read."""
     receive = connection.recv
     left, held = 0, LINE_END
     while data := receive(READ_SIZE):
@@ -66,7 +66,7 @@ def inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def lines(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """The lines that each piece completes, without their LF."""
+    """The lines that each piece completes, without LF."""
     held: list[bytes] = []
     for piece in pieces:
         whole = piece.split(b"\n")
@@ -78,7 +78,7 @@ def lines(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
 
 
 def items(connection: socket.socket, decode: Callable[[bytes], Any] | None, *, gzip: bool) -> Iterator[Any]:
-    """What a loop over the stream gets; without `decode`, the lines."""
+    """The items of the stream; without `decode`, the lines."""
     pieces = bodies(connection)
     for batch in lines(inflated(pieces) if gzip else pieces):
         if decode is None:

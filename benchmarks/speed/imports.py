@@ -1,4 +1,4 @@
-"""What an import costs, in fresh interpreters that take turns."""
+"""The cost of an import, in new interpreters that take turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRAM = "import time; at = time.process_time(); {}; print((time.process_time()
 
 
 def imports(rounds: int, track: Track) -> dict[str, float]:
-    """CPU milliseconds of each import, in the middle of the rounds; the first is not counted."""
+    """CPU milliseconds of each import: the median of the rounds, without the first one."""
     names = [name for name in SUBJECTS if find_spec(name.partition(".")[0])]
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in track(range(rounds + 1), "imports"):
@@ -29,6 +29,6 @@ def imports(rounds: int, track: Track) -> dict[str, float]:
 
 
 def imported(statement: str) -> float:
-    """CPU milliseconds of one."""
+    """CPU milliseconds of one import."""
     command = [sys.executable, "-c", PROGRAM.format(statement)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

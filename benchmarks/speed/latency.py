@@ -1,9 +1,9 @@
-"""From the server's send to the item in hand, on a stream where little happens.
+"""Latency from the server's send to the yielded item, on a quiet stream.
 
 The server stamps each post with the machine's monotonic clock, which all its processes share,
-and sends one every few milliseconds: to a reader, to a bare socket, and to the floor, which is a
-bare socket and the decoding, in turn. So whatever the machine does meanwhile falls on all alike.
-Each sleeps on a connection of its own.
+and sends one every few milliseconds, in turn to a reader, to a bare socket, and to the floor, which is a bare
+socket with decoding. So other load on the machine affects all of them equally. Each waits on its own
+connection.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.speed.workloads import Workload
 
 EVERY = 0.003
 SETTLING = 10
-"""Posts of each reader that are read first and not counted."""
+"""Posts that each reader reads first, which do not count."""
 MARK = b'"sent":"'
 STAMP = 20
 """Digits of a time in nanoseconds."""
@@ -34,7 +34,7 @@ BARE = "bare socket"
 
 
 def stamped(nanoseconds: int, number: int) -> bytes:
-    """A post of the usual size that tells when it was sent."""
+    """A post of the usual size that contains its send time."""
     return b'{"data":{"id":"%d","sent":"%0*d","text":"%b"}}\r\n' % (
         number,
         STAMP,
@@ -44,7 +44,7 @@ def stamped(nanoseconds: int, number: int) -> bytes:
 
 
 class Ticks:
-    """A post now and then, to each of so many connections in turn; the first as soon as it comes."""
+    """Sends a post now and then, to each connection in turn; the first post immediately."""
 
     coding = "identity"
 
@@ -54,7 +54,7 @@ class Ticks:
         self._connections: list[socket.socket] = []
 
     def feed(self, connection: socket.socket) -> None:
-        """Send until the readers have gone; the last to come has its thread send to all."""
+        """Send until the readers disconnect; the thread of the last connection sends to all."""
         connection.sendall(framed([stamped(time.monotonic_ns(), 0)]))
         self._connections.append(connection)
         if len(self._connections) < self._wanted:
@@ -66,7 +66,7 @@ class Ticks:
 
 
 def read_bare(_: Workload, source: Source, stack: ExitStack) -> Take:
-    """`recv`, and the stamp cut out of what comes: no chunks, no lines, no JSON."""
+    """A bare `recv`, which only extracts the time: no chunks, no lines, no JSON."""
     connection = stack.enter_context(least.connect(source))
 
     def items() -> Iterator[dict[str, dict[str, str]]]:
@@ -83,20 +83,20 @@ READ_BY = tuple(reader for reader in READERS if reader.name in (OURS, OUR_PORTAB
 
 @dataclass
 class Latency:
-    """Microseconds of each post, round by round: of each reader, and of those beside it meanwhile."""
+    """Microseconds of each post, by round, for each reader and for the references measured with it."""
 
     rounds: dict[str, dict[str, list[list[float]]]]
 
     def p50(self, name: str) -> float:
-        """The middle of all."""
+        """The median of all posts."""
         return median(self._all(name))
 
     def p99(self, name: str) -> float:
-        """What one of a hundred exceeds."""
+        """The 99th percentile."""
         return quantiles(self._all(name), n=100, method="inclusive")[-1]
 
     def ratio(self, name: str, beside: str) -> Spread:
-        """Medians of the rounds beside those of the bare socket or of the floor."""
+        """Medians of the rounds, relative to those of the bare socket or the floor."""
         pairs = zip(self.rounds[name][name], self.rounds[name][beside], strict=True)
         return spread([median(mine) / median(theirs) for mine, theirs in pairs])
 
@@ -105,12 +105,12 @@ class Latency:
 
 
 def latency(rounds: int, posts: int, track: Track, readers: Sequence[Reader] = READ_BY) -> Latency:
-    """So many posts a round for each reader, and as many for those beside it."""
+    """Measure a number of posts per round for each reader, and as many for the references."""
     return Latency({reader.name: measured(reader, rounds, posts, track) for reader in readers})
 
 
 def measured(reader: Reader, rounds: int, posts: int, track: Track) -> dict[str, list[list[float]]]:
-    """Microseconds by who read them."""
+    """Microseconds by reader."""
     present = (*BESIDE, reader)
     found: dict[str, list[list[float]]] = {each.name: [] for each in present}
     with serving(Ticks(len(present))) as source, ExitStack() as stack, unburdened():
@@ -125,11 +125,11 @@ def measured(reader: Reader, rounds: int, posts: int, track: Track) -> dict[str,
 
 
 def one_each(takes: Iterable[Take]) -> list[float]:
-    """Microseconds that the next post of each was on its way."""
+    """Microseconds from sending to yielding the next post, for each reader."""
     return [waited(take) for take in takes]
 
 
 def waited(take: Take) -> float:
-    """Microseconds that the next post was on its way."""
+    """Microseconds from sending to yielding the next post."""
     item = take(1)
     return (time.monotonic_ns() - int(item["data"]["sent"])) / 1e3

@@ -1,4 +1,4 @@
-"""What a line costs by its length: linear, or a long line is a way to stop a reader."""
+"""The cost of a line by its length. If the cost is not linear, a long line can block a reader."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PER_TURN = 16 * MIB
 WORKLOAD = Workload("length", "long lines", chunk=CHUNK)
 
 Lengths = dict[str, dict[int, float]]
-"""Reader, length of a line, CPU milliseconds a MiB."""
+"""Reader, length of a line, CPU milliseconds per MiB."""
 
 
 def flood(length: int) -> Flood:
-    """One post of this length, again and again."""
+    """One post of this length, repeated."""
     start, end = b'{"data":{"id":"1","text":"', b'"}}\r\n'
     line = start + b"x" * (length - len(start) - len(end)) + end
     pieces = [line[place : place + CHUNK] for place in range(0, length, CHUNK)]
@@ -33,7 +33,7 @@ def flood(length: int) -> Flood:
 
 
 def lengths(rounds: int, track: Track, of: Sequence[int] = LENGTHS) -> Lengths:
-    """Each reader in turn at each length."""
+    """Each reader in turn, at each length."""
     found: Lengths = {FLOOR: {}, OURS: {}, OUR_PORTABLE: {}, XDK: {}}
     for number in track(range(len(of)), "line length"):
         for name, milliseconds in at(of[number], rounds).items():
@@ -42,7 +42,7 @@ def lengths(rounds: int, track: Track, of: Sequence[int] = LENGTHS) -> Lengths:
 
 
 def at(length: int, rounds: int) -> dict[str, float]:
-    """CPU milliseconds a MiB, in the middle of the rounds."""
+    """CPU milliseconds per MiB: the median of the rounds."""
     names = [FLOOR, OURS, OUR_PORTABLE] + ([XDK] if length <= XDK_STOPS else [])
     count = max(1, PER_TURN // length)
     spent: dict[str, list[float]] = {name: [] for name in names}
@@ -58,5 +58,5 @@ def at(length: int, rounds: int) -> dict[str, float]:
 
 
 def steepness(costs: dict[int, float]) -> float:
-    """How many times as much a byte of the longest line costs as one of a MiB: 1 where it is linear."""
+    """The cost of a byte in the longest line, relative to a line of 1 MiB; 1 if the cost is linear."""
     return costs[max(costs)] / costs[MIB]

@@ -1,8 +1,8 @@
 """Readers in turns on one workload: CPU seconds and wall time of each block. Judges nothing.
 
-All hold a connection to one server, in another process, that sends as fast as they take. They
-read a block of items each, and the order changes every round, so that whatever else the
-machine does falls on all of them. Only ratios mean anything elsewhere.
+All readers are connected to one server in another process, which sends as fast as they read. Each reads a
+block of items, and the order changes every round, so that other load on the machine affects all readers
+equally. Only ratios are meaningful on other machines.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from benchmarks.speed.server import Firehose, serving
 from benchmarks.speed.workloads import Workload
 
 Track = Callable[[Sequence[int], str], Iterable[int]]
-"""Goes through the numbers and shows how far it has come, under this name."""
+"""Iterates over the numbers, and shows the progress under this name."""
 
 FAST_INFLATER = "zlib_ng"
 EXTRA_MISSING = "[fast] is not installed"
 
 
 class Spent(NamedTuple):
-    """What one block cost, in seconds."""
+    """The cost of one block, in seconds."""
 
     cpu: float
     wall: float
 
 
 class Spread(NamedTuple):
-    """A ratio over the rounds: its median, and the quartiles around it."""
+    """A ratio over the rounds: median and quartiles."""
 
     median: float
     low: float
@@ -47,7 +47,7 @@ class Spread(NamedTuple):
 
 @dataclass
 class Row:
-    """One workload: what each reader spent in each round, or why it is not in it."""
+    """One workload: the cost of each reader in each round, or why the reader is absent."""
 
     workload: Workload
     block: int
@@ -55,17 +55,17 @@ class Row:
     absent: dict[str, str] = field(default_factory=dict)
 
     def rate(self, name: str) -> float:
-        """Items a CPU second, over all rounds."""
+        """Items per CPU second, over all rounds."""
         rounds = self.spent[name]
         return self.block * len(rounds) / sum(spent.cpu for spent in rounds)
 
     def wall_rate(self, name: str) -> float:
-        """Items a second, over all rounds."""
+        """Items per second, over all rounds."""
         rounds = self.spent[name]
         return self.block * len(rounds) / sum(spent.wall for spent in rounds)
 
     def ratio(self, name: str, beside: str = FLOOR) -> Spread | None:
-        """How many times as many items a CPU second as another reader gets; None where one is absent."""
+        """Items per CPU second, relative to another reader; None if one of them is absent."""
         if name not in self.spent or beside not in self.spent:
             return None
         pairs = zip(self.spent[name], self.spent[beside], strict=True)
@@ -81,7 +81,7 @@ def spread(ratios: list[float]) -> Spread:
 
 
 def taking_part(workload: Workload, readers: Iterable[Reader]) -> tuple[list[Reader], dict[str, str]]:
-    """Who can read this, and why the others cannot."""
+    """The readers that can read this workload, and why the others cannot."""
     absent: dict[str, str] = {}
     present = []
     for reader in readers:
@@ -97,7 +97,7 @@ MODULES: Mapping[str, str] = {"xdk-streaming": "xdk_streaming"}
 
 
 def missing(reader: Reader, workload: Workload) -> str:
-    """What this reader would need and is not installed."""
+    """Packages that this reader needs and that are not installed."""
     ours = reader.name in (OURS, OUR_PORTABLE)
     if workload.name == "gzip-fast" and ours and not find_spec(FAST_INFLATER):
         return EXTRA_MISSING
@@ -105,14 +105,14 @@ def missing(reader: Reader, workload: Workload) -> str:
 
 
 def timed(take: Take, count: int) -> Spent:
-    """What so many items cost the process."""
+    """The cost of reading a number of items."""
     wall, cpu = time.perf_counter(), time.process_time()
     take(count)
     return Spent(time.process_time() - cpu, time.perf_counter() - wall)
 
 
 def measure(workload: Workload, rounds: int, track: Track, readers: Sequence[Reader] = READERS) -> Row:
-    """One row. A first block of each reader is read and not counted."""
+    """Measure one row. The first block of each reader does not count."""
     present, absent = taking_part(workload, readers)
     row = Row(workload, workload.block(), {reader.name: [] for reader in present}, absent)
     with ExitStack() as stack:
@@ -128,7 +128,7 @@ def measure(workload: Workload, rounds: int, track: Track, readers: Sequence[Rea
 
 
 def turns(names: list[str], number: int) -> list[str]:
-    """Everyone once, from another one on and the other way round each time."""
+    """Each reader once, with another start and the opposite direction in each round."""
     start = number // 2 % len(names)
     order = names[start:] + names[:start]
     return order[::-1] if number % 2 else order
@@ -136,7 +136,7 @@ def turns(names: list[str], number: int) -> list[str]:
 
 @contextmanager
 def unburdened() -> Iterator[None]:
-    """The garbage collector does not go through what was made before."""
+    """Within the block, the garbage collector ignores objects made before."""
     gc.collect()
     gc.freeze()
     try:

@@ -1,4 +1,4 @@
-"""Resident memory while a million posts go by, in a process that does nothing else."""
+"""Resident memory while reading a million posts, in a process that does nothing else."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MIB = 2**20
 
 
 def resident() -> int:
-    """Bytes that this process holds."""
+    """Resident bytes of this process."""
     return int(STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def drain(line: Connection, source: Source, every: int, samples: int) -> None:
-    """Read, and tell the memory each time."""
+    """Read blocks of posts, and report the memory after each."""
     with ExitStack() as stack:
         take = read_ours(SMALL, source, stack)
         for _ in range(samples):
@@ -34,7 +34,7 @@ def drain(line: Connection, source: Source, every: int, samples: int) -> None:
 
 
 def memory(every: int, samples: int, track: Track) -> list[int]:
-    """Resident bytes after each `every` posts; nothing where the system does not tell."""
+    """Resident bytes after each `every` posts; nothing if the system does not report memory."""
     if not STATM.exists():
         return []
     context = multiprocessing.get_context("spawn")
@@ -49,5 +49,5 @@ def memory(every: int, samples: int, track: Track) -> list[int]:
 
 
 def growth(found: Sequence[int]) -> float:
-    """MiB by which the most exceeds the first sample, when all that is loaded once is loaded."""
+    """MiB by which the maximum exceeds the first sample, which is taken after warming up."""
     return (max(found) - found[0]) / MIB

@@ -1,4 +1,4 @@
-"""The figures as pictures: SVG on no background, in colours that stand out on white and on black."""
+"""The figures as plots: SVG without background, in colours that are visible on white and on black."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MIB = 2**20
 
 
 class Mark(NamedTuple):
-    """How a reader is drawn."""
+    """The style of a reader."""
 
     colour: str
     marker: str
@@ -68,7 +68,7 @@ STYLE = {
 
 
 def draw(results: Results, folder: Path) -> list[str]:
-    """Every picture that there are figures for; their names."""
+    """Draw every plot for which there are figures. Returns their names."""
     drawn = []
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]  # a plain dict of settings is what it takes
         if results.rows:
@@ -82,7 +82,7 @@ def draw(results: Results, folder: Path) -> list[str]:
 
 @contextmanager
 def picture(folder: Path, name: str, size: tuple[float, float], panels: int = 1) -> Iterator[list[Axes]]:
-    """A figure of some panels beside each other, written at the end."""
+    """A figure with panels side by side, saved at the end of the block."""
     figure, axes = plt.subplots(1, panels, figsize=size, squeeze=False, layout="constrained")
     yield list(axes[0])
     figure.savefig(folder / name, transparent=True, metadata={"Date": None})
@@ -109,14 +109,14 @@ def throughput(rows: list[Row], folder: Path) -> str:
 
 
 def wanted(rows: list[Row]) -> Iterator[tuple[float, int]]:
-    """Where this package has to be, in the rows that have a bound."""
+    """The bounds for this package, in the rows with a bound."""
     for place, row in enumerate(rows):
         if row.workload.name in DONE.floor:
             yield DONE.floor[row.workload.name], place
 
 
 def dotted(axes: Axes, points: list[tuple[float, int]], mark: Mark, label: str) -> None:
-    """One reader in all rows."""
+    """Draw one reader in all rows."""
     axes.plot(
         [share for share, _ in points],
         [place for _, place in points],
@@ -132,7 +132,7 @@ def dotted(axes: Axes, points: list[tuple[float, int]], mark: Mark, label: str) 
 
 
 def waiting(found: Latency, folder: Path) -> str:
-    """A bar to the median, and a line on to the 99th percentile."""
+    """A bar up to the median, and a line up to the 99th percentile."""
     name = "latency.svg"
     names = list(found.rounds)
     with picture(folder, name, (9, 0.9 + 0.4 * len(names))) as (axes,):
@@ -150,7 +150,7 @@ def waiting(found: Latency, folder: Path) -> str:
 
 
 def growth(results: Results, folder: Path) -> str:
-    """What could grow, as lines that should be level."""
+    """Values that must not grow, as lines that should be level."""
     name = "growth.svg"
     with picture(folder, name, (12, 3.6), 3) as (by_length, by_number, by_time):
         lines(by_length, results.lengths, "CPU ms a MiB, by length of a line")
@@ -167,7 +167,7 @@ def growth(results: Results, folder: Path) -> str:
 
 
 def lines(axes: Axes, found: Mapping[str, Mapping[int, float]], title: str, *, log: bool = True) -> None:
-    """A line a reader, over the same places; from zero up."""
+    """A line per reader, over the same positions, from zero up."""
     for reader, points in found.items():
         mark = MARKS[reader]
         face = mark.colour if mark.filled else "none"

@@ -1,8 +1,8 @@
-"""Who reads: this package on both routes, its peers, and the floor. Each takes so many items when told to.
+"""The readers: this package on both routes, its peers, and the floor. Each reads items on request.
 
 The hand-written peers (requests, httpx, aiohttp) are the loops of their documentation, with the
-standard library's json. `+orjson` are the same loops as somebody would write them who cares: with
-this package's JSON parser, and into the model by the fastest call. Knows nothing of time.
+standard library's json. `+orjson` are the same loops, optimised: with this package's JSON parser, and the
+fastest call into the model. Does not measure time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.speed.workloads import Workload
 from xdk_streaming import StreamConfig, stream_with_retry
 
 Take = Callable[[int], Any]
-"""Read so many items; the last of them comes back."""
+"""Reads a number of items, and returns the last one."""
 Opened = Callable[[Workload, Source, ExitStack], Take]
 Handwritten = Callable[[Decode | None, Workload, Source, ExitStack], Take]
 
@@ -46,14 +46,14 @@ class Reader:
     name: str
     opened: Opened
     package: str
-    """What has to be installed for it."""
+    """The packages that the reader needs."""
     lacks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Workloads that it cannot do, by name, and why."""
+    """Workloads that the reader cannot read, by name, and why."""
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Environment variables while it connects."""
+    """Environment variables while the reader connects."""
 
     def connected(self, workload: Workload, source: Source, stack: ExitStack) -> Take:
-        """The reader, with one item taken, so that what follows is reading alone."""
+        """Open the reader and take one item, so that only reading is measured."""
         settings = {**self.settings, **({INFLATE: "stdlib"} if workload.stdlib_inflate else {})}
         with environment(settings):
             take = self.opened(workload, source, stack)
@@ -63,7 +63,7 @@ class Reader:
 
 @contextmanager
 def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """These variables for a while, and neither of ours beside them."""
+    """Set these variables within the block, and remove both of this package."""
     before = {name: os.environ.pop(name) for name in (PORTABLE, INFLATE) if name in os.environ}
     os.environ.update(settings)
     try:
@@ -75,7 +75,7 @@ def environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 def pulled(items: Iterator[Any]) -> Take:
-    """A `Take` of what a loop would get."""
+    """A `Take` from an iterator."""
 
     def take(count: int) -> Any:
         last = None
@@ -87,7 +87,7 @@ def pulled(items: Iterator[Any]) -> Take:
 
 
 def session(source: Source, stack: ExitStack) -> requests.Session:
-    """A session that believes the server, and asks no environment."""
+    """A session that trusts the server and ignores the environment."""
     made = stack.enter_context(requests.Session())
     made.trust_env = False
     made.verify = source.authority or True
@@ -95,13 +95,13 @@ def session(source: Source, stack: ExitStack) -> requests.Session:
 
 
 def read_floor(workload: Workload, source: Source, stack: ExitStack) -> Take:
-    """A raw socket, and nothing that could be left out."""
+    """A raw socket, with only the necessary work."""
     connection = stack.enter_context(least.connect(source))
     return pulled(least.items(connection, decoder(workload), gzip=workload.gzip))
 
 
 def read_ours(workload: Workload, source: Source, stack: ExitStack) -> Take:
-    """This package, as it comes."""
+    """This package, with its defaults."""
     config = StreamConfig(chunk_size=workload.chunk_size) if workload.chunk_size else StreamConfig()
     items = stream_with_retry(
         session(source, stack), "get", source.url, config, response_model=workload.items
@@ -111,7 +111,7 @@ def read_ours(workload: Workload, source: Source, stack: ExitStack) -> Take:
 
 
 def read_xdk(workload: Workload, source: Source, stack: ExitStack) -> Take:
-    """X's own SDK, as it comes."""
+    """X's own SDK, with its defaults."""
     theirs = importlib.import_module("xdk.streaming")
     config = theirs.StreamConfig(chunk_size=workload.chunk_size) if workload.chunk_size else None
     items = theirs.stream_with_retry(
@@ -129,7 +129,7 @@ def read_requests(decode: Decode | None, workload: Workload, source: Source, sta
 
 
 def read_httpx(decode: Decode | None, _: Workload, source: Source, stack: ExitStack) -> Take:
-    """httpx's `iter_lines`, which are text."""
+    """httpx's `iter_lines`, which yields text."""
     httpx = importlib.import_module("httpx")
     verify = source.tls() or True
     client = stack.enter_context(httpx.Client(trust_env=False, verify=verify, timeout=30))
@@ -138,7 +138,7 @@ def read_httpx(decode: Decode | None, _: Workload, source: Source, stack: ExitSt
 
 
 def decoded(lines: Iterator[Any], decode: Decode | None) -> Iterator[Any]:
-    """The items of non-empty lines."""
+    """Items from non-empty lines."""
     for line in lines:
         if line:
             yield line if decode is None else decode(line)
@@ -162,7 +162,9 @@ def read_aiohttp(decode: Decode | None, _: Workload, source: Source, stack: Exit
         return item
 
     async def close() -> None:
-        if response.connection is not None:  # under TLS a close waits for an answer behind the flood
+        if (
+            response.connection is not None
+        ):  # with TLS, close() would wait for a reply behind all pending data
             response.connection.transport.abort()
         response.close()
         await client.close()
@@ -185,7 +187,7 @@ def best(read: Handwritten) -> Opened:
 
 
 def read_tweepy(workload: Workload, source: Source, stack: ExitStack) -> Take:
-    """tweepy's StreamingClient, which calls back on a thread of its own; see `Turns`."""
+    """tweepy's StreamingClient, which calls back on its own thread; see `Turns`."""
     turns = Turns()
     client = tweepy_client(workload, turns)
     client.on_disconnect = turns.ended
@@ -213,7 +215,7 @@ class Turns:
         self._over = False
 
     def take(self, count: int) -> Any:
-        """Have so many items read; the last of them."""
+        """Let the thread read a number of items. Returns the last one."""
         self._wanted = count
         self._go.release()
         self._done.acquire()
@@ -222,7 +224,7 @@ class Turns:
         return self._item
 
     def receive(self, item: Any) -> None:
-        """One more item, on the other thread; blocks while none is wanted."""
+        """Accept an item on the other thread; blocks while no item is wanted."""
         if not self._left:
             self._go.acquire()
             self._left = self._wanted
@@ -232,12 +234,12 @@ class Turns:
             self._done.release()
 
     def ended(self) -> None:
-        """Nothing more comes."""
+        """Note that no more items come."""
         self._over = True
         self._done.release()
 
     def end(self, client: Any) -> None:
-        """Let the thread run out."""
+        """Let the thread end."""
         client.disconnect()
         self._wanted = 1
         self._go.release()
@@ -251,7 +253,9 @@ def tweepy_client(workload: Workload, turns: Turns) -> Any:
     overridden, and spared the making of those. Its JSON is the standard library's.
     """
     tweepy = importlib.import_module("tweepy")
-    logging.getLogger("tweepy").addHandler(logging.NullHandler())  # it speaks of every end, ours included
+    logging.getLogger("tweepy").addHandler(
+        logging.NullHandler()
+    )  # tweepy logs every end, including those requested here
     size = {"chunk_size": workload.chunk_size} if workload.chunk_size else {}
     client = tweepy.StreamingClient("token", daemon=True, max_retries=0, **size)
     if workload.items is None:
@@ -264,14 +268,14 @@ def tweepy_client(workload: Workload, turns: Turns) -> Any:
 
 
 class Rerouted(requests.adapters.HTTPAdapter):
-    """Sends to the benchmark's server what is meant for X's."""
+    """Sends X's requests to the benchmark's server."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
 
     def send(self, request: requests.PreparedRequest, *positional: Any, **named: Any) -> requests.Response:
-        """The request, to another place."""
+        """Send the request to the other server."""
         request.url = self._url
         return super().send(request, *positional, **named)
 

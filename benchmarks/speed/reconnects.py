@@ -1,4 +1,4 @@
-"""What a lost connection costs: time from the reset to the next connection's first item, and CPU."""
+"""The cost of a lost connection: CPU, and the time from the reset to the next item."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from benchmarks.speed.server import Source, framed, serving
 from xdk_streaming import StreamConfig, stream_with_retry
 
 QUIET = 0.005
-"""Seconds between an item and the reset: the reader has it by then, and waits for more."""
+"""Seconds between an item and the reset, so that the reader has the item and waits for more."""
 BLOCK = 10
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER that makes close() a reset."""
+"""The value of SO_LINGER that makes close() send RST."""
 
 
 @dataclass
 class Resets:
-    """One item, which tells when the connection before it was reset; then a reset."""
+    """Sends one item, which has the time of the previous reset, then resets the connection."""
 
     coding: str = "identity"
     last: int = 0
 
     def feed(self, connection: socket.socket) -> None:
-        """Send it, wait, and reset."""
+        """Send the item, wait, and reset."""
         connection.sendall(framed([stamped(self.last, 0)]))
         time.sleep(QUIET)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -66,24 +66,24 @@ STREAMS: dict[str, Connecting] = {OURS: ours, XDK: theirs}
 
 @dataclass
 class Cost:
-    """Milliseconds of each connection that was lost and regained."""
+    """Milliseconds for each connection that was lost and regained."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
     @property
     def p50(self) -> float:
-        """From a reset to the next item, in the middle."""
+        """The median time from a reset to the next item."""
         return median(self.wall)
 
     @property
     def cpu_each(self) -> float:
-        """CPU milliseconds of one, in the middle."""
+        """The median CPU milliseconds of one reconnect."""
         return median(self.cpu)
 
 
 def reconnects(rounds: int, track: Track) -> dict[str, Cost]:
-    """Lose `BLOCK` connections a turn."""
+    """Lose `BLOCK` connections per turn."""
     found = {name: Cost() for name in STREAMS}
     with ExitStack() as stack:
         takes = {

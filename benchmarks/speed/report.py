@@ -58,7 +58,7 @@ Only ratios mean anything on another machine.
 
 
 def overview(results: Results) -> Table:
-    """The one table: each reader's share of the floor."""
+    """The main table: each reader relative to the floor."""
     names = [reader.name for reader in results.form.readers if reader.name != FLOOR]
     head = ("workload", "floor, items a CPU s", *names, f"{OURS} beside {XDK}")
     table = Table(OVERVIEW, head)
@@ -70,7 +70,7 @@ def overview(results: Results) -> Table:
 
 
 def cell(row: Row, name: str) -> str:
-    """A share of the floor; with quartiles for this package."""
+    """A ratio to the floor; for this package, with quartiles."""
     ratio = row.ratio(name)
     if ratio is None:
         return "-"
@@ -78,7 +78,7 @@ def cell(row: Row, name: str) -> str:
 
 
 def times(results: Results) -> Table:
-    """The same in microseconds of this machine."""
+    """The main table in microseconds on this machine."""
     names = [reader.name for reader in results.form.readers]
     table = Table("Microseconds an item: CPU / wall", ("workload", *names), page_only=True)
     for row in results.rows:
@@ -91,7 +91,7 @@ def times(results: Results) -> Table:
 
 
 def dashes(results: Results) -> Iterator[str]:
-    """Why a reader is not in a row, or may be behind in it."""
+    """Why a reader is missing from a row, or may be behind."""
     for row in results.rows:
         for (reader, name), why in NOT_JUDGED.items():
             if name == row.workload.name:
@@ -104,7 +104,7 @@ def dashes(results: Results) -> Iterator[str]:
 
 
 def latencies(results: Results) -> Table:
-    """From send to yield."""
+    """Latency from send to yield."""
     head = ("reader", "p50, us", "p99, us", f"p50 beside the {FLOOR}", f"beside a {BARE}")
     table = Table("Latency on a stream where little happens", head)
     if results.latency:
@@ -125,7 +125,7 @@ def losses(results: Results) -> Table:
 
 
 def by_length(results: Results) -> Table:
-    """CPU milliseconds a MiB."""
+    """CPU milliseconds per MiB."""
     lengths = sorted({length for costs in results.lengths.values() for length in costs})
     table = Table("CPU ms a MiB, by length of a line", ("reader", *map(size, lengths)))
     for name, costs in results.lengths.items():
@@ -141,7 +141,7 @@ def size(length: int) -> str:
 
 
 def by_number(results: Results) -> Table:
-    """Items a CPU second."""
+    """Items per CPU second."""
     numbers = sorted({number for rates in results.streams.values() for number in rates})
     table = Table(
         "Items a CPU second of all together, by streams in a process", ("reader", *map(str, numbers))
@@ -186,13 +186,13 @@ def judged(findings: list[Finding]) -> Table:
 
 
 def tables(results: Results) -> list[Table]:
-    """All that have rows, the most telling first."""
+    """All tables with rows, the most important first."""
     made = (overview, times, latencies, losses, by_length, by_number, held, imported, deduped)
     return [table for table in (make(results) for make in made) if table.rows]
 
 
 def page(results: Results, findings: list[Finding], command: str, pictures: list[str]) -> str:
-    """The whole of it as Markdown."""
+    """The complete page as Markdown."""
     missed = sum(not finding.met for finding in findings)
     blocks = ["# How fast a stream is read", "", *(f"![{name[:-4]}]({name})\n" for name in pictures)]
     if findings:
@@ -242,7 +242,7 @@ def installed(name: str) -> str:
 
 
 def write(results: Results, findings: list[Finding], command: str, folder: Path) -> None:
-    """Page, figures and pictures."""
+    """Write page, figures and plots."""
     from benchmarks.speed import plots  # only here: a run without pictures needs no matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What one run measures, and how much of it: the forms. Measures by calling, judges nothing."""
+"""The parts of a run, and how much of each to measure. Judges nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.speed.workloads import WORKLOADS
 
 @dataclass(frozen=True)
 class Form:
-    """How much is measured. Blocks are of one size in all: a smaller one would fit a reader's buffers."""
+    """How much to measure. All blocks have one size; a smaller one would fit into a reader's buffers."""
 
     name: str
     rounds: int
@@ -35,7 +35,7 @@ class Form:
     dedupe: int
     readers: tuple[Reader, ...] = READERS
     parts: tuple[str, ...] = ()
-    """What is measured unless the user names something; all where it is empty."""
+    """The parts to measure unless the user names some; empty for all."""
 
 
 SHAPE_READERS = tuple(reader for reader in READERS if reader.name in (FLOOR, OURS, OUR_PORTABLE, XDK))
@@ -60,7 +60,7 @@ NAMES = (*(workload.name for workload in WORKLOADS), *PARTS)
 
 @dataclass
 class Results:
-    """The figures of one run; what was not measured is empty."""
+    """The figures of one run; parts that were not measured are empty."""
 
     form: Form
     rows: list[Row] = field(default_factory=list)
@@ -73,12 +73,12 @@ class Results:
     dedupe: dict[str, Spread] = field(default_factory=dict)
 
     def row(self, name: str) -> Row | None:
-        """One workload's row, where it was measured."""
+        """The row of one workload, if measured."""
         return next((row for row in self.rows if row.workload.name == name), None)
 
 
 def run(form: Form, only: Collection[str], track: Track) -> Results:
-    """Measure these parts of a form; all of it where none is named."""
+    """Measure these parts; all parts if none are named."""
     wanted = only or form.parts or NAMES
     results = Results(form)
     for workload in WORKLOADS:

@@ -1,4 +1,4 @@
-"""The sending side, in a process of its own: whoever connects gets what is fed. Knows no workload."""
+"""The server, in its own process, which sends the feed to every client. Knows no workload."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ HOST = "127.0.0.1"
 
 
 class Feed(Protocol):
-    """What each connection gets after the headers."""
+    """What to send to each connection after the headers."""
 
     coding: str
 
     def feed(self, connection: socket.socket) -> None:
-        """Send it; the connection is closed afterwards."""
+        """Send the feed; the connection is closed afterwards."""
 
 
 @dataclass(frozen=True)
 class Flood:
-    """A chunked body: how it starts, and what follows again and again."""
+    """A chunked body: a start, and a part that is repeated."""
 
     start: bytes
     again: bytes
@@ -42,17 +42,17 @@ def framed(pieces: list[bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class Firehose:
-    """A body without end, sent as fast as it is taken."""
+    """An endless body, sent as fast as the reader reads."""
 
     flood: Flood
 
     @property
     def coding(self) -> str:
-        """The body's content coding."""
+        """The content coding of the body."""
         return self.flood.coding
 
     def feed(self, connection: socket.socket) -> None:
-        """Send until the reader has had enough."""
+        """Send until the reader disconnects."""
         connection.sendall(self.flood.start)
         while True:
             connection.sendall(self.flood.again)
@@ -60,7 +60,7 @@ class Firehose:
 
 @dataclass(frozen=True)
 class Source:
-    """Where to connect, and the file that makes a client believe it under TLS."""
+    """The address of the server and, with TLS, the CA file for clients."""
 
     port: int
     authority: str | None = None
@@ -77,7 +77,7 @@ class Source:
 
 @contextmanager
 def serving(feed: Any, *, tls: bool = False) -> Iterator[Source]:
-    """A server in a fresh process. `feed` is a `Feed` that can be pickled."""
+    """A server in a new process. `feed` must be picklable."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def serving(feed: Any, *, tls: bool = False) -> Iterator[Source]:
 
 
 def serve(line: Connection, feed: Feed, folder: str | None) -> None:
-    """Serve until this process is ended. With a folder: under TLS."""
+    """Serve until the process is terminated; with a folder, over TLS."""
     tls, authority = certified(Path(folder)) if folder else (None, None)
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
@@ -125,7 +125,7 @@ def serve(line: Connection, feed: Feed, folder: str | None) -> None:
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """A request, up to its blank line; a reader sends nothing after it."""
+    """A request, up to the blank line; readers send nothing after it."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         data = connection.recv(65536)
@@ -136,7 +136,7 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 def certified(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """A server's context for loopback, and the file that makes a client believe it."""
+    """A server context for loopback, and the CA file for clients."""
     import trustme  # only here: plain HTTP must not need it
 
     authority = trustme.CA()

@@ -1,4 +1,4 @@
-"""Many streams in one process, a thread each: what an item costs by their number."""
+"""Many streams in one process, one thread each: the cost of an item by the number of streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORKLOAD = WORKLOADS[0]
 READ_BY = {reader.name: reader for reader in READERS if reader.name in (FLOOR, OURS, XDK)}
 
 Streams = dict[str, dict[int, float]]
-"""Reader, number of streams, items a CPU second of all together."""
+"""Reader, number of streams, items per CPU second of all streams together."""
 
 
 def streams(rounds: int, track: Track, numbers: Sequence[int] = NUMBERS) -> Streams:
@@ -35,7 +35,7 @@ def streams(rounds: int, track: Track, numbers: Sequence[int] = NUMBERS) -> Stre
 
 
 def together(name: str, number: int, source: Source) -> float:
-    """Items a CPU second of so many streams at once."""
+    """Items per CPU second of a number of concurrent streams."""
     count = max(LEAST_ITEMS, AT_LEAST // number)
     with ExitStack() as stack:
         takes = [READ_BY[name].connected(WORKLOAD, source, stack) for _ in range(number)]
@@ -45,7 +45,7 @@ def together(name: str, number: int, source: Source) -> float:
 
 
 def raced(takes: list[Take], count: int) -> float:
-    """CPU seconds of the process until all have taken so many."""
+    """CPU seconds of the process until all streams have read their items."""
     threads = [threading.Thread(target=take, args=(count,)) for take in takes]
     started = time.process_time()
     for thread in threads:

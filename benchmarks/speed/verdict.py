@@ -1,6 +1,6 @@
-"""What the figures must not fall short of, and whether they do. Measures nothing.
+"""The bounds for the figures, and whether they are met. Measures nothing.
 
-All bounds are ratios, or growth: an absolute time says more of the machine than of the code.
+All bounds are ratios or growth, because absolute times depend more on the machine than on the code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.speed.results import Results
 
 @dataclass(frozen=True)
 class Finding:
-    """One bound, and what was found."""
+    """One bound, and the measured value."""
 
     what: str
     found: float
@@ -27,7 +27,7 @@ class Finding:
 
     @property
     def met(self) -> bool:
-        """Whether the bound is kept."""
+        """Whether the bound is met."""
         return self.found >= self.bound if self.at_least else self.found <= self.bound
 
     @property
@@ -38,20 +38,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is wanted. By workload: beside the floor, and beside xdk."""
+    """The bounds. Throughput by workload: relative to the floor, and to xdk."""
 
     floor: Mapping[str, float]
     xdk: Mapping[str, float]
     steepness: float
-    """Cost of a byte of the longest line beside one of a line of 1 MiB; 16 where time grows as the square."""
+    """Cost of a byte in the longest line, relative to a line of 1 MiB; 16 if the cost is quadratic."""
     memory: float = 5.0
     """MiB."""
     latency: float = 1.3
-    """In the middle, beside a bare socket and the decoding of what it reads."""
+    """Median latency, relative to a bare socket with decoding."""
     dedupe: float = 0.95
-    """Throughput with it beside that without, on posts of the usual size."""
+    """Throughput with dedupe relative to without, on posts of the usual size."""
     peers: bool = True
-    """Whether no peer may be ahead."""
+    """Whether no peer may be faster."""
 
 
 DONE = Bounds(
@@ -72,7 +72,7 @@ OFF = Bounds(
     steepness=4.0,
     peers=False,
 )
-"""Far off: for a machine that does other things meanwhile."""
+"""Loose bounds, for a machine that is busy with other work."""
 DRAW = 0.95
 """Two runs of one reader were at 0.93 and 0.99 of the floor: a peer ahead by less than that is not ahead."""
 JUDGED_ON_BOTH_ROUTES = (XDK, "tweepy", "requests", "httpx", "aiohttp")
@@ -85,11 +85,11 @@ NOT_JUDGED: Mapping[tuple[str, str], str] = {
     (OUR_PORTABLE, "small"): PER_CHUNK,
     (OUR_PORTABLE, "raw"): PER_CHUNK,
 }
-"""Where a peer is ahead: the reader, the workload, and why that is borne."""
+"""Accepted cases of a faster peer: the reader, the workload, and the reason."""
 
 
 def verdict(results: Results, bounds: Bounds) -> list[Finding]:
-    """Every bound on what was measured."""
+    """All bounds on the measured values."""
     return [*on_rows(results, bounds), *on_growth(results, bounds)]
 
 
@@ -107,7 +107,7 @@ def on_rows(results: Results, bounds: Bounds) -> Iterator[Finding]:
 
 
 def on_peers(row: Row) -> Iterator[Finding]:
-    """The strongest peer on each route."""
+    """The fastest peer on each route."""
     peers = set(row.spent) - {FLOOR, OURS, OUR_PORTABLE}
     for route, field in ((OURS, peers), (OUR_PORTABLE, peers & set(JUDGED_ON_BOTH_ROUTES))):
         ratios = {peer: ratio for peer in field if (ratio := row.ratio(route, peer))}

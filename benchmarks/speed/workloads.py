@@ -1,4 +1,4 @@
-"""What is read: posts of several sizes, cut and coded in several ways. Knows no reader and no socket."""
+"""Workloads: posts of several sizes, chunked and encoded in several ways. Knows no reader and no socket."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ FIELDS = {
     "user.fields": "created_at,description,public_metrics,profile_image_url,verified",
 }
 POSTS = {"small": 2_000, "typical": 500, "large": 120}
-"""About a megabyte of each size; then they come again."""
+"""About a megabyte of posts of each size; then they repeat."""
 LARGE = 10_000
 SMALL = range(150, 260)
 LEAST_ITEMS = 1_200
 LEAST_BYTES = 4_000_000
 RAW_TIMES = 4
-"""Where nothing is decoded, the same bytes would be over before the clock can tell."""
+"""Without decoding, the usual number of bytes would be read too fast to measure."""
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 class Lenient(BaseModel):
-    """A part of a post; fields that X adds later are kept as they come."""
+    """A part of a post; unknown fields are kept."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class PostData(Lenient):
-    """What most look at of the post itself."""
+    """The fields of a post that most programs use."""
 
     id: str
     text: str
@@ -49,13 +49,13 @@ class PostData(Lenient):
 
 
 class Post(Lenient):
-    """One item of a stream, as a user would declare it; what else there is stays as it came."""
+    """An item as a user would declare it; everything else is kept as received."""
 
     data: PostData
 
 
 class Metrics(Lenient):
-    """How often a post was repeated, answered and liked."""
+    """The metrics of a post."""
 
     retweet_count: int = 0
     reply_count: int = 0
@@ -64,14 +64,14 @@ class Metrics(Lenient):
 
 
 class DeepData(PostData):
-    """The post itself, with models below it."""
+    """The post, with nested models."""
 
     conversation_id: str | None = None
     public_metrics: Metrics | None = None
 
 
 class User(Lenient):
-    """Who wrote it."""
+    """The author."""
 
     id: str
     name: str
@@ -80,14 +80,14 @@ class User(Lenient):
 
 
 class Includes(Lenient):
-    """What the post refers to."""
+    """The objects that the post refers to."""
 
     users: list[User] = []
     tweets: list[DeepData] = []
 
 
 class DeepPost(Lenient):
-    """One item with all that it refers to, each thing a model: as much work again as the parsing."""
+    """An item in which every object is a model: as much work again as parsing."""
 
     data: DeepData
     includes: Includes | None = None
@@ -103,26 +103,26 @@ class Workload:
     chunk: int | None = None
     """Bytes in each HTTP chunk; None for one post in each."""
     items: Any = None
-    """What the lines are to become: dicts, a pydantic model, or bytes for the lines themselves."""
+    """The type of the items: dicts, a pydantic model, or bytes for the lines themselves."""
     gzip: bool = False
     stdlib_inflate: bool = False
-    """Whether this package, too, has to inflate with the standard library."""
+    """Whether this package must also inflate with the standard library."""
     tls: bool = False
     chunk_size: int | None = None
-    """What each client is told to read at a time; None for its own default."""
+    """The read size given to each client; None for its default."""
 
     def lines(self) -> list[bytes]:
-        """The posts as they are sent, line ends included."""
+        """The posts as sent, with line ends."""
         return posts(self.size)
 
     def block(self) -> int:
-        """Items that a reader takes at a turn: more than any of them reads at once."""
+        """Items that a reader takes in a turn: more than any reader reads at a time."""
         lines = self.lines()
         wanted = LEAST_BYTES * (RAW_TIMES if self.items is bytes else 1)
         return max(LEAST_ITEMS, wanted * len(lines) // sum(map(len, lines)))
 
     def flood(self) -> Flood:
-        """The body, to be sent without end."""
+        """The endless body."""
         pieces = self.lines()
         if self.chunk is not None:
             body = b"".join(pieces)
@@ -146,7 +146,7 @@ WORKLOADS = (
 
 
 def gzipped(pieces: list[bytes]) -> Flood:
-    """Each piece flushed, as a server does whose posts are to arrive, and a chunk."""
+    """Each piece, flushed so that posts arrive immediately, as a chunk."""
     compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)  # nothing in it refers to what was before its start
     coded = [compressor.compress(piece) + compressor.flush(zlib.Z_SYNC_FLUSH) for piece in pieces]
     return Flood(framed([GZIP_HEADER]), framed(coded), "gzip")
@@ -154,7 +154,7 @@ def gzipped(pieces: list[bytes]) -> Flood:
 
 @cache
 def posts(size: Size) -> list[bytes]:
-    """Posts of the simulator's world, as lines.
+    """The simulator's posts, as lines.
 
     Those with a U+2028 or another mark at which httpx's `iter_lines` breaks a line are left out:
     it would deliver halves of them.
@@ -181,13 +181,13 @@ def typical() -> Iterator[dict[str, Any]]:
 
 
 def small() -> Iterator[dict[str, Any]]:
-    """A post that nothing but its text was asked of."""
+    """A post with only the default fields."""
     for item in typical():
         yield {"data": {name: item["data"][name] for name in ("id", "text")}}
 
 
 def large() -> Iterator[dict[str, Any]]:
-    """A post with all that a long thread refers to."""
+    """A post with all objects that a long thread refers to."""
     world = typical()
     for item in world:
         includes = item["includes"]

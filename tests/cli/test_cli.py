@@ -285,11 +285,11 @@ def get(url: str, token: str = "any") -> requests.Response:
 
 def fate(simulator: Simulator) -> None:
     """Be a client until the server closes, or has gone silent: it says so, and a client cannot know."""
-    before = len(simulator.visits)
+    before = len(simulator.requests)
     host, port = simulator.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=0.02) as connection:
         connection.sendall(f"GET {SAMPLE} HTTP/1.1\r\nAuthorization: Bearer any\r\n\r\n".encode())
-        while not any(visit.outcome == "silent" for visit in islice(simulator.visits, before, None)):
+        while not any(visit.outcome == "silent" for visit in islice(simulator.requests, before, None)):
             try:
                 if not connection.recv(2**16):
                     return
@@ -322,7 +322,7 @@ def test_each_connection_in_turn_suffers_the_fault_it_was_given_and_then_the_fir
     result = simulate_for(visit, monkeypatch, *given, "--rate", "200")
     assert result.exit_code == 0, result.output
     (simulator,) = seen
-    assert [visit.outcome for visit in simulator.visits] == [*OUTCOMES.values(), "ended cleanly"]
+    assert [visit.outcome for visit in simulator.requests] == [*OUTCOMES.values(), "ended cleanly"]
     assert set(OUTCOMES) == {fault.name for fault in RANDOM_FAULTS}
 
 
@@ -340,14 +340,14 @@ def test_a_refusal_comes_to_the_connection_after_the_one_that_lasted_so_long(
     result = simulate_for(visit, monkeypatch, *given)
     assert result.exit_code == 0, result.output
     (simulator,) = seen
-    assert [visit.outcome for visit in simulator.visits] == [
+    assert [visit.outcome for visit in simulator.requests] == [
         *("ended cleanly", "refused with 503", "refused with 409", "ended cleanly")
     ]
 
 
 def test_a_fault_of_a_compressed_body_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
     said = " ".join(refusal("simulate", "--port", "0", "--fault", "corrupt-gzip@1", code=2).split())
-    assert "'corrupt-gzip@1': it needs --encoding gzip" in said
+    assert "'corrupt-gzip@1': this fault needs --encoding gzip" in said
     arguments = ("--fault", "corrupt-gzip@1", "--encoding", "gzip")
     assert simulate_for(lambda simulator: None, monkeypatch, *arguments).exit_code == 0
 
@@ -355,7 +355,7 @@ def test_a_fault_of_a_compressed_body_wants_one(monkeypatch: pytest.MonkeyPatch)
 def test_a_random_fault_needs_only_its_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[float, int]] = []
     result = simulate_for(
-        lambda simulator: seen.append((simulator.conduct.random_faults, simulator.conduct.seed)),
+        lambda simulator: seen.append((simulator.behaviour.random_faults, simulator.behaviour.seed)),
         monkeypatch,
         *("--fault", "random:0.25", "--seed", "7"),
     )
@@ -461,7 +461,7 @@ def test_a_file_with_nothing_to_replay_is_one_sentence(tmp_path: Path) -> None:
     path.touch()
     said = refusal("simulate", "--port", "0", "--replay", str(path), code=1)
     assert said == (
-        f"The simulator could not start: {path} holds no line to replay; expected one JSON object a line\n"
+        f"The simulator could not start: {path} has no lines to replay; expected one JSON object a line\n"
     )
 
 
@@ -526,10 +526,10 @@ def test_a_recording_is_replayed_with_a_fault_and_each_connection_reported(
 @pytest.fixture
 def short_demo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Ten seconds become one and a half; the demo's quiet log is as loud as before when it is over."""
-    monkeypatch.setattr(demo_module, "SECONDS", 1.5)
-    monkeypatch.setattr(demo_module, "RATE", 60.0)
+    monkeypatch.setattr(demo_module, "DEMO_SECONDS", 1.5)
+    monkeypatch.setattr(demo_module, "POSTS_PER_SECOND", 60.0)
     monkeypatch.setattr(demo_module, "STALL_TIMEOUT", 0.4)
-    monkeypatch.setattr(demo_module, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(demo_module, "HEARTBEAT_INTERVAL", 0.05)
     monkeypatch.setattr(
         demo_module,
         "PLAN",
@@ -597,7 +597,7 @@ def test_a_demo_in_which_the_two_sides_disagree_says_so_and_exits_with_1(
             yield from tamper(posts)
 
     monkeypatch.setattr(demo_module, "stream_with_retry", tampered)
-    monkeypatch.setattr(demo_module, "SECONDS", 0.4)
+    monkeypatch.setattr(demo_module, "DEMO_SECONDS", 0.4)
     monkeypatch.setattr(demo_module, "PLAN", {"ended cleanly": (Live(0.2), End())})
     result = run("demo")
     assert result.exit_code == 1
@@ -609,10 +609,10 @@ def test_a_demo_in_which_the_two_sides_disagree_says_so_and_exits_with_1(
 def test_a_demo_in_which_a_planned_fault_does_not_happen_exits_with_1(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(demo_module, "SECONDS", 0.1)
+    monkeypatch.setattr(demo_module, "DEMO_SECONDS", 0.1)
     result = run("demo")
     assert result.exit_code == 1
-    assert "the planned fault did not happen: silent until the client left" in result.output
+    assert "a planned fault did not happen: silent until the client left" in result.output
     assert "Both sides agree" not in result.output
 
 
@@ -624,7 +624,7 @@ from xdk_streaming.__main__ import main
 from xdk_streaming.cli import demo
 from xdk_streaming.simulator import UNAVAILABLE, End, Live, Reset, Stall
 
-demo.SECONDS, demo.RATE, demo.HEARTBEAT, demo.STALL_TIMEOUT = 4.5, 30.0, 0.02, 0.3
+demo.DEMO_SECONDS, demo.POSTS_PER_SECOND, demo.HEARTBEAT_INTERVAL, demo.STALL_TIMEOUT = 4.5, 30.0, 0.02, 0.3
 first, second, third, fourth = demo.PLAN
 demo.PLAN = {
     first: (Live(0.3), End()),
@@ -653,8 +653,8 @@ def shown(real_demo: subprocess.Popen[str]) -> tuple[int, str, str]:
 def test_the_demo_ends_well_and_both_sides_agree(shown: tuple[int, str, str]) -> None:
     code, out, err = shown
     assert (code, err) == (0, "")
-    assert "Both sides agree: every missing post has its reason." in out
-    assert re.search(r"\d+ reconnects, \d+ heartbeats, [\d,]+ bytes, \d+ half lines reported", out)
+    assert "Both sides agree: every missing post is explained." in out
+    assert re.search(r"\d+ reconnects, \d+ heartbeats, [\d,]+ bytes, \d+ incomplete lines reported", out)
 
 
 def test_the_demo_names_every_fault_that_it_planned(shown: tuple[int, str, str]) -> None:
@@ -685,6 +685,6 @@ def test_the_demo_shows_the_posts_it_receives_and_counts_them(shown: tuple[int, 
     ids = re.findall(r"^  (\d{15,})  \w{2,3} +\S", out, re.MULTILINE)
     assert len(ids) > 20
     assert sorted(set(ids), key=int) == ids
-    counted = re.search(r"(\d+) \S received, each once", out)
+    counted = re.search(r"(\d+) \S received exactly once", out)
     assert counted is not None
     assert int(counted[1]) == len(ids)

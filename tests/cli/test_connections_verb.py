@@ -88,7 +88,7 @@ def test_the_list_tells_what_is_over_and_why(simulator: Simulator, connections: 
     line = connections("list").stdout
     assert line.split()[:2] == [zombie, "sample_stream"]
     assert line.split()[-1] == "127.0.0.1"
-    assert connections("list", "--status", "inactive").stderr == "There are no such connections.\n"
+    assert connections("list", "--status", "inactive").stderr == "No connections found.\n"
     connections("kill", zombie)
     assert connections("list").stdout == ""
     assert connections("list", "--status", "all").stdout.endswith("cut off\n")
@@ -108,7 +108,7 @@ def test_who_is_not_there_is_told_and_the_others_are_ended(connections: Run, zom
 
 def test_with_nothing_to_end_all_is_well(simulator: Simulator, connections: Run) -> None:
     assert connections("kill", "--all").stderr == "0 connections ended.\n"
-    wait_for(lambda: len(simulator.calls) == 1)
+    wait_for(lambda: len(simulator.api_requests) == 1)
 
 
 def test_more_than_a_page_is_listed_and_more_than_a_hundred_are_ended(
@@ -118,7 +118,7 @@ def test_more_than_a_page_is_listed_and_more_than_a_hundred_are_ended(
     assert connections("kill", *nobodies, code=ExitCode.REFUSED).stderr.endswith(
         "0 connections ended, 101 not.\n"
     )
-    assert len(simulator.calls) == 2
+    assert len(simulator.api_requests) == 2
     monkeypatch.setattr("xdk_streaming.cli.connections.MAX_CONNECTIONS_PER_PAGE", 2)
     entries = [{"id": str(number)} for number in range(5)]
     monkeypatch.setattr(simulator.connections, "listed", lambda status, names: entries)
@@ -128,17 +128,17 @@ def test_more_than_a_page_is_listed_and_more_than_a_hundred_are_ended(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("kill",), "give ids or streams, or --all, and not both"),
-        (("kill", "one", "--all"), "give ids or streams, or --all, and not both"),
+        (("kill",), "expected IDs or streams, or --all, but not both"),
+        (("kill", "one", "--all"), "expected IDs or streams, or --all, but not both"),
         (("list", "--status", "dead"), "--status"),
-        (("list", "--endpoint", "nonsense"), "'nonsense' is no stream; expected one of filtered_stream"),
+        (("list", "--endpoint", "nonsense"), "'nonsense' is not a stream; expected one of filtered_stream"),
     ],
 )
 def test_a_command_line_that_cannot_be_meant_is_refused(
     simulator: Simulator, connections: Run, arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in " ".join(connections(*arguments, code=ExitCode.USAGE).stderr.split())
-    assert not simulator.calls
+    assert not simulator.api_requests
 
 
 @pytest.mark.parametrize("verb", ["list", "kill"])

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from helpers.terminal import Terminal, terminal
 from xdk_streaming import ConnectionState, StreamState
-from xdk_streaming.cli import chart
+from xdk_streaming.cli import small_diagram
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
@@ -48,10 +48,10 @@ def backing_off(lines: list[str]) -> bool:
 
 
 def test_each_arrow_of_the_table_is_drawn_and_no_other() -> None:
-    straight = {(STATES[source], STATES[dest]) for source, dest in chart.STRAIGHT}
+    straight = {(STATES[source], STATES[dest]) for source, dest in small_diagram.STRAIGHT}
     lanes = {
         (STATES[source], STATES[lane.dest])
-        for lane in (*chart.ABOVE, *chart.BELOW)
+        for lane in (*small_diagram.ABOVE, *small_diagram.BELOW)
         for source in lane.sources
     }
     assert not straight & lanes
@@ -59,16 +59,16 @@ def test_each_arrow_of_the_table_is_drawn_and_no_other() -> None:
 
 
 def test_the_diagrams_arrows_end_where_they_should() -> None:
-    lines = chart.chart(ConnectionState.STREAMING).plain.split("\n")
-    assert len(lines) == chart.HEIGHT
-    assert "".join(lines).count("▶") == len(chart.STRAIGHT)
-    assert "".join(lines).count("▼") == len(chart.ABOVE)
-    assert "".join(lines).count("▲") == len(chart.BELOW)
+    lines = small_diagram.draw(ConnectionState.STREAMING).plain.split("\n")
+    assert len(lines) == small_diagram.HEIGHT
+    assert "".join(lines).count("▶") == len(small_diagram.STRAIGHT)
+    assert "".join(lines).count("▼") == len(small_diagram.ABOVE)
+    assert "".join(lines).count("▲") == len(small_diagram.BELOW)
 
 
 @pytest.mark.parametrize("lit", ConnectionState)
 def test_the_current_state_is_lit_and_no_other(lit: ConnectionState) -> None:
-    for text in (chart.chart(lit), chart.line(lit)):
+    for text in (small_diagram.draw(lit), small_diagram.line(lit)):
         shown = [text.plain[span.start : span.end] for span in text.spans if " on " in str(span.style)]
         assert [part.strip() for part in shown] == [lit.name]
 
@@ -116,10 +116,10 @@ def test_the_screen_shows_all_figures_while_it_waits(
     with terminal(columns, rows, "sample", "--base-url", simulator.url, "-o", output) as shown:
         lines = shown.until(backing_off)
         assert lines[0].startswith(f"{simulator.url}/2/tweets/sample/stream")
-        assert lines[1 : 1 + chart.HEIGHT] == [
-            line.rstrip() for line in chart.chart(ConnectionState.BACKOFF).plain.split("\n")
+        assert lines[1 : 1 + small_diagram.HEIGHT] == [
+            line.rstrip() for line in small_diagram.draw(ConnectionState.BACKOFF).plain.split("\n")
         ]
-        start = 1 + chart.HEIGHT
+        start = 1 + small_diagram.HEIGHT
         assert [line.split()[0] for line in lines[start : start + len(FIGURES)]] == FIGURES
         assert re.search(r"attempt \d+ in \d+\.\d s", figure(lines, "connection"))
         assert re.search(r"last: [A-Z_]+: ", figure(lines, "reconnects"))

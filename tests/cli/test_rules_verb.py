@@ -21,7 +21,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(rules=(), rate=0, token=TOKEN, most_rules=20) as simulator:
+    with Simulator(rules=(), rate=0, token=TOKEN, max_rules=20) as simulator:
         yield simulator
 
 
@@ -63,7 +63,7 @@ def test_as_json_a_rule_is_an_object_a_line(rules: Run) -> None:
 def test_without_rules_the_list_is_empty_and_says_what_that_means(rules: Run) -> None:
     result = rules("list")
     assert result.stdout == ""
-    assert "There are no rules: the filtered stream cannot be opened until one is added." in result.stderr
+    assert "No rules found. X refuses the filtered stream until a rule is added." in result.stderr
 
 
 def test_what_is_wrong_with_each_rule_is_a_sentence_and_the_good_ones_are_in(
@@ -74,7 +74,7 @@ def test_what_is_wrong_with_each_rule_is_a_sentence_and_the_good_ones_are_in(
     result = rules("add", "--", "cat", "(dog", "bird", "-fish", code=ExitCode.REFUSED)
     assert [line.split()[1] for line in result.stdout.splitlines()] == ["bird"]
     duplicate, broken, negative, summary = result.stderr.splitlines()
-    assert duplicate == f"'cat' is there already, as rule {cat.id}."
+    assert duplicate == f"'cat' already exists, as rule {cat.id}."
     assert broken == "'(dog' was refused: A parenthesis is not closed (at position 1)."
     assert negative.startswith(
         "'-fish' was refused: Rules must contain a non-negation term (at position 1); "
@@ -120,9 +120,9 @@ def test_what_the_list_shows_as_json_can_be_added_again_but_for_the_ids(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'cat\n{"value": \n', "line 2 is no JSON"),
-        (b'{"values": "cat"}\n', "line 1 is no rule; expected"),
-        (b'{"value": 1}\n', "line 1 is no rule; expected"),
+        (b'cat\n{"value": \n', "line 2 is not JSON"),
+        (b'{"values": "cat"}\n', "line 1 is not a rule; expected"),
+        (b'{"value": 1}\n', "line 1 is not a rule; expected"),
         (b"\xff\n", "cannot be read"),
         (b"\n", "there is no rule to add"),
     ],
@@ -133,25 +133,25 @@ def test_a_file_without_rules_is_refused_by_its_line(
     file = tmp_path / "rules"
     file.write_bytes(content)
     assert said in " ".join(rules("add", "--file", str(file), code=ExitCode.USAGE).stderr.split())
-    assert not simulator.calls
+    assert not simulator.api_requests
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("add",), "there is no rule to add; give a VALUE, or --file"),
+        (("add",), "there is no rule to add; expected a VALUE or --file"),
         (("add", "--tag", "T"), "--tag"),
         (("add", "--file", "no-such-file"), "--file"),
         (("add", "cat", "--format", "xml"), "--format"),
-        (("delete",), "give the ids of rules, or --all, and not both"),
-        (("delete", "1", "--all"), "give the ids of rules, or --all, and not both"),
+        (("delete",), "expected IDs of rules, or --all, but not both"),
+        (("delete", "1", "--all"), "expected IDs of rules, or --all, but not both"),
     ],
 )
 def test_a_command_line_that_cannot_be_meant_is_refused(
     simulator: Simulator, rules: Run, arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in " ".join(rules(*arguments, code=ExitCode.USAGE).stderr.split())
-    assert not simulator.calls
+    assert not simulator.api_requests
 
 
 def test_rules_are_deleted_by_id_or_all(simulator: Simulator, rules: Run) -> None:
@@ -159,7 +159,7 @@ def test_rules_are_deleted_by_id_or_all(simulator: Simulator, rules: Run) -> Non
     assert rules("delete", simulator.book.rules[1].id).stderr == "1 rule deleted.\n"
     assert values(simulator) == [("one", None), ("three", None)]
     gone = rules("delete", simulator.book.rules[0].id, "1", code=ExitCode.REFUSED)
-    assert gone.stderr == "Of one of them X says: Rule does not exist.\n1 rule deleted, 1 not.\n"
+    assert gone.stderr == "X refused one of the rules: Rule does not exist.\n1 rule deleted, 1 not.\n"
     assert rules("delete", "--all").stderr == "1 rule deleted.\n"
     assert values(simulator) == []
 
@@ -170,7 +170,7 @@ def test_rules_are_listed_over_all_pages(
     monkeypatch.setattr("xdk_streaming.cli.rules.MAX_RULES_PER_PAGE", 4)
     rules("add", *(f"word{number}" for number in range(10)))
     assert len(rules("list").stdout.splitlines()) == 10
-    assert len(simulator.calls) == 4
+    assert len(simulator.api_requests) == 4
 
 
 def test_more_rules_than_x_allows_are_a_sentence(simulator: Simulator, rules: Run) -> None:
@@ -189,13 +189,13 @@ def test_a_token_that_x_does_not_take_is_a_sentence_and_exit_code_3(rules: Run) 
 def test_without_a_token_nothing_is_asked(simulator: Simulator, rules: Run) -> None:
     result = rules("list", token="", code=ExitCode.AUTHENTICATION)
     assert "No bearer token was found" in result.stderr
-    assert not simulator.calls
+    assert not simulator.api_requests
 
 
 def test_where_nobody_answers_that_is_a_sentence(rules: Run) -> None:
     with nobody() as url:
         result = rules("list", url=url, code=ExitCode.FAILED)
-    assert "cannot be asked: " in result.stderr
+    assert "could not be reached: " in result.stderr
     assert "refused" in result.stderr
     assert result.stderr.count("\n") == 1
 
@@ -208,14 +208,14 @@ def test_a_password_in_a_url_is_never_shown(rules: Run, start: str, password: st
         for given in ({"url": f"{start}me:{password}@{host}"}, {"proxy": f"{start}me:{password}@{host}"}):
             proxied = ["--proxy", given["proxy"]] if "proxy" in given else []
             result = rules("list", *proxied, url=given.get("url", url), code=ExitCode.FAILED)
-            assert "cannot be asked: " in result.stderr
+            assert "could not be reached: " in result.stderr
             assert not any(piece in result.stderr for piece in ("hun", "ter2"))
 
 
 def test_a_token_in_the_clear_is_warned_of(rules: Run) -> None:
     result = rules("list", url="http://nowhere.invalid", code=ExitCode.FAILED)
     assert result.stderr.startswith(
-        "Warning: --base-url begins with http: others can read the bearer token.\n"
+        "Warning: --base-url begins with http: the bearer token is sent unencrypted.\n"
     )
 
 
@@ -226,7 +226,7 @@ def test_what_is_not_x_is_a_sentence(rules: Run) -> None:
 
     with served(serve) as url:
         result = rules("list", url=url, code=ExitCode.REFUSED)
-    assert "with what is no JSON object" in result.stderr
+    assert "without a JSON object" in result.stderr
 
 
 def test_a_tag_cannot_steer_the_terminal(rules: Run) -> None:

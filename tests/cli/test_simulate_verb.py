@@ -26,12 +26,12 @@ import zstandard
 from typer.testing import CliRunner
 
 import xdk_streaming
-from xdk_streaming.cli import certificates, pasted
+from xdk_streaming.cli import certificates, shell_commands
 from xdk_streaming.cli import simulate as simulate_module
 from xdk_streaming.cli.app import app
-from xdk_streaming.cli.certificates import secured
+from xdk_streaming.cli.certificates import tls_setup
+from xdk_streaming.cli.fault_option import seconds
 from xdk_streaming.cli.recorded import whole_lines
-from xdk_streaming.cli.scripts import seconds
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.x import ENDPOINTS
 
@@ -141,7 +141,7 @@ def test_what_is_printed_for_curl_and_for_the_rules_works_when_it_is_pasted(
     with start("--rate", "200", *tls) as program:
         _, curl, sample, comment, add, stream = program.printed
         assert [item["data"]["id"] for item in program.pasted(curl, 3)]
-        assert comment == "# and the filtered stream, which has no rules yet:"
+        assert comment == "# To stream from the filtered stream, first add a rule:"
         id = program.run(add).split()[0]
         posts = program.pasted(curl.replace(SAMPLE, SEARCH), 3)
         assert [post["matching_rules"] for post in posts] == [[{"id": id}]] * 3
@@ -210,12 +210,12 @@ def test_each_flag_reaches_the_simulator(monkeypatch: pytest.MonkeyPatch) -> Non
     flags = ["--no-slow-notice", "--no-entitled", "--rule", "cat", "--rule", "dog bird"]
     (simulator,), result = simulated(monkeypatch, *words, *flags)
     assert result.exit_code == 0, result.output
-    conduct = simulator.conduct
-    seen = (conduct.heartbeat, conduct.patience.seconds, conduct.backlog, simulator.book.most)
+    behaviour = simulator.behaviour
+    seen = (behaviour.heartbeat, behaviour.patience.seconds, behaviour.backlog, simulator.book.most)
     assert seen == (0.5, 1.5, 120.0, 3)
-    assert (conduct.patience.notice, simulator.access.entitled) == (False, False)
+    assert (behaviour.patience.notice, simulator.access.entitled) == (False, False)
     assert [rule.value for rule in simulator.book.rules] == ["cat", "dog bird"]
-    assert [simulator.slots.enter(visit) for visit in range(3)] == [True, True, False]
+    assert [simulator.slots.enter(request) for request in range(3)] == [True, True, False]
     simulator.slots.leave(0, abrupt=True)
     assert not simulator.slots.enter(3)  # a zombie holds the place
 
@@ -241,7 +241,7 @@ def test_lengths_of_time_have_units_or_are_seconds(text: str, expected: float) -
     "text", ["", "s", "ms", "-1s", "-1", "10 s", "nan", "inf", "nanms", "1e10", "10x", "2m-1s"]
 )
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="no length of time"):
+    with pytest.raises(typer.BadParameter, match="not a duration"):
         seconds(text)
 
 
@@ -293,7 +293,7 @@ def test_a_value_that_cannot_work_is_refused_with_its_options_name(
     ("arguments", "said"),
     [
         (("--rule", "(cat"), "rules has '(cat': A parenthesis is not closed (at position 1)"),
-        (("--rule", "cat", "--rule", "dog", "--max-rules", "1"), "more rules than it may have"),
+        (("--rule", "cat", "--rule", "dog", "--max-rules", "1"), "exceed its maximum number of rules"),
         (("--host", "256.0.0.1"), "could not start"),
     ],
 )
@@ -370,7 +370,7 @@ def test_without_trustme_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_made_is_trusted_by_its_authority_alone_and_gone_afterwards() -> None:
-    with secured("127.0.0.1", tls=True, cert=None, key=None) as made:
+    with tls_setup("127.0.0.1", tls=True, cert=None, key=None) as made:
         assert made is not None
         assert made.ca_file is not None
         ssl.create_default_context(cafile=str(made.ca_file))
@@ -381,7 +381,7 @@ def test_what_is_made_is_trusted_by_its_authority_alone_and_gone_afterwards() ->
 def test_a_path_with_a_space_is_quoted(tmp_path: Path) -> None:
     file = tmp_path / "two words"
     with Simulator() as simulator:
-        lines = pasted.Pasted(simulator, None, file)
+        lines = shell_commands.ShellCommands(simulator, None, file)
         assert f"'{file}'" in lines.curl()
         assert lines.ours("rules", "add", "a b").startswith(
             "xdk-streaming rules add 'a b' --base-url http://"
@@ -424,7 +424,7 @@ def test_half_a_line_at_the_end_is_left_out_with_a_warning(
     with whole_lines(path) as plain:
         assert plain.read_bytes() == RECORDED
     assert capsys.readouterr().err == (
-        f"Warning: {path} ends in the middle of a line; its last 13 bytes are left out.\n"
+        f"Warning: {path} ends in the middle of a line; the last 13 bytes are ignored.\n"
     )
     assert plain == path or not plain.exists()
 
@@ -459,5 +459,5 @@ def test_a_file_that_is_no_such_archive_is_one_sentence(
     path.write_bytes(RECORDED)
     seen, result = simulated(monkeypatch, "--replay", str(path))
     assert (result.exit_code, result.stdout, seen) == (1, "", [])
-    assert f"{path} is damaged, or no {suffix} file" in result.stderr
+    assert f"{path} is damaged or not a {suffix} file" in result.stderr
     assert result.stderr.count("\n") == 1

@@ -76,10 +76,10 @@ def test_a_kill_between_a_frame_and_its_note_doubles_nothing(tmp_path: Path) -> 
     path = tmp_path / "posts.ndjson.zst"
     sink = Framed(path, CODECS[".zst"])
     filled(sink, LINES)
-    note = part_of(path).read_bytes()
+    add_stream_request = part_of(path).read_bytes()
     sink._complete()
     abandon(sink)
-    part_of(path).write_bytes(note)
+    part_of(path).write_bytes(add_stream_request)
     assert items(path) == LINES
     open_file(path).close()
     assert items(path) == LINES
@@ -90,11 +90,11 @@ def test_a_frame_that_was_cut_short_is_written_again(name: str, tmp_path: Path) 
     path = tmp_path / name
     sink = open_file(path)
     filled(sink, LINES)
-    note = part_of(path).read_bytes()
+    add_stream_request = part_of(path).read_bytes()
     sink.close()
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 7)
-    part_of(path).write_bytes(note)
+    part_of(path).write_bytes(add_stream_request)
     open_file(path).close()
     assert items(path) == LINES
 

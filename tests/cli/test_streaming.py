@@ -84,8 +84,8 @@ def test_each_verb_streams_from_its_path(
     output = tmp_path / "items"
     shown = run(*arguments, "--base-url", simulator.url, "-n", 2, "-o", output)
     assert shown.exit_code == 0, shown.output
-    assert simulator.visits[0].path == path
-    asked = dict(simulator.visits[0].params)
+    assert simulator.requests[0].path == path
+    asked = dict(simulator.requests[0].params)
     assert {name: asked.pop(name) for name in params} == params
     assert set(asked) <= set(USUAL["posts"]) | set(USUAL["likes"])
     assert len(output.read_bytes().splitlines()) == 2
@@ -106,14 +106,14 @@ def test_every_path_of_x_has_a_verb_or_is_an_address() -> None:
 def test_a_whole_url_is_streamed_from(simulator: Simulator, tmp_path: Path) -> None:
     url = f"{simulator.url}/2/tweets/sample/stream"
     assert run("stream", url, "-n", 1, "-o", tmp_path / "items").exit_code == 0
-    assert simulator.visits[0].path == "/2/tweets/sample/stream"
+    assert simulator.requests[0].path == "/2/tweets/sample/stream"
 
 
 def test_fields_are_the_usual_ones_those_that_are_named_or_all(simulator: Simulator, tmp_path: Path) -> None:
     asks = [[], ["--tweet-fields", "lang", "--param", "x=1", "--expansions", ""], ["--all-fields"]]
     for ask in asks:
         run("sample", *ask, "--base-url", simulator.url, "-n", 1, "-o", tmp_path / "items")
-    usual, named, everything = (dict(visit.params) for visit in simulator.visits)
+    usual, named, everything = (dict(request.params) for request in simulator.requests)
     assert usual == USUAL["posts"]
     assert named == {"tweet.fields": "lang", "x": "1", "user.fields": USUAL["posts"]["user.fields"]}
     assert everything == ALL["posts"]
@@ -125,15 +125,15 @@ def test_fields_are_the_usual_ones_those_that_are_named_or_all(simulator: Simula
     [
         (["sample10"], "1 to 2"),
         (["sample10", "--partition", "3"], "3 is not between 1 and 2"),
-        (["compliance", "likes", "--partition", "1"], "this stream has none"),
+        (["compliance", "likes", "--partition", "1"], "this stream has no partitions"),
         (["firehose", "--lang", "de", "--partition", "1"], "de"),
         (["stream", "search"], "neither a URL nor a path"),
-        (["sample", "--base-url", "api.x.com"], "no URL"),
+        (["sample", "--base-url", "api.x.com"], "not a URL"),
         (["sample", "--param", "x"], "NAME=VALUE"),
         (["sample", "--rotate", "1h"], "--output"),
-        (["sample", "--rotate", "often", "-o", "x"], "neither a length of time nor a size"),
-        (["sample", "--for", "10"], "no length of time"),
-        (["sample", "--buffer", "0MB"], "no size"),
+        (["sample", "--rotate", "often", "-o", "x"], "neither a duration nor a size"),
+        (["sample", "--for", "10"], "not a duration"),
+        (["sample", "--buffer", "0MB"], "not a size"),
         (["sample", "--limit", "0"], "limit"),
         (["sample", "--stall-timeout", "inf"], "stall_timeout"),
     ],
@@ -159,7 +159,7 @@ def test_every_option_comes_from_the_environment_too(simulator: Simulator, tmp_p
     )
     assert shown.exit_code == 0, shown.output
     assert ids(output.read_bytes()) == sent(simulator)[:3]
-    asked = simulator.visits[0].params
+    asked = simulator.requests[0].params
     assert (asked["tweet.fields"], asked["a"], asked["b"]) == ("lang", "1", "2")
 
 
@@ -290,7 +290,7 @@ def test_a_pipe_whose_reader_goes_ends_it_in_a_sentence(simulator: Simulator) ->
         assert program.stderr is not None
         err = program.stderr.read().decode()
         assert program.wait(GUARD) == 0
-    assert err.splitlines()[-1] == "The reader of standard output has gone."
+    assert err.splitlines()[-1] == "The reader of standard output has exited."
     assert "Traceback" not in err
 
 
@@ -344,6 +344,30 @@ def test_each_transition_is_a_line_of_json_and_names_its_row() -> None:
     assert all(event["reason"] for event in told if event["event"] == "transition")
     assert {"gap", "summary"} <= {event["event"] for event in told}
     assert (told[-1]["event"], told[-1]["items"], told[-1]["reconnects"]) == ("summary", 5, 1)
+    assert all({"event", "at", "level"} <= event.keys() for event in told)
+    levels = {event["trigger"]: event["level"] for event in told if event["event"] == "transition"}
+    assert (levels["OPENED"], levels["BROKE"], told[-1]["level"]) == ("INFO", "WARNING", "INFO")
+
+
+def test_in_the_json_log_the_reason_for_the_end_is_json_too() -> None:
+    with Simulator(then=(Refuse(401),)) as simulator:
+        code, _, err = finished("sample", "--base-url", simulator.url, "--log-format", "json")
+    *_, transition, summary, reason = map(json.loads, err.splitlines())
+    assert code == 3
+    assert (transition["dest"], transition["level"], summary["event"]) == ("FAILED", "ERROR", "summary")
+    assert (reason["event"], reason["level"]) == ("error", "ERROR")
+    assert reason["message"].startswith("AUTHENTICATION_ERROR: ")
+
+
+def test_output_bytes_count_all_parts_of_a_rotation(tmp_path: Path) -> None:
+    with Simulator(rate=500) as simulator:
+        _, _, err = finished(
+            *("sample", "--base-url", simulator.url, "-n", 20, "-o", tmp_path / "posts.ndjson"),
+            *("--rotate", "1kB", "--log-format", "json"),
+        )
+    parts = [part.stat().st_size for part in tmp_path.iterdir()]
+    assert len(parts) > 1
+    assert json.loads(err.splitlines()[-1])["output_bytes"] == sum(parts)
 
 
 def test_quiet_is_quiet(simulator: Simulator) -> None:

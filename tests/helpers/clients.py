@@ -128,7 +128,7 @@ def split_head(answer: bytes) -> tuple[list[bytes], bytes]:
 
 def outcomes(simulator: Simulator) -> list[str]:
     """How the connections ended; to be asked when the simulator is closed."""
-    return [visit.outcome for visit in simulator.visits]
+    return [visit.outcome for visit in simulator.requests]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -176,8 +176,8 @@ def simulated(
 
 def sees_the_client_leave(simulator: Simulator, number: int = -1) -> None:
     """The visit ends because the client closes the connection, and does so now."""
-    until(lambda: simulator.visits[number].ended_at is not None)
-    assert simulator.visits[number].outcome in LEFT
+    until(lambda: simulator.requests[number].ended_at is not None)
+    assert simulator.requests[number].outcome in LEFT
 
 
 def all_once(items: list[Post], simulator: Simulator) -> bool:

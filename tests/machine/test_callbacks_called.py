@@ -1,4 +1,4 @@
-"""Who is told of a transition, in which order, with what, and what comes of their raising."""
+"""The notifications of a transition: their order, their arguments, and what happens if one raises."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def listen(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Callable[[str
 
 
 @pytest.mark.parametrize(("situation", "event"), LEGAL_CASES)
-def test_first_the_action_then_the_state_then_one_log_line_then_on_state_change_then_the_callbacks(
+def test_a_transition_keeps_its_order_from_the_action_to_the_callbacks(
     situation: str,
     event: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -222,7 +222,7 @@ def test_an_exception_of_a_callback_is_logged_with_its_name(caplog: pytest.LogCa
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), SystemExit(3), GeneratorExit()], ids=repr)
 @pytest.mark.parametrize(("situation", "event"), LOUD_CASES)
-def test_an_interrupt_comes_out_after_the_other_callbacks_with_the_new_state_in_place(
+def test_an_interrupt_is_raised_after_the_other_callbacks_in_the_new_state(
     situation: str, event: str, interrupt: BaseException
 ) -> None:
     harness, shown = reach(situation), LEGAL[situation][event]
@@ -281,7 +281,7 @@ def test_on_disconnect_is_given_the_original_exception(make: Callable[..., Strea
 
 
 @pytest.mark.parametrize("make", [fault, fatal], ids=["retryable", "fatal"])
-def test_on_disconnect_is_given_the_stream_error_where_there_is_no_original(
+def test_on_disconnect_gets_the_stream_error_if_there_is_no_original(
     make: Callable[..., StreamError],
 ) -> None:
     harness, error = reach("streaming"), make()

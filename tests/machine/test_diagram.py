@@ -30,7 +30,7 @@ anywhere = pytest.mark.parametrize("state", ConnectionState, ids=lambda state: s
 
 
 class Arrow(NamedTuple):
-    """What stands on an arrow, and where it goes."""
+    """The label of an arrow, and its two states."""
 
     source: str
     dest: str
@@ -360,7 +360,7 @@ def test_without_graphviz_the_error_names_the_package_and_the_way_round(
     with pytest.raises(diagram.GraphvizError) as missing:
         diagram.svg()
     assert str(missing.value) == (
-        "SVG is drawn by Graphviz's dot, which was not found; install the package graphviz "
+        "Graphviz's dot, which draws the SVG, was not found; install the package graphviz "
         "(apt-get install graphviz, brew install graphviz), or take --format mermaid"
     )
 
@@ -374,7 +374,7 @@ def test_the_committed_svg_is_one() -> None:
     assert {state.name for state in ConnectionState} <= set(titles)
 
 
-def test_a_dot_that_fails_is_told_with_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_dot_raises_with_its_own_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "dot"
     broken.write_text("#!/bin/sh\necho no memory left >&2\nexit 3\n", encoding="utf-8")
     broken.chmod(0o755)

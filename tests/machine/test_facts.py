@@ -136,7 +136,7 @@ def test_the_counters_of_what_came_through_are_not_the_machines_business() -> No
     assert (harness.state.heartbeats, harness.state.invalid_items) == (3, 2)
 
 
-# What the server told of the limit on connecting.
+# The server's limit on connecting.
 
 LIMIT, LATER = RateLimit(50, 48, 1_700_000_900.0), RateLimit(50, 0, 1_700_001_800.0)
 

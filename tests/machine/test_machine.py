@@ -274,7 +274,7 @@ def test_transitions_calls_before_and_after_of_an_internal_transition_too() -> N
 
 
 @pytest.mark.parametrize(("failing", "left_in"), [("asked", "old"), ("before", "old"), ("after", "new")])
-def test_transitions_keeps_the_old_state_where_before_raises_and_the_new_one_where_after_does(
+def test_transitions_keeps_the_old_state_if_before_raises_and_the_new_one_if_after_does(
     failing: str, left_in: str
 ) -> None:
     witness = Witness(failing)
@@ -283,7 +283,7 @@ def test_transitions_keeps_the_old_state_where_before_raises_and_the_new_one_whe
     assert witness.state == left_in
 
 
-def test_transitions_says_false_and_does_nothing_where_no_guard_holds() -> None:
+def test_transitions_returns_false_and_does_nothing_if_no_guard_holds() -> None:
     witness = Witness(allowed=False)
     assert witness.fire("move") is False
     assert witness.state == "old"
@@ -296,9 +296,15 @@ def test_transitions_says_false_and_does_nothing_where_no_guard_holds() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"guard": "frash"}, "names the guard 'frash', which there is not; there are amendable, exhausted"),
-        ({"action": "begyn"}, "names the action 'begyn', which there is not; there are amend_request, begin"),
-        ({"notify": ("on_conect",)}, "names the callback 'on_conect', which there is not; there are on_conn"),
+        ({"guard": "frash"}, "names the guard 'frash', which does not exist; there are amendable, exhausted"),
+        (
+            {"action": "begyn"},
+            "names the action 'begyn', which does not exist; there are amend_request, begin",
+        ),
+        (
+            {"notify": ("on_conect",)},
+            "names the callback 'on_conect', which does not exist; there are on_conn",
+        ),
         ({"guard": "begin"}, "names the guard 'begin'"),
         ({"guard": "fire"}, "names the guard 'fire'"),
         ({"action": "fresh"}, "names the action 'fresh'"),

@@ -124,7 +124,7 @@ def test_more_than_an_hour_is_not_waited_and_that_is_warned_of(
     harness = Harness()
     harness.fire(START, (REFUSED, fault(retry_after=asked)))
     assert harness.delay() == 3600
-    assert warnings(log()) == [f"The server asks for a wait of {asked:.0f} s; 3600 s are waited"]
+    assert warnings(log()) == [f"The server asks for a wait of {asked:.0f} s; the stream waits 3600 s"]
 
 
 def test_an_hour_to_the_second_is_waited_without_a_warning(log: Callable[[], list[tuple[int, str]]]) -> None:

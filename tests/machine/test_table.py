@@ -128,7 +128,7 @@ def test_a_life_begins_disconnected_and_failing_is_final() -> None:
 @pytest.mark.parametrize(
     "row", TABLE, ids=lambda row: f"{row.trigger.name}-{row.source.name}-{row.dest.name}"
 )
-def test_a_row_is_internal_exactly_where_it_leads_back_to_its_source(row: Row) -> None:
+def test_a_row_is_internal_if_it_leads_back_to_its_source(row: Row) -> None:
     assert row.internal == (row.dest == row.source)
 
 
@@ -258,7 +258,7 @@ def test_a_row_that_is_dropped_is_missed(place: int) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_row_that_stands_there_twice_is_objected_to(place: int) -> None:
+def test_a_duplicate_row_is_objected_to(place: int) -> None:
     twice = (*TABLE[: place + 1], *TABLE[place:])
     assert len(twice) == len(TABLE) + 1
     assert saying("can never be taken", twice)

@@ -119,7 +119,7 @@ def test_keys_come_back_as_they_were_to_the_last_bit(keys: list[StoredKey]) -> N
         assert list(map(type, contents(path).keys)) == list(map(type, keys))
 
 
-def test_keys_of_other_types_are_told_of_once_and_not_kept(path: Path, log: Log) -> None:
+def test_keys_of_other_types_are_logged_once_and_not_kept(path: Path, log: Log) -> None:
     with loaded(path) as (checkpoint, _):
         others: list[Any] = [("secret", 2), True, 1.5, 2**64, frozenset()]
         for key in ("1", *others, "2"):
@@ -237,7 +237,7 @@ sys.stdin.read()
 
 @contextmanager
 def another_process(path: Path, first: int = 0, commit: str = "") -> Iterator[subprocess.Popen[str]]:
-    """It has the checkpoint open, and notes numbers from `first` on, where that is not 0."""
+    """Open the checkpoint, and note numbers from `first` on if that is not 0."""
     with subprocess.Popen(
         [sys.executable, "-c", CHILD, str(path), str(first), commit],
         stdin=subprocess.PIPE,
@@ -398,7 +398,7 @@ def whole(path: Path) -> bytes:
 
 
 def mended(path: Path, log: Log, reason: str = "") -> None:
-    """It was set aside with a warning, a fresh one was begun, and that works."""
+    """The file was renamed with a warning, and the new one works."""
     was = path.read_bytes()
     with loaded(path) as (checkpoint, delivered):
         assert delivered == NOTHING
@@ -413,7 +413,7 @@ def mended(path: Path, log: Log, reason: str = "") -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 9, b"\x00" * 5000, b"S", b"\n" * 100], ids=len)
-def test_what_is_no_database_is_set_aside(path: Path, log: Log, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_renamed(path: Path, log: Log, content: bytes) -> None:
     path.write_bytes(content)
     mended(path, log)
     assert Path(f"{path}.damaged-1").read_bytes() == content
@@ -427,7 +427,7 @@ def test_an_empty_file_is_a_fresh_checkpoint(path: Path, log: Log) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_truncated_file_is_set_aside(path: Path, log: Log, share: float) -> None:
+def test_a_truncated_file_is_renamed(path: Path, log: Log, share: float) -> None:
     content = whole(path)
     path.write_bytes(content[: int(len(content) * share)])
     mended(path, log)
@@ -446,7 +446,7 @@ def test_a_truncated_file_is_set_aside(path: Path, log: Log, share: float) -> No
         ("DELETE FROM delivered WHERE number = 7", "row 7"),
     ],
 )
-def test_a_file_of_another_version_or_with_other_contents_is_set_aside(
+def test_a_file_of_another_version_or_with_other_contents_is_renamed(
     path: Path, log: Log, change: str, reason: str
 ) -> None:
     whole(path)
@@ -511,7 +511,7 @@ def test_a_log_of_sqlite_that_was_overwritten_crashes_nothing(path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["database disk image is malformed", "attempt to write a readonly database"])
-def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_and_the_stream_goes_on(
+def test_a_file_damaged_in_use_is_renamed_and_the_stream_goes_on(
     path: Path, log: Log, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     with loaded(path) as (checkpoint, _):
@@ -532,10 +532,10 @@ def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_and_the_stream_goe
     assert [level for level, _ in log()] == [logging.WARNING]
 
 
-def test_a_file_whose_place_cannot_be_opened_any_more_is_begun_when_it_can(
+def test_a_file_that_cannot_be_reopened_is_begun_as_soon_as_it_can(
     path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETRY", 0.01)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     with loaded(path) as (checkpoint, _):
         real = SQLiteStore._connected
         texts = ("malformed", "unable to open database file")
@@ -558,10 +558,10 @@ def test_a_file_whose_place_cannot_be_opened_any_more_is_begun_when_it_can(
     assert contents(path) == Delivered(1000.0, ("1",))
 
 
-def test_a_disk_that_hangs_holds_nobody_for_ever(
+def test_a_disk_that_hangs_blocks_nothing_for_ever(
     path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.01)
     hanging = threading.Event()
     monkeypatch.setattr(SQLiteStore, "add", lambda *_: hanging.wait(20))
     checkpoint = Checkpoint(path)
@@ -571,14 +571,14 @@ def test_a_disk_that_hangs_holds_nobody_for_ever(
     checkpoint.close()
     assert log()[-1] == (
         logging.ERROR,
-        f"The checkpoint {path} is still being written, and is left to itself",
+        f"The checkpoint {path} is still being written; nothing waits for it any longer",
     )
     hanging.set()
-    monkeypatch.setattr(module, "PATIENCE", 20.0)
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 20.0)
     checkpoint.close()
 
 
-def test_who_asks_for_a_commit_while_the_file_cannot_be_opened_is_told(
+def test_a_commit_returns_false_while_the_file_cannot_be_opened(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = threading.Event()
@@ -611,7 +611,7 @@ def test_who_asks_for_a_commit_while_the_file_cannot_be_opened_is_told(
 
 
 @pytest.mark.parametrize("place", ["absent/delivered", "file/delivered", "directory"])
-def test_a_path_where_nothing_can_be_opened_is_refused_in_words(tmp_path: Path, place: str) -> None:
+def test_a_path_that_cannot_be_opened_is_refused_with_a_reason(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "directory").mkdir()
     error = refusal(tmp_path / place)
@@ -635,7 +635,7 @@ def as_nobody() -> Iterator[None]:
 
 @posix
 @pytest.mark.parametrize("closed", ["directory", "file"])
-def test_where_writing_is_not_permitted_the_stream_does_not_begin(closed: str) -> None:
+def test_without_permission_to_write_the_stream_does_not_begin(closed: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "delivered")
         write(path, "1")
@@ -684,11 +684,11 @@ def test_on_a_full_disk_the_stream_goes_on_and_all_is_written_when_there_is_room
         assert "disk is full" in text
         room(1_000_000)
         eventually(lambda: len(log()) == 2)  # by itself, within a second
-        assert log()[1] == (logging.WARNING, f"The checkpoint {path} is written again")
+        assert log()[1] == (logging.WARNING, f"The checkpoint {path} can be written again")
     assert contents(path) == Delivered(1001.0, tuple(range(5001)))
 
 
-def test_what_a_full_disk_kept_out_to_the_end_is_told_of(
+def test_items_that_a_full_disk_kept_out_are_logged_at_the_end(
     path: Path, log: Log, room: Callable[[int], None]
 ) -> None:
     with loaded(path) as (checkpoint, _):
@@ -705,7 +705,7 @@ def test_what_a_full_disk_kept_out_to_the_end_is_told_of(
 def test_what_cannot_be_written_takes_no_more_memory_than_allowed(
     path: Path, room: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PENDING", 1000)
+    monkeypatch.setattr(module, "MAX_PENDING", 1000)
     with loaded(path) as (checkpoint, _):
         room(2)
         for _ in range(10):

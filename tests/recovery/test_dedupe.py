@@ -43,7 +43,7 @@ class PlainPost:
 
 
 class Opaque:
-    """Nothing tells one from another but where it lies."""
+    """An object that nothing but its identity distinguishes from another."""
 
 
 def post(number: object) -> dict[str, Any]:
@@ -126,9 +126,9 @@ def test_items_that_differ_in_odd_values_alone_have_different_keys() -> None:
 )
 def test_an_id_that_is_none_is_not_taken_for_one(item: dict[str, Any]) -> None:
     assert isinstance(item_key(item), bytes)
-    seam = Dedupe()
-    assert seam.is_new(item)
-    assert not seam.is_new(item)
+    dedupe = Dedupe()
+    assert dedupe.is_new(item)
+    assert not dedupe.is_new(item)
 
 
 @pytest.mark.parametrize("line", [b"[1]", b"no JSON", b'{"data":NaN}', "text", "\ud83d"], ids=ascii)
@@ -138,13 +138,13 @@ def test_a_line_that_is_no_object_is_known_by_its_bytes(line: Any) -> None:
 
 
 def test_what_cannot_be_keyed_is_never_held_back() -> None:
-    seam = Dedupe()
+    dedupe = Dedupe()
     for item in (Opaque(), PlainPost({"x": Opaque()}), {"data": {"x": Opaque()}}):
         assert item_key(item) is None
-        assert seam.is_new(item)
-        assert seam.is_new(item)
-        assert seam.last_key is None
-    assert len(seam) == seam.key_errors == 0
+        assert dedupe.is_new(item)
+        assert dedupe.is_new(item)
+        assert dedupe.last_key is None
+    assert len(dedupe) == dedupe.key_errors == 0
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -155,7 +155,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(json_values, json_values)
-def test_two_items_have_one_key_only_where_they_are_written_alike(one: Any, other: Any) -> None:
+def test_two_items_have_one_key_only_if_their_json_is_equal(one: Any, other: Any) -> None:
     alike = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (item_key({"event": one}) == item_key({"event": other})) is alike
 
@@ -164,47 +164,47 @@ def test_two_items_have_one_key_only_where_they_are_written_alike(one: Any, othe
 
 
 def test_an_item_that_was_there_is_not_new_again() -> None:
-    seam = Dedupe()
-    assert seam.is_new(post(1))
-    assert seam.is_new(post(2))
-    assert not seam.is_new(post(1))
-    assert not seam.is_new(Post(data=Data(id="2")))
-    assert not seam.is_new(b'{"data":{"id":"2"}}')
-    assert len(seam) == 2
+    dedupe = Dedupe()
+    assert dedupe.is_new(post(1))
+    assert dedupe.is_new(post(2))
+    assert not dedupe.is_new(post(1))
+    assert not dedupe.is_new(Post(data=Data(id="2")))
+    assert not dedupe.is_new(b'{"data":{"id":"2"}}')
+    assert len(dedupe) == 2
 
 
 def test_the_key_of_the_item_asked_about_last_can_be_had_new_or_not() -> None:
-    seam = Dedupe()
+    dedupe = Dedupe()
     told = []
     for item in (post(1), post(2), post(1), Opaque(), b'{"id_str":"3"}'):
-        seam.is_new(item)
-        told.append(seam.last_key)
+        dedupe.is_new(item)
+        told.append(dedupe.last_key)
     assert told == ["1", "2", "1", None, "3"]
 
 
 def test_what_a_process_before_this_one_delivered_is_not_new() -> None:
-    seam = Dedupe()
-    seam.restore(["1", b"digest", 7])
-    assert not seam.is_new(post(1))
-    assert seam.is_new(post(2))
-    assert len(seam) == 4
+    dedupe = Dedupe()
+    dedupe.restore(["1", b"digest", 7])
+    assert not dedupe.is_new(post(1))
+    assert dedupe.is_new(post(2))
+    assert len(dedupe) == 4
 
 
 def test_of_more_than_can_be_remembered_the_youngest_are_restored() -> None:
-    seam = Dedupe(max_keys=10)
-    seam.restore(map(str, range(1000)))
-    assert len(seam) <= 20
-    assert not any(seam.is_new(post(number)) for number in range(990, 1000))
+    dedupe = Dedupe(max_keys=10)
+    dedupe.restore(map(str, range(1000)))
+    assert len(dedupe) <= 20
+    assert not any(dedupe.is_new(post(number)) for number in range(990, 1000))
 
 
 def test_what_is_restored_is_remembered_for_a_whole_window() -> None:
-    seam = Dedupe(window=600.0)
-    seam.restore(["1"])
+    dedupe = Dedupe(window=600.0)
+    dedupe.restore(["1"])
     for now in (5000.0, 5599.0, 5601.0, 6200.0):
-        seam.turn(now)
-        assert not seam.is_new(post(1))
-    seam.turn(6202.0)
-    assert seam.is_new(post(1))
+        dedupe.forget_old(now)
+        assert not dedupe.is_new(post(1))
+    dedupe.forget_old(6202.0)
+    assert dedupe.is_new(post(1))
 
 
 steps = st.lists(
@@ -213,18 +213,18 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([3, 5, 1000]))
-def test_the_seam_agrees_with_a_list_of_all_that_was_ever_yielded(steps: list[Any], most: int) -> None:
+def test_dedupe_agrees_with_a_list_of_all_items_ever_yielded(steps: list[Any], most: int) -> None:
     window = 10.0
-    seam = Dedupe(window=window, max_keys=most)
+    dedupe = Dedupe(window=window, max_keys=most)
     now = 1000.0
     yielded: list[tuple[str, float]] = []  # once each time that it was called new
-    seam.turn(now)
+    dedupe.forget_old(now)
     for step in steps:
         if isinstance(step, float):
             now += step
         else:
             before = [(place, at) for place, (key, at) in enumerate(yielded) if key == step]
-            if seam.is_new(post(step)):
+            if dedupe.is_new(post(step)):
                 if before:
                     place, at = before[-1]
                     assert now - at >= window or len(yielded) - place >= most
@@ -232,31 +232,31 @@ def test_the_seam_agrees_with_a_list_of_all_that_was_ever_yielded(steps: list[An
             else:
                 place, at = before[-1]
                 assert len(yielded) - place <= 2 * most
-        seam.turn(now)
-        assert len(seam) <= 2 * most
-    assert seam.key_errors == 0
+        dedupe.forget_old(now)
+        assert len(dedupe) <= 2 * most
+    assert dedupe.key_errors == 0
 
 
 @given(st.integers(0, 40))
 def test_nothing_is_remembered_for_more_than_two_windows(turns: int) -> None:
-    seam = Dedupe(window=10.0)
-    seam.turn(0.0)
-    seam.is_new(post(1))
+    dedupe = Dedupe(window=10.0)
+    dedupe.forget_old(0.0)
+    dedupe.is_new(post(1))
     for turn in range(turns):
-        seam.turn(turn * 1.0)
-    seam.turn(turns + 10.0)
-    seam.turn(turns + 20.0)
-    assert seam.is_new(post(1))
+        dedupe.forget_old(turn * 1.0)
+    dedupe.forget_old(turns + 10.0)
+    dedupe.forget_old(turns + 20.0)
+    assert dedupe.is_new(post(1))
 
 
 # Keys of the user's own
 
 
 def test_a_key_of_the_users_own_decides_what_is_a_repeat() -> None:
-    seam = Dedupe(lambda item: item["data"]["text"])
-    assert seam.is_new({"data": {"id": "1", "text": "a"}})
-    assert not seam.is_new({"data": {"id": "2", "text": "a"}})
-    assert seam.last_key == "a"
+    dedupe = Dedupe(lambda item: item["data"]["text"])
+    assert dedupe.is_new({"data": {"id": "1", "text": "a"}})
+    assert not dedupe.is_new({"data": {"id": "2", "text": "a"}})
+    assert dedupe.last_key == "a"
 
 
 def fail(item: Any) -> Hashable:
@@ -268,23 +268,23 @@ def unhashable(item: Any) -> Any:
 
 
 @pytest.mark.parametrize("key", [fail, unhashable])
-def test_where_the_key_fails_items_pass_and_it_is_logged_once_without_them(
+def test_items_pass_if_the_key_fails_and_the_log_does_not_quote_them(
     key: Callable[[Any], Hashable], log: Log
 ) -> None:
-    seam = Dedupe(key)
-    assert seam.is_new(post("secret"))
-    assert seam.is_new(post("secret"))
-    assert seam.last_key is None
-    assert seam.key_errors == 2
+    dedupe = Dedupe(key)
+    assert dedupe.is_new(post("secret"))
+    assert dedupe.is_new(post("secret"))
+    assert dedupe.last_key is None
+    assert dedupe.key_errors == 2
     assert [level for level, _ in log()] == [logging.WARNING]
     assert "secret" not in log()[0][1]
 
 
 def test_a_key_of_none_lets_items_pass() -> None:
-    seam = Dedupe(lambda item: None)
-    assert seam.is_new(post(1))
-    assert seam.is_new(post(1))
-    assert (len(seam), seam.key_errors, seam.last_key) == (0, 0, None)
+    dedupe = Dedupe(lambda item: None)
+    assert dedupe.is_new(post(1))
+    assert dedupe.is_new(post(1))
+    assert (len(dedupe), dedupe.key_errors, dedupe.last_key) == (0, 0, None)
 
 
 def test_a_key_that_is_interrupted_is_not_held_back() -> None:
@@ -300,13 +300,13 @@ def test_a_key_that_is_interrupted_is_not_held_back() -> None:
 
 @pytest.mark.parametrize("count", [40_000, 80_000, 170_000])
 def test_an_id_takes_less_than_160_bytes(count: int) -> None:
-    seam = Dedupe()
+    dedupe = Dedupe()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         for number in range(count):
-            seam.is_new(post(int(NUMBER) + number))
-        seam.last_key = None
+            dedupe.is_new(post(int(NUMBER) + number))
+        dedupe.last_key = None
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

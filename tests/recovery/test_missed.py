@@ -1,4 +1,4 @@
-"""What a stream missed, told and brought back: whole lives of streams, in memory and in no time."""
+"""Missed items, reported and brought back: whole lives of streams, in memory and without real time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CUT = Cut(half=False)
 
 
 def post(at: float, number: int = 0) -> bytes:
-    """A post that was published then, as a line; `number` tells it from others of that moment."""
+    """The line of a post that was published then; `number` distinguishes posts of the same moment."""
     published = int(at * 1000) - SNOWFLAKE_EPOCH
     return json.dumps({"data": {"id": str((published << 22) + number)}}).encode() + b"\n"
 
@@ -35,7 +35,7 @@ def naming(parameter: str, status: int = 403) -> Refuse:
 
 
 class Life:
-    """A stream and all that it told."""
+    """A stream and all that it reported."""
 
     def __init__(self, *scripts: Script, recovery: Recovery | None = None, **rest: Any) -> None:
         self.clock = FakeClock(T0)
@@ -75,9 +75,7 @@ def losing(*lines: bytes) -> Script:
 @pytest.mark.parametrize(
     ("wait", "minutes"), [(1.0, 1), (60.0, 1), (61.0, 2), (240.0, 4), (299.0, 5), (3_600.0, 5)]
 )
-def test_each_reconnect_asks_for_the_outage_in_whole_minutes_and_the_first_connect_for_nothing(
-    wait: float, minutes: int
-) -> None:
+def test_each_reconnect_asks_for_whole_minutes_and_the_first_for_none(wait: float, minutes: int) -> None:
     life = Life(losing(post(T0)), losing(post(T0 + wait)), recovery=Recovery(), wait=wait).run()
     assert life.asked() == [None, minutes]
 
@@ -116,7 +114,7 @@ def test_what_is_longer_ago_than_x_brings_back_remains_uncovered() -> None:
     assert life.gaps == [Gap(T0, T0 + 1_000, (T0 + 700, T0 + 1_000), (T0, T0 + 700), "too long")]
 
 
-def test_failed_attempts_lengthen_an_outage_and_make_no_gaps_of_their_own() -> None:
+def test_failed_attempts_lengthen_the_gap_and_add_none() -> None:
     unavailable = (Refuse(503, b"{}"),)
     life = Life(losing(post(T0)), unavailable, unavailable, losing(), recovery=Recovery(), wait=30.0).run()
     assert [(gap.lost_at, gap.back_at) for gap in life.gaps] == [(T0, T0 + 90)]
@@ -181,7 +179,7 @@ def test_a_refused_parameter_is_withdrawn_with_a_warning_and_the_stream_goes_on(
     assert [gap.why for gap in life.gaps] == ["not entitled", "not entitled"]
     assert [one for one in told if isinstance(one, tuple)][:3] == [(1, 10.0), (1, 0.0), (1, 10.0)]
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert len([text for text in warnings if "refuses backfill_minutes" in text]) == 1
+    assert len([text for text in warnings if "X refused backfill_minutes" in text]) == 1
 
 
 def test_the_attempt_that_the_parameter_spoiled_does_not_count() -> None:
@@ -197,7 +195,7 @@ def test_a_refusal_that_names_another_parameter_is_final() -> None:
     assert life.stream.connection_state is ConnectionState.FAILED
 
 
-# The seam.
+# Where two connections meet.
 
 
 def test_what_was_yielded_before_is_not_yielded_again_and_is_counted() -> None:
@@ -247,7 +245,7 @@ def test_a_heartbeat_on_a_connection_that_has_lasted_shows_it_as_well() -> None:
     assert life.asked() == [None, 1, 1]
 
 
-def test_a_reader_cut_off_for_its_slowness_is_told_so() -> None:
+def test_a_gap_after_a_slow_reader_says_so() -> None:
     slow = {"errors": [{"title": "x", "disconnect_type": "SlowReader", "type": "a/operational-disconnect"}]}
     life = Life((CHUNKED, Send(post(T0)), Notice(slow), End()), losing()).run()
     assert [gap.why for gap in life.gaps] == ["slow reader"]
@@ -266,7 +264,7 @@ def test_the_clean_end_of_a_bounded_request_is_its_completion() -> None:
 
 
 @pytest.mark.parametrize("names", [("start_time", "end_time"), ("startTime", "endTime")])
-def test_a_broken_one_resumes_from_where_it_was_and_repeats_nothing(names: tuple[str, str]) -> None:
+def test_a_broken_bounded_request_resumes_and_repeats_nothing(names: tuple[str, str]) -> None:
     params = dict(zip(names, BOUNDED.values(), strict=True))
     lines = [post(T0 - 7_000), post(T0 - 6_900), post(T0 - 6_800)]
     life = Life(losing(*lines[:2]), (CHUNKED, *map(Send, lines[1:]), End()), params=params).run()
@@ -294,7 +292,7 @@ def test_a_body_that_only_its_close_ends_cannot_prove_its_completeness(
     assert life.stream.connection_state is ConnectionState.DISCONNECTED
 
 
-def test_a_bounded_request_whose_end_cannot_be_read_ends_all_the_same() -> None:
+def test_a_bounded_request_with_an_unreadable_end_still_ends() -> None:
     close_delimited = Open(200, {"Content-Type": "application/json"})
     life = Life((close_delimited, Send(post(T0)), End()), params={"end_time": "tomorrow"}).run()
     assert life.gaps == []
@@ -347,7 +345,7 @@ def test_a_restart_in_the_middle_of_a_backfill_asks_for_all_of_it_again(tmp_path
 
 @pytest.mark.parametrize("buffer", [None, Buffer()])
 @pytest.mark.parametrize(("fails", "again"), [(False, []), (True, ["in hand"])])
-def test_the_item_in_hand_counts_as_delivered_where_the_block_is_left_in_good_order(
+def test_the_last_item_counts_as_delivered_if_the_block_ends_cleanly(
     tmp_path: Path, buffer: Buffer | None, fails: bool, again: list[str]
 ) -> None:
     path = tmp_path / "checkpoint"
@@ -382,7 +380,7 @@ def test_a_second_stream_on_a_checkpoint_is_refused(tmp_path: Path) -> None:
         assert second.session.calls == []
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_the_stream_goes_on(
+def test_a_damaged_checkpoint_is_renamed_and_the_stream_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "checkpoint"

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from helpers.shortcuts import namespace
-from xdk_streaming.simulator import Sent, Visit
+from xdk_streaming.simulator import Sent, ServedRequest
 from xdk_streaming.simulator.account import Account, account
 from xdk_streaming.simulator.timeline import Timeline
 
@@ -32,7 +32,7 @@ class World:
 
     rate: float = 1.0
     now: float = START + 0.5
-    visits: list[Visit] = field(default_factory=list)
+    requests: list[ServedRequest] = field(default_factory=list)
     log: list[Sent] = field(default_factory=list)
     received: list[str | None] = field(default_factory=list)
 
@@ -42,42 +42,42 @@ class World:
     def wait(self, seconds: int) -> None:
         self.now += seconds
 
-    def _visit(self) -> Visit:
-        visit = Visit(len(self.visits), "/2/tweets/sample/stream", {}, self.now)
-        self.visits.append(visit)
-        return visit
+    def _request(self) -> ServedRequest:
+        request = ServedRequest(len(self.requests), "/2/tweets/sample/stream", {}, self.now)
+        self.requests.append(request)
+        return request
 
-    def _send(self, visit: Visit, numbers: range, *, whole: bool = True) -> None:
+    def _send(self, request: ServedRequest, numbers: range, *, whole: bool = True) -> None:
         for number in numbers:
-            self.log.append(Sent(visit.number, number, f"id{number}", self.now, whole))
+            self.log.append(Sent(request.number, number, f"id{number}", self.now, whole))
             if whole:
                 self.received.append(f"id{number}")
 
     def refuse(self) -> None:
-        visit = self._visit()
-        visit.outcome, visit.ended_at = REFUSED, self.now
+        request = self._request()
+        request.outcome, request.ended_at = REFUSED, self.now
 
     def live(self, seconds: int, outcome: str) -> None:
-        visit = self._visit()
+        request = self._request()
         first = self.timeline.join(self.now)
-        visit.live_since = self.now
+        request.live_since = self.now
         self.now += seconds
         due = self.timeline.published(self.now)
-        self._send(visit, range(first, max(first, due)))
+        self._send(request, range(first, max(first, due)))
         self.timeline.advance(due)
-        visit.live_until = self.now
+        request.live_until = self.now
         if outcome in (RESET, CUT):
-            self._send(visit, self.timeline.take(1), whole=False)
-        visit.outcome, visit.ended_at = outcome, self.now
+            self._send(request, self.timeline.take(1), whole=False)
+        request.outcome, request.ended_at = outcome, self.now
 
     def serve(self, count: int, outcome: str) -> None:
         """As a script of `Serve` does: whatever the time."""
-        visit = self._visit()
-        self._send(visit, self.timeline.take(count))
-        visit.outcome, visit.ended_at = outcome, self.now
+        request = self._request()
+        self._send(request, self.timeline.take(count))
+        request.outcome, request.ended_at = outcome, self.now
 
     def account(self, received: list[str | None] | None = None) -> Account:
-        simulator: Any = namespace(log=self.log, unmatched=[], visits=self.visits, timeline=self.timeline)
+        simulator: Any = namespace(log=self.log, unmatched=[], requests=self.requests, timeline=self.timeline)
         return account(simulator, self.received if received is None else received, self.now)
 
 

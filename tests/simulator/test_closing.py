@@ -231,7 +231,7 @@ def test_a_hundred_clients_are_closed_with_all_their_threads() -> None:
         with Simulator(rate=0) as simulator:
             connections = [clients.enter_context(asking(simulator)) for _ in range(100)]
             assert {connection.recv(1) for connection in connections} == {b"H"}
-            assert len(simulator.visits) == 100
+            assert len(simulator.requests) == 100
         assert not handlers()
         assert all(map(closed_by_the_other_side, connections))
     assert set(outcomes(simulator)) == {"left by the client"}
@@ -285,9 +285,16 @@ def test_visits_tell_who_came_when_and_with_what() -> None:
     script: Script = (Live(0.01), End())
     with Simulator(script=[script], rate=0) as simulator, get(simulator, tweet_fields="lang") as response:
         assert list(lines(response)) == []
-    (visit,) = simulator.visits
-    assert (visit.number, visit.path, visit.params) == (0, SAMPLE, {"tweet.fields": "lang"})
-    moments = [before, visit.opened_at, visit.live_since, visit.live_until, visit.ended_at, time.time()]
+    (request,) = simulator.requests
+    assert (request.number, request.path, request.params) == (0, SAMPLE, {"tweet.fields": "lang"})
+    moments = [
+        before,
+        request.opened_at,
+        request.live_since,
+        request.live_until,
+        request.ended_at,
+        time.time(),
+    ]
     assert None not in moments
     assert moments == sorted(moment for moment in moments if moment is not None)
 

@@ -110,10 +110,10 @@ def test_a_stream_that_is_killed_ends_and_what_it_brought_is_accounted_for(
         assert answer["data"]["successful_kills"] == 1
         with pytest.raises(Exception, match=r"(?i)incomplete|connection"):  # a cut in mid-stream
             received += [item["data"]["id"] for item in items(response)]
-    (visit,) = simulator.visits
-    wait_for(lambda: visit.ended_at is not None and not simulator.slots.holders())
-    assert visit.outcome == KILLED
-    assert account(simulator, received, visit.ended_at or 0.0).objections == []
+    (request,) = simulator.requests
+    wait_for(lambda: request.ended_at is not None and not simulator.slots.holders())
+    assert request.outcome == KILLED
+    assert account(simulator, received, request.ended_at or 0.0).objections == []
 
 
 def test_a_stream_that_is_killed_just_before_it_falls_silent_was_killed() -> None:
@@ -122,7 +122,7 @@ def test_a_stream_that_is_killed_just_before_it_falls_silent_was_killed() -> Non
         next(items(response))
         simulator.connections.kill_all()
         killed.set()
-        wait_for(lambda: simulator.visits[0].outcome == KILLED and len(_streaming_threads()) == 0)
+        wait_for(lambda: simulator.requests[0].outcome == KILLED and len(_streaming_threads()) == 0)
     assert outcomes(simulator) == [KILLED]
 
 

@@ -171,10 +171,10 @@ def test_a_client_that_leaves_an_idle_stream_is_noticed_at_once() -> None:
     with Simulator(rate=0) as simulator:
         with asking(simulator) as connection:
             read_until(connection, b"\r\n\r\n")
-            (visit,) = simulator.visits
-            assert (visit.outcome, visit.ended_at) == ("open", None)
-        wait_for(lambda: visit.outcome == "left by the client")
-        assert visit.ended_at is not None
+            (request,) = simulator.requests
+            assert (request.outcome, request.ended_at) == ("open", None)
+        wait_for(lambda: request.outcome == "left by the client")
+        assert request.ended_at is not None
 
 
 def test_a_notice_is_a_line_of_its_own() -> None:
@@ -199,7 +199,7 @@ def test_a_live_stretch_of_a_script_ends_on_time_idle_or_not() -> None:
         for _ in scripts:
             with get(simulator) as response:
                 assert list(lines(response)) == []
-    lasted = [(visit.live_until or 0) - (visit.live_since or 0) for visit in simulator.visits]
+    lasted = [(request.live_until or 0) - (request.live_since or 0) for request in simulator.requests]
     assert lasted == [0, pytest.approx(0.05, abs=1e-3)]
 
 
@@ -212,8 +212,8 @@ def fates(seed: int, connections: int, chance: float) -> list[tuple[str, int]]:
         for number in range(connections):
             with asking(simulator) as connection:
                 listen(connection, simulator, number)
-    sent = [entry.visit for entry in simulator.log if entry.whole]
-    return [(visit.outcome, sent.count(visit.number)) for visit in simulator.visits]
+    sent = [entry.request for entry in simulator.log if entry.whole]
+    return [(request.outcome, sent.count(request.number)) for request in simulator.requests]
 
 
 def listen(connection: socket.socket, simulator: Simulator, number: int) -> None:
@@ -226,7 +226,7 @@ def listen(connection: socket.socket, simulator: Simulator, number: int) -> None
         except ConnectionResetError:
             return
         except TimeoutError:
-            if len(simulator.visits) > number and simulator.visits[number].outcome == "silent":
+            if len(simulator.requests) > number and simulator.requests[number].outcome == "silent":
                 return
 
 
@@ -317,7 +317,7 @@ def test_a_replay_goes_on_where_the_last_connection_stopped_and_does_not_begin_a
 def test_a_replay_of_nothing_is_refused_and_of_no_file_an_oserror(tmp_path: Path) -> None:
     empty = tmp_path / "empty.ndjson"
     empty.touch()
-    with pytest.raises(ValueError, match="no line to replay"):
+    with pytest.raises(ValueError, match="no lines to replay"):
         Simulator(replay=empty)
     with pytest.raises(FileNotFoundError):
         Simulator(replay=tmp_path / "missing.ndjson")

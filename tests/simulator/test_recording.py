@@ -40,7 +40,7 @@ def test_every_line_comes_back_byte_for_byte_and_blank_ones_not_at_all(
     if expected:
         assert all_lines(path) == expected
     else:
-        with pytest.raises(ValueError, match="no line to replay"):
+        with pytest.raises(ValueError, match="no lines to replay"):
             Recording(path)
 
 
@@ -72,7 +72,7 @@ def test_several_threads_get_the_lines_they_ask_for(path: Path) -> None:
 def test_a_file_without_a_line_is_refused_by_name(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(
-        ValueError, match=r"recorded\.ndjson holds no line to replay; expected one JSON object"
+        ValueError, match=r"recorded\.ndjson has no lines to replay; expected one JSON object"
     ):
         Recording(path)
 

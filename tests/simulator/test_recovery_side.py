@@ -40,10 +40,10 @@ from xdk_streaming.simulator import Cut, End, Live, Reset, Script, Sent, Serve, 
 from xdk_streaming.simulator.account import account
 from xdk_streaming.simulator.backfill import WINDOW, delivery
 from xdk_streaming.simulator.content.items import make_item
-from xdk_streaming.simulator.faults import FAULTS, RANDOM_FAULTS
+from xdk_streaming.simulator.faults import RANDOM_FAULTS, STREAM_FAULTS
 from xdk_streaming.simulator.faults.problems import TOO_MANY
-from xdk_streaming.simulator.lines import Lines
-from xdk_streaming.simulator.log import Log
+from xdk_streaming.simulator.line_cache import LineCache
+from xdk_streaming.simulator.log import SentLog
 from xdk_streaming.simulator.parameters import refuse_parameters
 from xdk_streaming.simulator.script import Notice
 from xdk_streaming.simulator.slots import Slots
@@ -201,16 +201,16 @@ def test_a_backfill_is_the_last_minutes_and_the_stream_goes_on_live_without_a_ho
         streaming(simulator, path, **{ENDPOINTS[path].backfill_parameter: "1"}) as (answer, received),
     ):
         assert answer.status_code == 200
-        at = simulator.visits[0].opened_at
+        at = simulator.requests[0].opened_at
         got = list(islice(received, 6_400))
-        (visit,) = simulator.visits
-        assert visit.live_since is not None
+        (noted,) = simulator.requests
+        assert noted.live_since is not None
         log = [entry.number for entry in list(simulator.log)][: len(got)]
     timeline = simulator.timeline
     expected = timeline.published(at - 60)
     assert min(log) in range(expected, expected + 20)
     assert set(log) == set(range(min(log), max(log) + 1))
-    assert max(log) > timeline.published(visit.live_since)
+    assert max(log) > timeline.published(noted.live_since)
     assert log != sorted(log)
     assert max(Counter(log).values()) > 1
 
@@ -273,7 +273,7 @@ def test_a_backfill_precedes_what_a_script_serves_and_comes_once() -> None:
         for _ in range(2):
             with streaming(simulator, backfill_minutes="5") as (_, received):
                 list(received)
-    second = [entry.number for entry in simulator.log if entry.visit == 1]
+    second = [entry.number for entry in simulator.log if entry.request == 1]
     assert set(second[:-5]) == set(range(4))
     assert second[-5:] == [4, 5, 6, 7, 8]
 
@@ -297,7 +297,7 @@ def test_random_faults_strike_in_a_backfill_too() -> None:
                         pass
                 except (TimeoutError, ConnectionResetError):
                     pass
-    sent = Counter(entry.visit for entry in simulator.log)
+    sent = Counter(entry.request for entry in simulator.log)
     assert len(sent) == 8
     assert max(sent.values()) < 6_000
 
@@ -317,7 +317,7 @@ def test_a_client_that_backfills_through_random_faults_misses_nothing_in_between
         result = account(simulator, received, left_at)
         known = numbers_by_id(simulator)
     assert result.objections == []
-    assert len(simulator.visits) > 3
+    assert len(simulator.requests) > 3
     numbers = {known[item_id] for item_id in received}
     assert len(numbers) < 1_500
     assert numbers >= set(range(min(numbers), max(numbers) - WINDOW))
@@ -422,15 +422,15 @@ def test_a_client_that_vanishes_leaves_a_zombie_too(script: Script) -> None:
     with Simulator(script=[script], then=SHORT, rate=0, connections=1, zombie=GUARD) as simulator:
         with asking(simulator) as connection:
             read_until(connection, b"\r\n\r\n")
-        wait_for(lambda: simulator.visits[0].ended_at is not None)
+        wait_for(lambda: simulator.requests[0].ended_at is not None)
         assert refused(simulator)
 
 
 def test_without_a_number_of_connections_a_zombie_holds_nothing() -> None:
     slots = Slots(None, zombie=GUARD)
-    for visit in range(100):
-        assert slots.enter(visit)
-        slots.leave(visit, abrupt=True)
+    for number in range(100):
+        assert slots.enter(number)
+        slots.leave(number, abrupt=True)
 
 
 def test_a_place_given_back_in_good_order_is_not_held_by_what_follows() -> None:
@@ -452,7 +452,7 @@ def not_reading(simulator: Simulator, path: str = SAMPLE) -> Iterator[socket.soc
         connection.settimeout(GUARD)
         connection.connect(("127.0.0.1", int(simulator.url.rpartition(":")[2])))
         connection.sendall(request(path))
-        wait_for(lambda: bool(simulator.visits) and simulator.visits[-1].ended_at is not None)
+        wait_for(lambda: bool(simulator.requests) and simulator.requests[-1].ended_at is not None)
         yield connection
 
 
@@ -466,11 +466,11 @@ KINDS: Mapping[str, tuple[float, str]] = {
 def test_a_client_that_does_not_read_is_cut_off_with_a_notice_after_a_whole_item(kind: str) -> None:
     rate, path = KINDS[kind]
     with aged(30, rate, queue=0.2) as simulator, not_reading(simulator, path) as connection:
-        (visit,) = simulator.visits
-        assert visit.outcome == SLOW
+        (noted,) = simulator.requests
+        assert noted.outcome == SLOW
         _, body = split_head(read_to_the_end(connection))
         received = [json.loads(chunk) for chunk in chunks(body)]
-        step = FAULTS["slow-reader"].script[0]
+        step = STREAM_FAULTS["slow-reader"].script[0]
         assert isinstance(step, Notice)
         assert received.pop() == step.content
         ids = [item["data"]["id"] for item in received]
@@ -508,8 +508,8 @@ def test_under_tls_a_slow_reader_is_cut_off_without_a_notice_and_a_backfill_come
         with get(simulator, path, verify=trust.authority) as answer:
             assert len(list(islice(items(answer), 60_500))) == 60_500
         with get(simulator, path, verify=trust.authority) as answer:
-            wait_for(lambda: simulator.visits[1].ended_at is not None)
-            assert simulator.visits[1].outcome == SLOW
+            wait_for(lambda: simulator.requests[1].ended_at is not None)
+            assert simulator.requests[1].outcome == SLOW
             with pytest.raises(requests.exceptions.ChunkedEncodingError):
                 list(answer.iter_lines())
 
@@ -519,7 +519,7 @@ def test_a_client_that_reads_too_slowly_falls_behind_until_it_is_cut_off() -> No
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
         connection.sendall(request())
         deadline = time.monotonic() + GUARD
-        while not simulator.visits or simulator.visits[0].ended_at is None:
+        while not simulator.requests or simulator.requests[0].ended_at is None:
             assert time.monotonic() < deadline
             connection.recv(2**14)
             time.sleep(0.01)  # under 2 MB a second, of some 6 that are published
@@ -555,7 +555,7 @@ def test_an_item_that_is_sent_again_is_not_made_again(monkeypatch: pytest.Monkey
 
 
 def test_only_so_many_lines_are_kept_and_each_is_that_of_its_number_path_and_fields() -> None:
-    lines, endpoint = Lines(most_lines=100), ENDPOINTS[SEARCH]
+    lines, endpoint = LineCache(max_lines=100), ENDPOINTS[SEARCH]
     for first in range(0, 1_000, 10):
         numbers = range(first, first + 10)
         found = lines.of(numbers, endpoint, {}, lambda number: (b"%d" % number, None))
@@ -565,7 +565,7 @@ def test_only_so_many_lines_are_kept_and_each_is_that_of_its_number_path_and_fie
     same = lines.of([995], endpoint, {"backfill_minutes": "2"}, lambda _: (b"made again", None))
     assert (other, same) == ([(b"with lang", None)], [(b"995", None)])
     for number in range(20):
-        Lines(most_bytes=1_000).of([number], endpoint, {}, lambda _: (b"x" * 400, None))
+        LineCache(max_bytes=1_000).of([number], endpoint, {}, lambda _: (b"x" * 400, None))
 
 
 def test_at_a_high_rate_items_go_out_together() -> None:
@@ -580,7 +580,7 @@ def test_at_a_high_rate_items_go_out_together() -> None:
 
 
 def test_of_what_was_not_sent_after_all_the_log_keeps_only_the_part_that_was() -> None:
-    log = Log(10)
+    log = SentLog(10)
     log.write(Sent(number % 2, number, f"id{number}", 0.0, True) for number in range(8))
     log.retract(1, 2, half=True)
     assert [entry.number for entry in log] == [0, 1, 2, 3, 4, 5, 6]

@@ -106,9 +106,9 @@ def test_a_post_that_has_it_not_does_not_match(rule: str, text: str) -> None:
         ("cat)", "closed that was not opened (at position 4)"),
         ("cat ()", "missing (at position 6)"),
         ('cat "last', "A quotation mark is not closed (at position 5)"),
-        ('""', "There is no letter and no digit in ''"),
-        ("!!!", "There is no letter and no digit in '!!!'"),
-        ("#", "There is no letter and no digit in '#'"),
+        ('""', "'' has no letter and no digit"),
+        ("!!!", "'!!!' has no letter and no digit"),
+        ("#", "'#' has no letter and no digit"),
         ("cat OR", "missing (at position 7)"),
         ("OR cat", "missing (at position 1)"),
         ("cat OR OR dog", "missing (at position 8)"),
@@ -308,8 +308,8 @@ def test_a_page_that_cannot_be_is_a_400(simulator: Simulator, params: dict[str, 
 def test_the_rules_want_a_token_and_other_paths_are_not_there() -> None:
     with Simulator(token="right") as simulator:
         assert ask(simulator, "GET", RULES)[0] == 401
-        assert not simulator.visits  # what asks for no stream is no connection
-        assert [call.path for call in simulator.calls] == [f"GET {RULES}"]
+        assert not simulator.requests  # what asks for no stream is no connection
+        assert [call.path for call in simulator.api_requests] == [f"GET {RULES}"]
     with Simulator() as simulator:
         assert ask(simulator, "POST", "/2/tweets", {})[0] == 404
         assert ask(simulator, "DELETE", RULES)[0] == 404
@@ -337,10 +337,10 @@ def test_rules_may_be_given_from_the_start_and_a_bad_one_is_refused() -> None:
         assert tags.count("everything") == 3
     with pytest.raises(ValueError, match=r"rules has '\(the': A parenthesis is not closed"):
         Simulator(rules=["(the"])
-    with pytest.raises(ValueError, match="more rules than it may have"):
-        Simulator(rules=["one", "two"], most_rules=1)
+    with pytest.raises(ValueError, match="exceed its maximum number of rules"):
+        Simulator(rules=["one", "two"], max_rules=1)
     with pytest.raises(ValueError, match="most_rules is 0"):
-        Simulator(most_rules=0)
+        Simulator(max_rules=0)
 
 
 def test_what_matched_no_rule_is_accounted_for() -> None:
@@ -365,6 +365,6 @@ def test_random_faults_and_halves_are_those_of_posts_that_match() -> None:
             with get(simulator, SEARCH) as response:
                 assert next(items(response))["matching_rules"]
     assert simulator.unmatched
-    assert [entry.whole for entry in simulator.log if not entry.visit] == [False]
-    for visit in range(1, 4):
-        assert sum(entry.visit == visit and entry.whole for entry in simulator.log) == 1
+    assert [entry.whole for entry in simulator.log if not entry.request] == [False]
+    for request in range(1, 4):
+        assert sum(entry.request == request and entry.whole for entry in simulator.log) == 1

@@ -66,7 +66,7 @@ def test_each_of_xs_streams_answers_200_and_json_lines(shared: Simulator, path: 
         assert response.headers["Content-Type"].partition(";")[0] == "application/json"
         (item,) = items(response)
     assert isinstance(item, dict)
-    assert (shared.visits[-1].path, shared.visits[-1].params) == (path, partition)
+    assert (shared.requests[-1].path, shared.requests[-1].params) == (path, partition)
 
 
 def test_there_are_sixteen_streams() -> None:
@@ -86,7 +86,7 @@ def test_without_a_bearer_token_the_answer_is_xs_401(shared: Simulator, token: s
             "type": "about:blank",
             "status": 401,
         }
-    assert shared.visits[-1].outcome == "refused with 401"
+    assert shared.requests[-1].outcome == "refused with 401"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
@@ -128,7 +128,7 @@ def test_a_path_that_is_no_stream_answers_404_as_a_problem(shared: Simulator) ->
         assert response.status_code == 404
         assert response.headers["Content-Type"] == PROBLEM
         assert response.json()["status"] == 404
-    assert shared.visits[-1].outcome == "refused with 404"
+    assert shared.requests[-1].outcome == "refused with 404"
 
 
 @pytest.mark.parametrize("partition", [{}, {"partition": ""}, {"partition": "3"}])
@@ -141,7 +141,7 @@ def test_without_a_partition_that_there_is_the_answer_is_xs_400(
         problem = response.json()
     assert problem["title"] == "Invalid Request"
     assert list(problem["errors"][0]["parameters"]) == ["partition"]
-    assert shared.visits[-1].outcome == "refused with 400"
+    assert shared.requests[-1].outcome == "refused with 400"
 
 
 @pytest.mark.parametrize("script", [SHORT, (UNAVAILABLE,)])
@@ -265,7 +265,7 @@ def test_whoever_has_an_item_finds_it_in_the_log() -> None:
     with Simulator(rate=500) as simulator, get(simulator) as response:
         for item in islice(items(response), 100):
             assert item["data"]["id"] in {entry.id for entry in list(simulator.log)}
-    assert all(entry.whole and entry.visit == 0 for entry in simulator.log)
+    assert all(entry.whole and entry.request == 0 for entry in simulator.log)
 
 
 def test_a_world_without_an_audience_goes_on_and_who_joins_gets_the_present() -> None:

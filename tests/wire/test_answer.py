@@ -130,7 +130,7 @@ def test_a_gzip_body_without_its_trailer_ends_as_its_http_framing_does(
         assert answer.read() == b""
 
 
-def test_status_and_headers_are_told_with_names_in_lower_case(session: requests.Session) -> None:
+def test_an_answer_has_its_status_and_headers_with_names_in_lower_case(session: requests.Session) -> None:
     script = [Refuse(429, b"{}", {"Retry-After": "7", "X-Rate-Limit-Reset": "8"})]
     with streamed(session, *script) as (answer, _):
         assert answer.status == 429
@@ -163,7 +163,7 @@ def test_wake_ends_a_read_that_blocks_and_the_server_sees_the_client_leave(
         assert not reader.is_alive()
         assert reader.data == b"whole\n"
         assert answer.read() == b""
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 @framings
@@ -237,7 +237,7 @@ def test_close_closes_the_connection_though_somebody_holds_the_response_and_its_
     with streamed(session, *script, framing=framing, trust=trust if secure else None) as (answer, simulator):
         read_exactly(answer, b"whole\n")
         answer.close()
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
         with held[-1]:
             assert held[1].closed
 
@@ -331,7 +331,7 @@ def test_of_a_body_that_stalls_the_start_is_what_came_in_time(
     script = Send(b"the bo"), Stall()
     with streamed(session, *script, framing=framing, trust=trust if secure else None) as (answer, simulator):
         assert answer.read_start(1000, SOON) == b"the bo"
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 def test_of_a_body_that_never_comes_the_start_is_empty(session: requests.Session) -> None:

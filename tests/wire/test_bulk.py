@@ -1,4 +1,4 @@
-"""Which route a body is read by, and that the fast one steps aside where anything is not as it knows it."""
+"""The route by which a body is read: the fast one is not taken if anything is not as expected."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BODY = b"5\r\nwhole\r\n0\r\n\r\n"
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The codings of the bodies that went the fast way."""
     codings: list[str] = []
-    fast = bulk.arriving
+    fast = bulk.read_chunked
 
     def noted(file: Any, coding: str, *handle: Any) -> Any:
         codings.append(coding)
         return fast(file, coding, *handle)
 
-    monkeypatch.setattr(bulk, "arriving", noted)
+    monkeypatch.setattr(bulk, "read_chunked", noted)
     return codings
 
 
@@ -46,7 +46,7 @@ def test_a_chunked_body_goes_the_fast_way(session: requests.Session, taken: list
 def test_the_switch_has_it_go_the_portable_way(
     session: requests.Session, taken: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(bulk.SWITCH, "1")
+    monkeypatch.setenv(bulk.PORTABLE_VARIABLE, "1")
     assert read(session, CHUNKED + BODY) == b"whole"
     assert taken == []
 
@@ -164,7 +164,7 @@ def test_what_waits_behind_a_full_read_is_received_without_the_file(both_ends: A
     theirs, ours = both_ends
     theirs.sendall(sent_of(2 * ROOM + 500) + b"0\r\n\r\n")
     with ours.makefile("rb") as file:
-        body = b"".join(bulk.arriving(file, "", handle))
+        body = b"".join(bulk.read_chunked(file, "", handle))
     assert body == b"x" * (2 * ROOM + 500 - 8)
     assert handle.received == [ROOM, 505]
 
@@ -173,12 +173,12 @@ def test_behind_a_read_that_was_not_full_the_file_is_waited_for(both_ends: Any, 
     theirs, ours = both_ends
     theirs.sendall(sent_of(ROOM - 5) + b"0\r\n\r\n"[:4])
     with ours.makefile("rb") as file:
-        assert len(b"".join(bulk.arriving(file, "", handle))) == ROOM - 5 - 8
+        assert len(b"".join(bulk.read_chunked(file, "", handle))) == ROOM - 5 - 8
     assert handle.received == []
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["silent", "closed"])
-def test_where_nothing_waits_behind_a_full_read_the_file_tells_why(
+def test_a_full_read_with_nothing_behind_it_falls_back_to_the_file(
     both_ends: Any, handle: Any, ended: bool
 ) -> None:
     theirs, ours = both_ends
@@ -186,7 +186,7 @@ def test_where_nothing_waits_behind_a_full_read_the_file_tells_why(
     if ended:
         theirs.shutdown(socket.SHUT_WR)
     with ours.makefile("rb") as file:
-        arriving = bulk.arriving(file, "", handle)
+        arriving = bulk.read_chunked(file, "", handle)
         assert len(next(arriving)) == ROOM - 8
         with pytest.raises(http.client.IncompleteRead if ended else urllib3.exceptions.ReadTimeoutError):
             next(arriving)
@@ -195,7 +195,7 @@ def test_where_nothing_waits_behind_a_full_read_the_file_tells_why(
 def test_a_file_of_anything_but_a_plain_socket_is_read_by_itself() -> None:
     handle: Any = Watched(Mock(**{"gettimeout.return_value": None}))
     file: Any = io.BufferedReader(io.BytesIO(sent_of(bulk.READ_SIZE) + BODY))
-    assert b"".join(bulk.arriving(file, "", handle)).endswith(b"whole")
+    assert b"".join(bulk.read_chunked(file, "", handle)).endswith(b"whole")
     assert handle.received == []
 
 
@@ -204,5 +204,5 @@ def test_a_socket_with_a_timeout_is_not_asked_at_once_for_it_would_wait(both_end
     theirs.sendall(sent_of(ROOM) + b"0\r\n\r\n")
     handle: Any = Watched(ours)
     with ours.makefile("rb") as file:
-        assert len(b"".join(bulk.arriving(file, "", handle))) == ROOM - 8
+        assert len(b"".join(bulk.read_chunked(file, "", handle))) == ROOM - 8
     assert handle.received == []

@@ -91,7 +91,7 @@ YEARS = {year: datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2019, 2020
         ("not valid yet", "not yet valid"),
     ],
 )
-def test_a_servers_certificate_that_is_refused_is_fatal_and_the_reason_told(
+def test_a_refused_server_certificate_is_fatal_and_the_reason_is_given(
     session: requests.Session, tmp_path: Path, version: ssl.TLSVersion, kind: str, word: str
 ) -> None:
     trust = speaking(unfit(kind, tmp_path), version)
@@ -174,7 +174,7 @@ def test_a_clients_certificate_that_the_server_refuses_is_a_connection_error(
     assert_translated(error, CONNECTION_ERROR)
 
 
-def test_a_clients_certificate_refused_by_tls_1_2_is_told_with_what_to_check(
+def test_a_client_certificate_refused_by_tls_1_2_is_reported_with_advice(
     session: requests.Session, tmp_path: Path
 ) -> None:
     club = Club(tmp_path, ssl.TLSVersion.TLSv1_2)
@@ -197,7 +197,7 @@ def test_a_file_of_certificates_that_is_not_there_is_fatal_and_named(
 
 
 @pytest.mark.parametrize("setting", ["verify", "cert"])
-def test_a_file_without_certificates_is_told_with_what_to_check(
+def test_a_file_without_certificates_is_reported_with_advice(
     session: requests.Session, trust: Trust, tmp_path: Path, setting: str
 ) -> None:
     session.verify = trust.authority
@@ -210,7 +210,7 @@ def test_a_file_without_certificates_is_told_with_what_to_check(
     assert f"session.{setting}" in str(error)
 
 
-def test_a_server_without_a_cipher_in_common_is_told_with_what_to_check(
+def test_a_server_without_a_common_cipher_is_reported_with_advice(
     session: requests.Session, tmp_path: Path
 ) -> None:
     trust = certified(tmp_path, "127.0.0.1")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdk_streaming.wire.chunks import LONGEST_LINE, REMEMBERED, Dechunker
+from xdk_streaming.wire.chunks import MAX_FRAME_BYTES, MAX_KNOWN_FRAMES, Dechunker
 
 LAST = b"0\r\n\r\n"
 
@@ -95,14 +95,14 @@ def test_what_is_no_frame_is_a_fault_after_what_came_before_it(frame: bytes) -> 
 
 
 @pytest.mark.parametrize("end", [b"XX", b"3\r", b"\rX", b"  "], ids=ascii)
-def test_a_chunk_that_does_not_end_where_it_said_is_a_fault(end: bytes) -> None:
+def test_a_chunk_without_its_line_end_is_a_fault(end: bytes) -> None:
     assert undone([b"5\r\nhello" + end + b"\r\n3\r\nabc\r\n" + LAST]) == (b"hello", False, True)
 
 
 @pytest.mark.parametrize("start", [b"5", b"5;"], ids=["size", "extension"])
 def test_a_frame_that_never_ends_is_a_fault_and_not_held(start: bytes) -> None:
-    assert undone([start + b"5" * (LONGEST_LINE // 2)])[2] is False
-    assert undone([start, *[b"5" * 1024] * (LONGEST_LINE // 1024)])[2] is True
+    assert undone([start + b"5" * (MAX_FRAME_BYTES // 2)])[2] is False
+    assert undone([start, *[b"5" * 1024] * (MAX_FRAME_BYTES // 1024)])[2] is True
 
 
 def test_a_frame_that_was_seen_before_is_read_the_same_again() -> None:
@@ -113,11 +113,11 @@ def test_a_frame_that_was_seen_before_is_read_the_same_again() -> None:
 
 def test_frames_without_end_are_not_all_remembered() -> None:
     chunks = Dechunker()
-    for number in range(REMEMBERED):
+    for number in range(MAX_KNOWN_FRAMES):
         chunks.feed(b"5;%d\r\nhello\r\n" % number)
     tracemalloc.start()
     try:
-        for number in range(REMEMBERED, 3 * REMEMBERED):
+        for number in range(MAX_KNOWN_FRAMES, 3 * MAX_KNOWN_FRAMES):
             assert chunks.feed(b"5;%d\r\nhello\r\n" % number) == b"hello"
         grown, _ = tracemalloc.get_traced_memory()
     finally:

@@ -1,4 +1,4 @@
-"""Bodies that come compressed, in every shape that is told to us: the right bytes, or a clear fault."""
+"""Compressed bodies, in every coding that a server may name: the right bytes, or a clear error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 def in_chunks(data: bytes) -> bytes:
-    """A byte a chunk: no place where a coding may rely on more being there."""
+    """One byte per chunk, so that a coding can nowhere rely on more bytes."""
     return b"".join(b"1\r\n%c\r\n" % byte for byte in data) + b"0\r\n\r\n"
 
 

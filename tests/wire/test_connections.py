@@ -85,7 +85,7 @@ def test_wake_ends_a_read_that_blocks_over_ipv6_and_the_server_sees_the_client_l
         reader.join(GUARD / 2)
         assert not reader.is_alive()
         assert reader.data == b"whole\n"
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 # Servers that keep the connection open
@@ -199,10 +199,10 @@ def test_a_pool_of_one_connection_has_it_back_after_each_stream(
         caller.start()
         caller.join(GUARD)
         assert not caller.is_alive()
-        assert len(simulator.visits) == 3
+        assert len(simulator.requests) == 3
 
 
-def test_bytes_after_the_end_are_nobodys_answer(session: requests.Session) -> None:
+def test_bytes_after_the_end_belong_to_no_answer(session: requests.Session) -> None:
     smuggled = head("Content-Length: 8") + b"smuggled"
     with served(answering(head("Content-Length: 5") + b"whole" + smuggled)) as url:
         for _ in range(2):

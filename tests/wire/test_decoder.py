@@ -24,9 +24,9 @@ from xdk_streaming.wire.decoder import (
     Invalid,
     LineDecoder,
     NotAnItem,
-    Notice,
     OnModelError,
     Rejected,
+    StreamNotice,
     Truncated,
     decoder_for,
 )
@@ -118,7 +118,7 @@ def digits(number: int) -> bytes:
 
 
 def by_either_parser(literal: bytes) -> tuple[Any, Any]:
-    """What comes of a number where orjson reads its line, and where a NaN beside it makes orjson refuse."""
+    """The number as orjson reads it, and as it is read if a NaN beside it makes orjson refuse the line."""
     return decode(b'{"data":%b}' % literal)["data"], decode(b'{"data":%b,"more":NaN}' % literal)["data"]
 
 
@@ -193,7 +193,7 @@ def test_blank_lines_and_empty_objects_are_heartbeats(line: bytes) -> None:
     ],
     ids=repr,
 )
-def test_json_that_is_no_object_is_invalid_and_the_reason_names_what_it_is(line: bytes, reason: str) -> None:
+def test_json_that_is_no_object_is_invalid_and_the_reason_names_its_type(line: bytes, reason: str) -> None:
     assert decode(line + b"\r") == Invalid(line + b"\r", f"not a JSON object but {reason}")
 
 
@@ -234,7 +234,7 @@ def test_a_line_too_long_is_invalid_with_its_first_bytes_and_its_length() -> Non
     )
 
 
-def test_a_line_too_long_is_invalid_even_where_its_first_bytes_are_an_item() -> None:
+def test_a_line_too_long_is_invalid_even_if_its_first_bytes_are_an_item() -> None:
     assert invalid(Oversized(POST, 99)).line == POST
 
 
@@ -276,8 +276,8 @@ def test_a_line_too_long_is_invalid_even_where_its_first_bytes_are_an_item() -> 
 )
 def test_errors_without_data_are_a_notice_and_no_item(content: dict[str, Any]) -> None:
     line = json.dumps(content).encode() + b"\r"
-    assert decode(line) == Notice(content, line)
-    assert Decoder(Post, "raise")(line) == Notice(content, line)
+    assert decode(line) == StreamNotice(content, line)
+    assert Decoder(Post, "raise")(line) == StreamNotice(content, line)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_data_beside_errors_is_an_item(item: dict[str, Any]) -> None:
 
 def test_a_notice_that_only_the_second_parser_reads_is_a_notice() -> None:
     line = b'{"errors":[{"title":"\\ud800"}]}'
-    assert decode(line) == Notice({"errors": [{"title": "\ud800"}]}, line)
+    assert decode(line) == StreamNotice({"errors": [{"title": "\ud800"}]}, line)
 
 
 # The tail
@@ -317,7 +317,8 @@ def test_half_a_line_at_the_end_is_invalid_and_the_reason_is_the_end(tail: bytes
 @pytest.mark.parametrize("head", [POST[:9], POST, b"[]", b""], ids=repr)
 def test_a_tail_too_long_is_truncated_with_its_first_bytes_and_what_came_of_it(head: bytes) -> None:
     event = Decoder().decode_tail(Oversized(head, 12_345_678))
-    assert event == Truncated(head, "12,345,678 bytes came of it, more than max_item_bytes")
+    reason = "the connection ended inside this line, after 12,345,678 bytes, more than max_item_bytes"
+    assert event == Truncated(head, reason)
 
 
 def test_a_whole_tail_that_the_model_refuses_is_reported_as_refused() -> None:
@@ -364,11 +365,11 @@ def test_an_item_that_the_model_refuses_is_reported_with_bytes_and_reason(model:
     assert event.reason.startswith("refused by the response model: 1 validation error")
 
 
-def test_an_item_that_the_model_refuses_comes_out_plain_where_that_is_asked_for() -> None:
+def test_an_item_that_the_model_refuses_is_yielded_plain_on_request() -> None:
     assert Decoder(Post, "yield")(b'{"data":5}') == {"data": 5}
 
 
-def test_an_item_that_the_model_refuses_is_rejected_with_its_cause_where_that_is_asked_for() -> None:
+def test_an_item_that_the_model_refuses_is_rejected_with_its_cause_on_request() -> None:
     event = Decoder(Post, "raise")(b'{"data":5}\r')
     assert isinstance(event, Rejected)
     assert event.line == b'{"data":5}\r'
@@ -470,7 +471,7 @@ PLAIN_LINES = [POST, POST + b"\r", b'{ "data": {"id":"1"}}', b'{"includes":{},"d
 
 
 @pytest.mark.parametrize("line", PLAIN_LINES, ids=repr)
-def test_for_those_who_forward_an_item_is_its_line(line: bytes) -> None:
+def test_with_bytes_an_item_is_its_line(line: bytes) -> None:
     assert LineDecoder()(line) == line
     assert LineDecoder().decode_tail(line) == line
 
@@ -480,13 +481,13 @@ def test_for_those_who_forward_an_item_is_its_line(line: bytes) -> None:
     [
         (b"\r", Heartbeat),
         (b"{}", Heartbeat),
-        (b'{"errors":[]}', Notice),
+        (b'{"errors":[]}', StreamNotice),
         (b"nonsense", Invalid),
         (Oversized(POST, 10**6), Invalid),
     ],
     ids=["blank", "empty object", "notice", "no JSON", "too long"],
 )
-def test_a_line_that_is_no_item_is_told_from_one_before_it_is_forwarded(line: Any, kind: type) -> None:
+def test_with_bytes_a_line_that_is_no_item_is_not_forwarded(line: Any, kind: type) -> None:
     assert type(LineDecoder()(line)) is kind
 
 
@@ -568,7 +569,7 @@ def test_a_type_is_not_taken_for_a_function(model: Any) -> None:
     [
         (b"", Heartbeat),
         (b"{}", Heartbeat),
-        (b'{"errors":[]}', Notice),
+        (b'{"errors":[]}', StreamNotice),
         (b"[1]", Invalid),
         (b'{"data":', Invalid),
         (b'{"data":{}}{}', Invalid),

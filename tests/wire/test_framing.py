@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdk_streaming.errors import StreamErrorType
-from xdk_streaming.wire.framing import KEPT_OF_OVERSIZED, LineSplitter, Oversized
+from xdk_streaming.wire.framing import OVERSIZED_HEAD_BYTES, LineSplitter, Oversized
 
 PLENTY = 1024
 SMALL = 10
@@ -125,9 +125,7 @@ def test_lines_are_the_same_byte_by_byte(stream: bytes) -> None:
 @given(
     st.lists(st.binary(max_size=4 * SMALL).map(lambda line: line.replace(b"\n", b"-")), min_size=1), st.data()
 )
-def test_long_lines_are_told_from_others_however_the_bytes_are_cut(
-    lines: list[bytes], data: st.DataObject
-) -> None:
+def test_long_lines_are_found_however_the_bytes_are_cut(lines: list[bytes], data: st.DataObject) -> None:
     stream = b"\n".join(lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
@@ -153,9 +151,11 @@ def test_neither_cr_nor_lf_of_neighbours_counts_into_a_lines_length() -> None:
     ]
 
 
-@pytest.mark.parametrize("length", [KEPT_OF_OVERSIZED, KEPT_OF_OVERSIZED + 1, 3 * KEPT_OF_OVERSIZED])
-@pytest.mark.parametrize("piece", [1000, KEPT_OF_OVERSIZED, 10**6])
-@pytest.mark.parametrize("max_bytes", [KEPT_OF_OVERSIZED - 1, KEPT_OF_OVERSIZED, 2 * KEPT_OF_OVERSIZED])
+@pytest.mark.parametrize("length", [OVERSIZED_HEAD_BYTES, OVERSIZED_HEAD_BYTES + 1, 3 * OVERSIZED_HEAD_BYTES])
+@pytest.mark.parametrize("piece", [1000, OVERSIZED_HEAD_BYTES, 10**6])
+@pytest.mark.parametrize(
+    "max_bytes", [OVERSIZED_HEAD_BYTES - 1, OVERSIZED_HEAD_BYTES, 2 * OVERSIZED_HEAD_BYTES]
+)
 def test_of_a_long_line_the_first_64_kib_are_kept_and_its_length_is_true(
     length: int, piece: int, max_bytes: int
 ) -> None:
@@ -319,7 +319,7 @@ def test_the_outcome_is_the_same_however_the_bytes_are_cut_runaway_lines_include
 
 
 @pytest.mark.parametrize("max_bytes", [16 * 1024, 16 * 1024 - 1, 64 * 1024, 100_000])
-def test_of_a_runaway_line_the_first_64_kib_are_kept_or_all_up_to_where_it_is_given_up(
+def test_a_runaway_line_keeps_at_most_its_first_64_kib(
     max_bytes: int,
 ) -> None:
     line = bytes(place % 251 for place in range(5 * max_bytes)).replace(b"\n", b"-")

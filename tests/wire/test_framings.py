@@ -1,4 +1,4 @@
-"""How an answer is framed: where its body starts and ends, and what is made of one that breaks the rules."""
+"""The framing of an answer: where its body starts and ends, and how broken framing is handled."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_a_size_that_never_ends_is_not_waited_for(session: requests.Session) -> 
         assert read_to_fault(answer)[1].error_type is STREAM_INTERRUPTED
 
 
-def test_a_frame_that_is_none_is_told(session: requests.Session) -> None:
+def test_a_malformed_frame_is_reported(session: requests.Session) -> None:
     with served(answering(CHUNKED + b"zebra\r\n")) as url, asked(session, url) as answer:
         assert "zebra" in str(read_to_fault(answer)[1])
 
@@ -347,7 +347,7 @@ def test_headers_lost_behind_a_line_that_is_none_interrupt_the_stream_rather_tha
     assert "no header" in str(error)
 
 
-def test_a_line_that_is_no_header_does_no_harm_where_it_hides_nothing(session: requests.Session) -> None:
+def test_a_line_that_is_no_header_is_harmless_if_it_hides_no_framing(session: requests.Session) -> None:
     sent = head("Transfer-Encoding: chunked", "no header", "X-Lost: 1") + WHOLE + LAST
     with served(answering(sent)) as url, asked(session, url) as answer:
         assert read_all(answer) == b"whole"
@@ -361,7 +361,7 @@ def test_a_header_with_odd_bytes_and_folded_lines_does_no_harm(session: requests
         assert read_all(answer) == b"whole"
 
 
-def test_lengths_that_contradict_each_other_interrupt_the_stream_and_are_told(
+def test_contradicting_lengths_interrupt_the_stream_and_are_reported(
     session: requests.Session,
 ) -> None:
     with served(answering(head("Content-Length: 5", "Content-Length: 6") + b"whole")) as url:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import DecodeError
 
-from xdk_streaming.wire.inflate import AT_ONCE, CHOICE, ENGINES, Inflater, engine
+from xdk_streaming.wire.inflate import ENGINES, INFLATE_VARIABLE, MAX_INFLATED_BYTES, Inflater, engine
 
 TEXT = b'{"data":{"id":"1"}}\r\n' * 50
 INSTALLED = [name for name, module in ENGINES.items() if find_spec(module.partition(".")[0])]
@@ -21,7 +21,7 @@ INSTALLED = [name for name, module in ENGINES.items() if find_spec(module.partit
 
 @pytest.fixture(params=INSTALLED)
 def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(CHOICE, request.param)
+    monkeypatch.setenv(INFLATE_VARIABLE, request.param)
     name: str = request.param
     return name
 
@@ -71,7 +71,7 @@ def test_gzip_may_have_several_members() -> None:
     "rubbish", [b"rubbish", bytes(100), gzip.compress(b"no")[:3] + b"\xff" * 50], ids=ascii
 )
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_rubbish_behind_the_end_is_nobodys(coding: str, rubbish: bytes) -> None:
+def test_garbage_after_the_end_is_ignored(coding: str, rubbish: bytes) -> None:
     stream = Inflater(coding)
     assert b"".join(stream.feed(FORMS[coding] + rubbish)) == TEXT
     assert b"".join(stream.feed(b"and more of it")) == b""
@@ -96,26 +96,26 @@ def test_what_comes_before_a_fault_comes_out_before_it_is_raised(cut: int | None
 @pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize(("coding", "coded"), [("gzip", b"plain text"), ("deflate", b"\xff\xff\xff\xff")])
 def test_what_is_not_of_the_coding_is_a_fault(coding: str, coded: bytes) -> None:
-    with pytest.raises(DecodeError, match="not as compressed as it says"):
+    with pytest.raises(DecodeError, match="not compressed as its headers say"):
         list(Inflater(coding).feed(coded))
 
 
 @pytest.mark.usefixtures("inflater")
 def test_few_bytes_that_unfold_to_many_do_so_in_parts() -> None:
-    coded = gzip.compress(bytes(64 * AT_ONCE))
+    coded = gzip.compress(bytes(64 * MAX_INFLATED_BYTES))
     tracemalloc.start()
     try:
         lengths = [len(part) for part in Inflater("gzip").feed(coded)]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sum(lengths) == 64 * AT_ONCE
-    assert max(lengths) <= AT_ONCE
-    assert peak < 8 * AT_ONCE
+    assert sum(lengths) == 64 * MAX_INFLATED_BYTES
+    assert max(lengths) <= MAX_INFLATED_BYTES
+    assert peak < 8 * MAX_INFLATED_BYTES
 
 
 def test_the_fastest_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(CHOICE, raising=False)
+    monkeypatch.delenv(INFLATE_VARIABLE, raising=False)
     assert engine().__name__ == ENGINES[INSTALLED[0]]
     monkeypatch.setitem(sys.modules, "zlib_ng", None)
     monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
@@ -124,6 +124,6 @@ def test_the_fastest_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("asked", ["gzip", "", "ZLIB-NG"])
 def test_an_inflater_that_there_is_not_is_a_clear_error(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CHOICE, asked)
-    with pytest.raises(ValueError, match=f"{CHOICE} is '{asked}', must be one of zlib-ng, stdlib"):
+    monkeypatch.setenv(INFLATE_VARIABLE, asked)
+    with pytest.raises(ValueError, match=f"{INFLATE_VARIABLE} is '{asked}', must be one of zlib-ng, stdlib"):
         engine()

@@ -138,7 +138,7 @@ def test_limit_and_remaining_are_whole_numbers_and_the_reset_is_a_moment() -> No
 
 @garbage
 @pytest.mark.parametrize("name", ["limit", "remaining", "reset"])
-def test_nonsense_counts_as_not_told_and_leaves_the_others_their_say(name: str, value: str) -> None:
+def test_a_nonsensical_header_is_ignored_and_the_others_count(name: str, value: str) -> None:
     headers = told("50", "48", "1700000900") | {f"x-rate-limit-{name}": value}
     read = limits.rate_limit(headers)
     assert read is not None
@@ -185,6 +185,6 @@ def test_a_reset_that_cannot_be_true_is_ignored_with_one_warning_about_the_clock
     assert limits.until_reset(RateLimit(50, 0, NOW + seconds), NOW) is None
     (warning,) = warnings(log)
     assert warning == (
-        f"The server's rate limit is said to reset {shown}, where a window lasts 900 s: its clock and this "
-        "machine's disagree. The reset is ignored, and the usual backoff waited; check this machine's clock"
+        f"The server says that its rate limit resets {shown}, but a window lasts 900 s: its clock and this "
+        "machine's disagree. The reset is ignored, and the usual backoff applies; check this machine's clock"
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from xdk_streaming.wire.decoder import BOM, Decoder, Heartbeat, Invalid, NotAnItem, Notice, Truncated
+from xdk_streaming.wire.decoder import BOM, Decoder, Heartbeat, Invalid, NotAnItem, StreamNotice, Truncated
 from xdk_streaming.wire.framing import LineSplitter
 
 LIMIT = 4 * 2**20
@@ -38,7 +38,7 @@ def events(stream: bytes, limit: int = LIMIT) -> tuple[list[Any], bool]:
 def shown(event: object) -> Outcome:
     if isinstance(event, Heartbeat):
         return BLANK
-    if isinstance(event, Notice):
+    if isinstance(event, StreamNotice):
         return NOTICE
     if isinstance(event, Invalid):
         return f"invalid: {event.reason}"
@@ -147,7 +147,7 @@ def test_a_line_of_more_than_four_times_the_limit_is_a_fault_and_what_precedes_i
     assert runaway
     assert [shown(event) for event in found] == [
         {"data": {"id": "before"}},
-        "invalid: 401 bytes came of it, more than max_item_bytes",
+        "invalid: the connection ended inside this line, after 401 bytes, more than max_item_bytes",
     ]
     assert isinstance(found[1], Truncated)
 

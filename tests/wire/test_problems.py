@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import problems
-from xdk_streaming.wire.decoder import BOM, Decoder, Notice
+from xdk_streaming.wire.decoder import BOM, Decoder, StreamNotice
 
 AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
 CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
@@ -89,10 +89,10 @@ def refuse(
     return problems.refusal(status, headers or {}, sent, now)
 
 
-def notice(content: Mapping[str, Any]) -> Notice:
+def notice(content: Mapping[str, Any]) -> StreamNotice:
     """The notice, as the decoder makes it of its line."""
     event = Decoder()(json.dumps(content).encode() + b"\r")
-    assert isinstance(event, Notice)
+    assert isinstance(event, StreamNotice)
     return event
 
 
@@ -376,7 +376,7 @@ def test_a_real_refusal_is_of_its_class_and_says_what_x_said_what_it_means_and_w
 
 
 def test_of_an_error_body_64_kib_are_read_and_it_is_waited_for_5_seconds() -> None:
-    assert (problems.KEPT_OF_BODY, problems.BODY_SECONDS) == (65_536, 5)
+    assert (problems.MAX_BODY_BYTES, problems.BODY_SECONDS) == (65_536, 5)
 
 
 @pytest.mark.parametrize(("status", "error_type"), BY_STATUS.items())
@@ -482,7 +482,7 @@ def test_of_several_problems_that_tell_nothing_the_first_is_the_problem() -> Non
     ],
     ids=lambda fields: " ".join(str(value).removeprefix(PROBLEM) for value in fields.values()),
 )
-def test_where_a_problem_is_new_or_cannot_have_refused_a_stream_the_status_speaks(
+def test_the_status_decides_if_the_problem_is_unknown_or_no_refusal(
     status: int, fields: dict[str, str]
 ) -> None:
     error = refuse(status, {"title": "A title", **fields})
@@ -792,7 +792,7 @@ def test_retry_after_is_taken_from_any_refusal_in_either_form(status: int, value
 
 
 @pytest.mark.parametrize("headers", [{}, {"retry-after": "soon"}], ids=["none", "nonsense"])
-def test_where_the_server_names_no_time_none_is_known_and_none_is_spoken_of(headers: dict[str, str]) -> None:
+def test_if_the_server_names_no_time_the_error_has_none(headers: dict[str, str]) -> None:
     error = refuse(429, headers=headers)
     assert error.retry_after is None
     assert "asks for a wait" not in str(error)
@@ -829,12 +829,12 @@ def test_too_many_connections_is_no_matter_of_the_window(
     assert skews(log) == 0
 
 
-def test_too_many_connections_waits_for_the_window_where_that_is_spent_as_well() -> None:
+def test_too_many_connections_waits_for_the_window_if_that_is_spent_as_well() -> None:
     assert refuse(429, TOO_MANY, window(NOW + 900, "0")).retry_after == 900
 
 
 @pytest.mark.parametrize("status", [status for status in BY_STATUS if status not in (420, 429)])
-def test_the_windows_reset_counts_only_where_the_rate_is_limited(
+def test_the_windows_reset_counts_only_if_the_rate_is_limited(
     status: int, log: Callable[[], list[tuple[int, str]]]
 ) -> None:
     assert refuse(status, headers=window(NOW + 900, "0")).retry_after is None
@@ -1000,7 +1000,7 @@ def test_a_notice_of_an_end_is_an_error_of_its_class_that_says_what_was_said_wha
         assert words.rstrip(".") in str(error)
 
 
-def test_a_slow_reader_is_told_plainly_that_posts_were_lost_and_what_to_do() -> None:
+def test_a_slow_readers_error_says_that_posts_were_lost_and_what_to_do() -> None:
     error = problems.ending(
         notice({"errors": [problem("operational-disconnect", disconnect_type="SlowReader")]})
     )
@@ -1049,14 +1049,14 @@ def test_the_operational_disconnect_as_x_sends_it(
 def test_the_error_of_an_end_carries_the_line_as_it_came() -> None:
     line = '{"errors":[{"title":"caf\u00e9","type":"x/operational-disconnect"}]}\r'
     event = Decoder()(line.encode())
-    assert isinstance(event, Notice)
+    assert isinstance(event, StreamNotice)
     ending, parting = problems.ending(event), problems.parting(event)
     assert ending is not None
     assert ending.response_body == parting.response_body == line
 
 
 def test_bytes_of_a_notice_that_are_no_utf_8_are_marked_and_the_rest_is_kept() -> None:
-    assert problems.parting(Notice({}, b"caf\xe9")).response_body == "caf\ufffd"
+    assert problems.parting(StreamNotice({}, b"caf\xe9")).response_body == "caf\ufffd"
 
 
 def test_the_end_need_not_be_the_first_of_several_errors() -> None:
@@ -1118,7 +1118,7 @@ def test_any_other_notice_ends_nothing(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("content", PASSING, ids=json.dumps)
-def test_a_notice_in_passing_that_was_the_last_word_is_an_interruption(content: dict[str, Any]) -> None:
+def test_a_passing_notice_as_last_line_is_an_interruption(content: dict[str, Any]) -> None:
     error = problems.parting(notice(content))
     assert error.error_type is STREAM_INTERRUPTED
     assert error.is_retryable
@@ -1130,7 +1130,7 @@ def test_a_notice_in_passing_that_was_the_last_word_is_an_interruption(content: 
 @pytest.mark.parametrize(
     ("content", "kind", "quoted"), CONTROL, ids=[json.dumps(case[0]) for case in CONTROL]
 )
-def test_a_control_message_of_an_older_api_that_was_the_last_word_is_named(
+def test_an_older_apis_control_message_as_last_line_is_named(
     content: dict[str, Any], kind: str, quoted: str
 ) -> None:
     error = problems.parting(notice(content))
@@ -1138,11 +1138,11 @@ def test_a_control_message_of_an_older_api_that_was_the_last_word_is_named(
     assert str(error) == f"The server ended the stream: {quoted}; X closed the connection; connect again"
 
 
-def test_the_last_word_is_quoted() -> None:
+def test_a_notice_as_last_line_is_quoted() -> None:
     assert "A title, A detail; " in str(problems.parting(notice({"errors": [problem("something-new")]})))
 
 
-def test_a_last_word_without_a_problem_is_an_unknown_problem_with_all_that_came() -> None:
+def test_a_last_notice_without_a_problem_is_an_unknown_problem_in_full() -> None:
     content: dict[str, Any] = {"errors": []}
     error = problems.parting(notice(content))
     assert error.problem_kind == "about:blank"
@@ -1152,7 +1152,7 @@ def test_a_last_word_without_a_problem_is_an_unknown_problem_with_all_that_came(
     assert "The server ended the stream: Unknown problem; " in str(error)
 
 
-def test_a_last_word_with_a_telling_issue_has_the_class_of_that() -> None:
+def test_a_last_notice_with_a_known_issue_has_the_class_of_the_issue() -> None:
     error = problems.parting(notice(problem("something-new", disconnect_type="TooManyConnections")))
     assert error.error_type is RATE_LIMITED
     assert "TooManyConnections" in str(error)

@@ -102,7 +102,7 @@ def test_wake_ends_a_read_that_blocks_behind_a_proxy_and_the_server_sees_the_cli
             reader.join(GUARD / 2)
             assert not reader.is_alive()
             assert reader.data == b"whole\n"
-            until(lambda: simulator.visits[0].outcome == "silent until the client left")
+            until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 @routes
@@ -122,7 +122,7 @@ def test_a_stream_behind_a_proxy_is_stopped_like_any_other(
         reader.join(GUARD)
         assert stream.connection_state is ConnectionState.DISCONNECTED
         assert stream.state.last_error is None
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
     assert len(items) == 2
 
 

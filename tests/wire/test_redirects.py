@@ -1,4 +1,4 @@
-"""Redirects: where the stream is looked for then, and who is shown the token."""
+"""Redirects: which URL the stream asks next, and which servers get the token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ methods_kept = pytest.mark.parametrize(("status", "kept"), [(302, False), (307, 
 
 
 class Signpost:
-    """A server that sends on to a place whoever asks for /, and answers on any other path."""
+    """A server that redirects requests for / to a place, and answers requests for any other path."""
 
     def __init__(self, location: str = "", status: int = 302) -> None:
         self.location = location
@@ -123,7 +123,7 @@ def test_a_circle_of_two_hosts_is_a_client_error(session: requests.Session) -> N
     assert len(one.seen) + len(other.seen) == 5
 
 
-def test_a_redirect_to_where_nobody_listens_is_a_connection_error(session: requests.Session) -> None:
+def test_a_redirect_to_a_closed_port_is_a_connection_error(session: requests.Session) -> None:
     with nobody() as gone, served(Signpost(gone)) as url:
         assert_translated(refused(session, url), CONNECTION_ERROR)
 
@@ -161,11 +161,11 @@ def cut(peer: Peer) -> None:
         peer.send(head("Location: /elsewhere", "Content-Length: 50", status="302 Found") + b"moved")
 
 
-def test_a_redirect_whose_body_is_held_back_is_a_timeout(session: requests.Session) -> None:
+def test_a_redirect_with_a_stalled_body_is_a_timeout(session: requests.Session) -> None:
     with served(held_back) as url:
         assert_translated(refused(session, url, read_timeout=SOON), TIMEOUT)
 
 
-def test_a_redirect_whose_body_is_cut_short_is_followed(session: requests.Session) -> None:
+def test_a_redirect_with_a_body_cut_short_is_followed(session: requests.Session) -> None:
     with served(cut) as url, asked(session, url) as answer:
         assert answer.status == 200

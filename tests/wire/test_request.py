@@ -321,7 +321,7 @@ def test_a_header_that_is_no_str_is_absent() -> None:
     assert Answer(mocked([], headers), 1).headers == {"a": "a", "f": ""}
 
 
-def test_a_header_whose_name_is_no_str_is_absent() -> None:
+def test_a_header_with_a_name_that_is_no_str_is_absent() -> None:
     assert Answer(mocked([], {b"A": "a", None: "b", 5: "c", "D": "d"}), 1).headers == {"d": "d"}
 
 
@@ -389,7 +389,7 @@ def test_a_stream_error_of_the_sessions_own_passes_as_it_is(clock: FakeClock, mo
 
 
 @pytest.mark.parametrize("moment", ["dialling", "reading"])
-def test_an_exception_that_nobody_knows_is_fatal_and_named(clock: FakeClock, moment: str) -> None:
+def test_an_unknown_exception_is_fatal_and_named(clock: FakeClock, moment: str) -> None:
     unknown = LookupError("what is this")
     with pytest.raises(StreamError) as caught:
         if moment == "dialling":

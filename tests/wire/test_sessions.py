@@ -122,7 +122,7 @@ def test_a_session_that_gives_up_on_a_status_raises_or_brings_the_answer(
             with asked(session, simulator.url + PATH) as answer:
                 assert answer.status == 503
                 assert answer.read_start(100, GUARD) == b"busy"
-        assert len(simulator.visits) == 3
+        assert len(simulator.requests) == 3
 
 
 # With logins of their own
@@ -155,9 +155,7 @@ def test_a_login_of_a_class_of_its_own_is_asked_at_every_attempt(session: reques
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\nX-More: 1", "\u2026"], ids=ascii)
-def test_a_login_whose_token_cannot_be_sent_is_fatal_and_the_token_shown_nowhere(
-    session: requests.Session, end: str
-) -> None:
+def test_a_token_that_cannot_be_sent_is_fatal_and_never_shown(session: requests.Session, end: str) -> None:
     """As read from a file, with the line's end: requests looks at headers before a login adds its own."""
 
     class FromFile(requests.auth.AuthBase):
@@ -173,7 +171,7 @@ def test_a_login_whose_token_cannot_be_sent_is_fatal_and_the_token_shown_nowhere
     assert [text for text in shown(error) if PASSWORD in text] == []
 
 
-def test_a_login_that_fails_is_fatal_and_told(session: requests.Session) -> None:
+def test_a_login_that_fails_is_fatal_and_reported(session: requests.Session) -> None:
     session.auth = Mock(side_effect=LookupError("the vault is closed"))
     error = refused(session, "http://127.0.0.1:9")
     assert_translated(error, FATAL_ERROR)
@@ -232,7 +230,7 @@ def test_a_hook_that_raises_is_fatal_and_the_connection_is_closed_while_the_erro
         error = refused(session, simulator.url + PATH)
         assert_translated(error, FATAL_ERROR)
         assert isinstance(error.original_exception, Refused)
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 def test_a_hook_that_raises_from_deep_within_closes_the_connection_too(session: requests.Session) -> None:
@@ -246,7 +244,7 @@ def test_a_hook_that_raises_from_deep_within_closes_the_connection_too(session: 
     with Simulator(script=[[Send(b"x"), Stall()]], rate=0) as simulator:
         error = refused(session, simulator.url + PATH)
         assert "Refused" in str(error)
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 def test_a_hook_that_returns_another_response_has_that_one_read(session: requests.Session) -> None:
@@ -348,7 +346,7 @@ def test_an_adapter_without_urllib3_is_read_through_iter_content(session: reques
         answer.wake()
 
 
-def test_an_adapter_whose_body_breaks_off_in_its_own_way_is_fatal_and_told(session: requests.Session) -> None:
+def test_an_unknown_exception_from_an_adapters_body_is_fatal_and_reported(session: requests.Session) -> None:
     raw = Mock(spec=["read"], read=Mock(side_effect=Refused("own reason")))
     session.mount("memory://", InMemory(raw))
     with asked(session, "memory://anywhere") as answer:
@@ -396,7 +394,7 @@ def test_a_session_that_returns_responses_of_its_own_kind_is_streamed_from(kind:
 
 
 class Odd:
-    """A response that raises where it is asked for one thing."""
+    """A response that raises if one of its attributes is read."""
 
     def __init__(self, odd: str) -> None:
         self._odd = odd
@@ -408,7 +406,7 @@ class Odd:
 
 
 @pytest.mark.parametrize("odd", ["status_code", "headers", "raw"])
-def test_a_response_that_raises_when_it_is_looked_at_is_fatal_and_told(odd: str) -> None:
+def test_a_response_that_raises_on_access_is_fatal_and_reported(odd: str) -> None:
     with Shaped(Odd(odd)) as session:
         error = refused(session, "http://nowhere")
     assert_translated(error, FATAL_ERROR)
@@ -425,7 +423,7 @@ def test_chunks_that_are_no_bytes_are_fatal(chunks: Any) -> None:
     assert_translated(caught.value, FATAL_ERROR)
 
 
-def test_an_exception_that_cannot_be_told_is_told_by_its_name() -> None:
+def test_an_exception_without_a_text_is_reported_by_its_class() -> None:
     class Wordless(Exception):
         def __str__(self) -> str:
             raise RuntimeError
@@ -493,7 +491,7 @@ def test_a_session_closed_while_a_read_blocks_leaves_it_to_be_woken(session: req
         reader.join(GUARD)
         assert not reader.is_alive()
         assert reader.data == b"one\n"
-        until(lambda: simulator.visits[0].outcome == "silent until the client left")
+        until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 
 def test_a_session_closed_between_items_by_their_consumer_goes_on(session: requests.Session) -> None:

@@ -22,7 +22,7 @@ from helpers.servers import (
 )
 from xdk_streaming.errors import StreamErrorType
 from xdk_streaming.wire import translation
-from xdk_streaming.wire.translation import FAULTS, Fault, translate
+from xdk_streaming.wire.translation import TRANSLATIONS, Translation, translate
 
 
 def in_retries(reason: Exception) -> Exception:
@@ -104,7 +104,7 @@ def test_an_exception_is_translated_by_its_class_and_what_it_wraps(
 ) -> None:
     error = translate(exception)
     assert error.error_type is error_type
-    assert any(str(error).startswith(fault.sentence) for fault in FAULTS)
+    assert any(str(error).startswith(fault.sentence) for fault in TRANSLATIONS)
     secret = isinstance(exception, (rq.InvalidHeader, UnicodeEncodeError))  # both hold the header's value
     assert error.original_exception is (None if secret else exception)
 
@@ -117,15 +117,17 @@ def test_an_exception_of_no_row_is_fatal(exception: Exception) -> None:
     assert type(exception).__name__ in str(error)
 
 
-@pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.exceptions[0].__name__)
-def test_every_row_of_the_table_is_needed(monkeypatch: pytest.MonkeyPatch, row: Fault) -> None:
+@pytest.mark.parametrize("row", TRANSLATIONS, ids=lambda row: row.exceptions[0].__name__)
+def test_every_row_of_the_table_is_needed(monkeypatch: pytest.MonkeyPatch, row: Translation) -> None:
     before = [str(translate(exception)) for exception, _ in KNOWN]
-    monkeypatch.setattr(translation, "FAULTS", tuple(fault for fault in FAULTS if fault is not row))
+    monkeypatch.setattr(
+        translation, "TRANSLATIONS", tuple(fault for fault in TRANSLATIONS if fault is not row)
+    )
     assert [str(translate(exception)) for exception, _ in KNOWN] != before
 
 
 def test_every_class_that_the_table_names_is_among_the_known() -> None:
-    named = {name for fault in FAULTS for name in fault.exceptions}
+    named = {name for fault in TRANSLATIONS for name in fault.exceptions}
     wrapped = [link for exception, _ in KNOWN for link in translation._wrapped(exception)]
     assert {name for name in named if not any(isinstance(link, name) for link in wrapped)} == set()
 
@@ -137,7 +139,7 @@ def test_the_message_tells_the_innermost_exception() -> None:
 
 
 @pytest.mark.parametrize("wordless", [TimeoutError(), ConnectionResetError(), KeyError()], ids=repr)
-def test_an_exception_without_words_is_told_by_its_name(wordless: Exception) -> None:
+def test_an_exception_with_an_empty_text_is_reported_by_its_class(wordless: Exception) -> None:
     message = str(translate(wordless))
     assert type(wordless).__name__ in message
     assert "()" not in message

@@ -43,7 +43,7 @@ NEEDS_A_RULE: Expected = (
 BAD_RULES: Expected = (
     CLIENT_ERROR,
     "X does not accept the stream's rules",
-    "look at them with GET /2/tweets/search/stream/rules, delete the bad ones with "
+    "list the rules with GET /2/tweets/search/stream/rules, delete the bad ones with "
     'POST /2/tweets/search/stream/rules {"delete": {"ids": ["..."]}}, then connect again',
 )
 
@@ -170,9 +170,7 @@ def test_any_status_at_all_has_a_verdict(status: int, expected: Expected) -> Non
 
 
 @pytest.mark.parametrize(("table", "name"), ENTRIES)
-def test_advice_is_never_missing_and_never_to_try_again_where_that_is_hopeless(
-    table: str, name: object
-) -> None:
+def test_advice_is_never_missing_and_never_to_retry_a_hopeless_case(table: str, name: object) -> None:
     verdict = TABLES[table][0][name]
     assert verdict.advice
     if verdict.error_type in (AUTHENTICATION_ERROR, CLIENT_ERROR):

@@ -1,1 +1,1 @@
-"""The command line: one verb a file, put together in `app`. Needs the extra `[cli]`."""
+"""The command line: one file per verb, assembled in `app`. Needs the `[cli]` extra."""

@@ -1,4 +1,4 @@
-"""The command line: one verb a file."""
+"""The program: all verbs of the command line, assembled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xdk_streaming.cli.connections import connections
 from xdk_streaming.cli.demo import demo
 from xdk_streaming.cli.diagram import diagram
 from xdk_streaming.cli.faults import faults
-from xdk_streaming.cli.options import Shown, add, command
+from xdk_streaming.cli.options import DisplayOptions, add_verb, command
 from xdk_streaming.cli.replay import replay, show_again
 from xdk_streaming.cli.rules import rules
 from xdk_streaming.cli.simulate import simulate
@@ -24,12 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in VERBS:
-    add(app, command(verb, record, *GROUPS))
-add(app, command(replay, show_again, Shown))
+    add_verb(app, command(verb, record, *GROUPS))
+add_verb(app, command(replay, show_again, DisplayOptions))
 app.command()(demo)
 app.command()(diagram)
 app.command()(faults)
-add(app, simulate)
+add_verb(app, simulate)
 app.add_typer(rules, name="rules")
 app.add_typer(connections, name="connections")
 
@@ -41,9 +41,10 @@ def _show_version(asked: bool) -> None:
 
 
 @app.callback()
-def main(
+def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """X's streams as an explicit state machine."""

@@ -1,4 +1,4 @@
-"""The simulator's TLS: certificates that it makes for itself, or the user's own."""
+"""TLS for the simulator: a certificate made at startup, or the user's own."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import NamedTuple
 import typer
 
 MISSING = (
-    "--tls makes a certificate with trustme, which is not installed. Install it with: "
-    "pip install 'xdk-streaming[tls]', or give a certificate of your own: --tls-cert FILE"
+    "--tls needs trustme to make a certificate, and trustme is not installed. Install it with: "
+    "pip install 'xdk-streaming[tls]', or use your own certificate: --tls-cert FILE"
 )
 
 
-class Secured(NamedTuple):
-    """A server's side of TLS, and the file of what its clients are to trust, if it was made here."""
+class TlsSetup(NamedTuple):
+    """The server's TLS context and, if the certificate was made here, the CA file for its clients."""
 
     context: ssl.SSLContext
     ca_file: Path | None
 
 
 @contextmanager
-def secured(host: str, *, tls: bool, cert: Path | None, key: Path | None) -> Iterator[Secured | None]:
-    """TLS as it was asked for: None without. What is made for it is gone afterwards."""
+def tls_setup(host: str, *, tls: bool, cert: Path | None, key: Path | None) -> Iterator[TlsSetup | None]:
+    """Set TLS up as the options say; give None without TLS. A generated CA file is deleted afterwards."""
     if key is not None and cert is None:
-        raise typer.BadParameter("it is nothing without --tls-cert", param_hint="--tls-key")
+        raise typer.BadParameter("requires --tls-cert", param_hint="--tls-key")
     if cert is not None:
-        yield Secured(_own(cert, key), None)
+        yield TlsSetup(_own(cert, key), None)
     elif tls:
         with TemporaryDirectory(prefix="xdk-streaming-") as folder:
             yield _made(host, Path(folder))
@@ -43,21 +43,21 @@ def _own(cert: Path, key: Path | None) -> ssl.SSLContext:
     try:
         context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as refusal:
-        reason = str(refusal) or "it holds no certificate"
+        reason = str(refusal) or "it contains no certificate"
         raise typer.BadParameter(
-            f"{cert} cannot be used: {reason}. Expected PEM: a certificate, and its key there or in "
-            "--tls-key FILE, without a password",
+            f"{cert} cannot be used: {reason}. Expected PEM: a certificate, with its key in the same file or "
+            "in --tls-key FILE, without a password",
             param_hint="--tls-cert",
         ) from refusal
     return context
 
 
 def _no_password() -> str:
-    """Instead of asking for one on the terminal."""
-    raise ValueError("its key has a password")
+    """Refuse, instead of asking for a password on the terminal."""
+    raise ValueError("the key is protected by a password")
 
 
-def _made(host: str, folder: Path) -> Secured:
+def _made(host: str, folder: Path) -> TlsSetup:
     try:
         import trustme
     except ModuleNotFoundError as missing:
@@ -68,4 +68,4 @@ def _made(host: str, folder: Path) -> Secured:
     authority.issue_cert(host, "localhost", "127.0.0.1").configure_cert(context)
     ca_file = folder / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    return Secured(context, ca_file)
+    return TlsSetup(context, ca_file)

@@ -1,4 +1,4 @@
-"""A list on standard output: a JSON object a line, or columns to read."""
+"""Lists on standard output: one JSON object per line, or aligned columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 
 def show(entries: Sequence[Mapping[str, Any]], columns: Sequence[str], format: str) -> None:
-    """Write the entries; as text these columns of them, as JSON all that there is."""
+    """Write the entries: as text only these columns, as JSON everything."""
     if format == "json":
         for entry in entries:
             typer.echo(json.dumps(entry, ensure_ascii=False))
@@ -23,5 +23,5 @@ def show(entries: Sequence[Mapping[str, Any]], columns: Sequence[str], format: s
 
 
 def _cell(value: Any) -> str:
-    """On one line, and without what would steer the terminal."""
+    """The value on one line, without terminal control characters."""
     return "".join(letter if letter.isprintable() else " " for letter in str(value))

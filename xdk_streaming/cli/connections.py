@@ -1,6 +1,6 @@
-"""`xdk-streaming connections`: the streams that an app has open, listed and ended.
+"""`xdk-streaming connections`: list and close the streams that an app has open.
 
-The cure for TooManyConnections: X may hold the place of a connection that is long lost.
+This is the cure for TooManyConnections: X may still count a connection that was lost long ago.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import typer
 
 from xdk_streaming.cli.columns import show
 from xdk_streaming.cli.exits import ExitCode
-from xdk_streaming.cli.options import FROM_ENVIRONMENT, Reached, grouped
-from xdk_streaming.cli.resource import Format, Resource
+from xdk_streaming.cli.options import FROM_ENVIRONMENT, ConnectOptions, grouped
+from xdk_streaming.cli.resource import ListFormat, Resource
 from xdk_streaming.x import (
     CONNECTION_FIELDS,
     CONNECTION_NAMES,
@@ -25,7 +25,7 @@ from xdk_streaming.x import (
 NAMES = sorted(CONNECTION_NAMES)
 
 connections = typer.Typer(
-    help="The streams that the app has open: the cure for TooManyConnections.",
+    help="List and close the app's open streams: the cure for TooManyConnections.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,17 +36,19 @@ connections = typer.Typer(
 def list_connections(
     status: Annotated[
         Literal["active", "inactive", "all"],
-        typer.Option(help="Those that hold a place now, those that are over, or both."),
+        typer.Option(help="Show connections that X counts now, connections that have ended, or all."),
     ] = "active",
     endpoint: Annotated[
         list[str] | None,
-        typer.Option(help=f"Only those of this stream; may be given again. {', '.join(NAMES)}."),
+        typer.Option(
+            help=f"Show only connections of this stream; may be repeated. One of {', '.join(NAMES)}."
+        ),
     ] = None,
-    format: Format = "text",
+    format: ListFormat = "text",
     *,
-    reached: Reached,
+    reached: ConnectOptions,
 ) -> None:
-    """Show connections: id, stream, since when and from where; of those that are over, when and why."""
+    """List connections: id, stream, start time and client address; if ended, also the time and the reason."""
     _want_names(endpoint or [], "--endpoint")
     params = {
         "status": status,
@@ -58,7 +60,7 @@ def list_connections(
         found = list(Resource(session, reached.base_url, CONNECTIONS).pages(params))
     show(found, CONNECTION_FIELDS, format)
     if not found:
-        typer.echo("There are no such connections.", err=True)
+        typer.echo("No connections found.", err=True)
 
 
 @connections.command(context_settings=FROM_ENVIRONMENT)
@@ -68,19 +70,19 @@ def kill(
         list[str] | None,
         typer.Argument(
             metavar="[ID|STREAM]...",
-            help="Connections by the ids that `connections list` shows, or all those of a stream, such as "
-            "filtered_stream.",
+            help="IDs of connections, as `connections list` shows them, or names of streams, such as "
+            "filtered_stream, to close all of their connections.",
             show_default=False,
         ),
     ] = None,
-    all: Annotated[bool, typer.Option("--all", help="All that are active.")] = False,
-    format: Format = "text",
+    all: Annotated[bool, typer.Option("--all", help="Close all active connections.")] = False,
+    format: ListFormat = "text",
     *,
-    reached: Reached,
+    reached: ConnectOptions,
 ) -> None:
-    """End connections, so that others find a place. Exits with 5 where one could not be ended."""
+    """Close connections, to make room for others. Exits with 5 if one could not be closed."""
     if bool(targets) == all:
-        raise typer.BadParameter("give ids or streams, or --all, and not both", param_hint="ID")
+        raise typer.BadParameter("expected IDs or streams, or --all, but not both", param_hint="ID")
     with reached.session() as session:
         resource = Resource(session, reached.base_url, CONNECTIONS)
         answers = [resource.ask("DELETE", below="/all")] if all else list(_kill(resource, targets or []))
@@ -109,7 +111,7 @@ def _want_names(names: Sequence[str], option: str) -> None:
     for name in names:
         if name not in CONNECTION_NAMES:
             raise typer.BadParameter(
-                f"{name!r} is no stream; expected one of {', '.join(NAMES)}",
+                f"{name!r} is not a stream; expected one of {', '.join(NAMES)}",
                 param_hint=option,
             )
 

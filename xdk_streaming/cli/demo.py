@@ -14,15 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from xdk_streaming import StreamConfig, StreamState, Transition, Trigger, stream_with_retry
-from xdk_streaming.cli.chart import COLOURS
+from xdk_streaming.cli.small_diagram import COLOURS
 from xdk_streaming.simulator import UNAVAILABLE, End, Live, Reset, Script, Simulator, Stall
 from xdk_streaming.simulator.account import Account, account
 
-SECONDS = 10.0
-RATE = 8.0
-HEARTBEAT = 0.1
+DEMO_SECONDS = 10.0
+POSTS_PER_SECOND = 8.0
+HEARTBEAT_INTERVAL = 0.1
 STALL_TIMEOUT = 1.0
-"""Short enough that each fault happens within the demo: X's own figures are 20 s and more."""
+"""Seconds, short enough for each fault to happen within the demo; with X, 20 s and more are usual."""
 
 PLAN: Mapping[str, Script] = {
     "ended cleanly": (Live(1.5), End()),
@@ -30,15 +30,17 @@ PLAN: Mapping[str, Script] = {
     "refused with 503": (UNAVAILABLE,),
     "silent until the client left": (Live(1.5), Stall()),
 }
-"""What the first connections suffer, by the words in which the simulator logs it."""
+"""The scripts of the first connections, keyed by the outcome that the simulator logs for each."""
 
 
 def demo() -> None:
-    """Stream from a local simulator that breaks the connection four ways; needs no token and no network.
+    """Stream from a local simulator that breaks the connection in four ways. No token or network is needed.
 
-    Exits with 1 where what was received is not what the faults explain.
+    Exits with 1 if an item is missing that none of the faults explains.
     """
-    logging.getLogger("xdk_streaming").setLevel(logging.ERROR)  # what it would log is shown below
+    logging.getLogger("xdk_streaming").setLevel(
+        logging.ERROR
+    )  # the demo itself shows what the library would log
     console = Console(highlight=False, soft_wrap=True)
     state = StreamState()
     config = StreamConfig(
@@ -48,11 +50,15 @@ def demo() -> None:
         on_state_change=lambda change: _show_change(console, change),
     )
     received: list[str | None] = []
-    with Simulator(script=list(PLAN.values()), rate=RATE, heartbeat=HEARTBEAT) as simulator:
-        console.print(f"Streaming from {simulator.url}/2/tweets/search/stream for {SECONDS:.0f} seconds\n")
-        end = time.monotonic() + SECONDS
+    with Simulator(
+        script=list(PLAN.values()), rate=POSTS_PER_SECOND, heartbeat=HEARTBEAT_INTERVAL
+    ) as simulator:
+        console.print(
+            f"Streaming from {simulator.url}/2/tweets/search/stream for {DEMO_SECONDS:.0f} seconds\n"
+        )
+        end = time.monotonic() + DEMO_SECONDS
         with requests.Session() as session:
-            session.trust_env = False  # a proxy of the user's would not reach loopback
+            session.trust_env = False  # the user's proxy cannot reach loopback
             session.headers["Authorization"] = "Bearer demo"
             posts = stream_with_retry(
                 session,
@@ -70,9 +76,9 @@ def demo() -> None:
             left_at = time.time()
             posts.close()
         result = account(simulator, received, left_at)
-        suffered = {visit.outcome for visit in simulator.visits}
+        suffered = {request.outcome for request in simulator.requests}
     result.objections += [
-        f"the planned fault did not happen: {fault}" for fault in PLAN if fault not in suffered
+        f"a planned fault did not happen: {fault}" for fault in PLAN if fault not in suffered
     ]
     _show_summary(console, result, state)
     if result.objections:
@@ -104,11 +110,11 @@ def _show_change(console: Console, change: Transition) -> None:
 
 def _show_summary(console: Console, result: Account, state: StreamState) -> None:
     console.print()
-    table = Table(title="What was published, and where it went", title_justify="left", show_header=False)
+    table = Table(title="Published posts, accounted for", title_justify="left", show_header=False)
     table.add_column(justify="right")
     table.add_column()
-    table.add_row(str(result.published), "posts published while the demo ran")
-    table.add_row(str(result.received), "received, each once", style="green")
+    table.add_row(str(result.published), "posts published during the demo")
+    table.add_row(str(result.received), "received exactly once", style="green")
     for reason, count in result.missing.items():
         table.add_row(str(count), reason, style="yellow")
     for objection in result.objections:
@@ -116,9 +122,9 @@ def _show_summary(console: Console, result: Account, state: StreamState) -> None
     console.print(table)
     console.print(
         f"{state.reconnects} reconnects, {state.heartbeats} heartbeats, {state.bytes_received:,} bytes, "
-        f"{state.invalid_items} half lines reported"
+        f"{state.invalid_items} incomplete lines reported"
     )
     if result.objections:
         console.print("The two sides disagree: see the lines marked with !", style="bold red")
     else:
-        console.print("Both sides agree: every missing post has its reason.", style="bold green")
+        console.print("Both sides agree: every missing post is explained.", style="bold green")

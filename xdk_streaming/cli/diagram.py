@@ -1,4 +1,4 @@
-"""`xdk-streaming diagram`: the transition table, rendered."""
+"""`xdk-streaming diagram`: the transition table, rendered in one of several formats."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from xdk_streaming.cli.output import Output, write
 from xdk_streaming.machine.diagram import FORMATS, GraphvizError
 from xdk_streaming.state import ConnectionState
 
-Format = Enum("Format", {name: name for name in FORMATS}, type=str)  # type: ignore[misc]  # made from the table
+DiagramFormat = Enum("Format", {name: name for name in FORMATS}, type=str)  # type: ignore[misc]  # made from the table
 State = Enum("State", {state.name: state.name for state in ConnectionState}, type=str)  # type: ignore[misc]
 
-MERMAID = Format("mermaid")
+MERMAID = DiagramFormat("mermaid")
 
 
 def diagram(
-    format: Annotated[Format, typer.Option("--format", "-f", help="What to render.")] = MERMAID,
+    format: Annotated[DiagramFormat, typer.Option("--format", "-f", help="Output format.")] = MERMAID,
     output: Output = None,
     highlight: Annotated[
-        State | None, typer.Option("--highlight", case_sensitive=False, help="A state to light up.")
+        State | None, typer.Option("--highlight", case_sensitive=False, help="Highlight this state.")
     ] = None,
 ) -> None:
     """Write the connection's state machine as a diagram or a table."""

@@ -1,4 +1,4 @@
-"""X's streams by the names of their verbs. A path that X's table lacks fails at import."""
+"""X's streams, by the names of their verbs. A path that is missing from `x.ENDPOINTS` fails at import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACTIVITY = ENDPOINTS["/2/activity/stream"]
 
 
 class Language(str, Enum):
-    """The languages that have a firehose of their own."""
+    """The languages with their own firehose."""
 
     EN = "en"
     JA = "ja"
@@ -30,7 +30,7 @@ class Language(str, Enum):
 
 
 class Compliance(str, Enum):
-    """What the compliance streams tell of."""
+    """The subjects of the compliance streams."""
 
     POSTS = "posts"
     USERS = "users"
@@ -55,26 +55,26 @@ ITEMS: Mapping[Kind, Items] = {Kind.POST: "posts", Kind.RULED_POST: "posts", Kin
 
 @dataclass(frozen=True)
 class Target:
-    """What is streamed: a path below the base URL, or a whole URL."""
+    """What to stream: a path below the base URL, or a complete URL."""
 
     path: str
     items: Items = "other"
-    """Which fields can be asked for; those of an unknown address by their options alone."""
+    """Whose default fields are requested; for "other", only fields named by options are."""
     backfill_parameter: str = BACKFILL_PARAMETERS[0]
     params: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, base: str) -> str:
-        """Where it is, on that server."""
+        """The URL of this target on the server at `base`."""
         return self.path if "://" in self.path else base.rstrip("/") + self.path
 
 
 def target(endpoint: Endpoint, partition: int | None = None) -> Target:
-    """This endpoint, and the slice of it. The partition is checked here: X's own answer says less."""
+    """The target for an endpoint and a partition. Checked here, because X's own error message says less."""
     most = endpoint.partitions
     if most and partition is None:
-        raise _bad_partition(f"needed: {endpoint.path} comes in slices, 1 to {most}")
+        raise _bad_partition(f"required: {endpoint.path} is split into partitions 1 to {most}")
     if partition is not None and not 1 <= partition <= most:
-        said = f"is not between 1 and {most}" if most else "is given, and this stream has none"
+        said = f"is not between 1 and {most}" if most else "was given, but this stream has no partitions"
         raise _bad_partition(f"{partition} {said}")
     params = {} if partition is None else {"partition": str(partition)}
     kind = ITEMS.get(endpoint.kind, "other")
@@ -82,7 +82,7 @@ def target(endpoint: Endpoint, partition: int | None = None) -> Target:
 
 
 def any_target(address: str) -> Target:
-    """A path or a URL, as typed. What X is known to have there counts."""
+    """The target for a path or URL as typed. If it is one of X's endpoints, the endpoint's settings apply."""
     if not address.startswith(("/", "http://", "https://")):
         raise typer.BadParameter(
             f"{address!r} is neither a URL nor a path; expected one like /2/tweets/sample/stream",

@@ -1,4 +1,4 @@
-"""What the command line's exit codes mean: scripts and service managers decide by them."""
+"""Exit codes of the command line, for scripts and service managers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
 
 
 class ExitCode(IntEnum):
-    """How a verb ended."""
+    """How a command ended."""
 
     DONE = 0
     FAILED = 1
@@ -21,20 +21,20 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: dict[ExitCode, str] = {
-    ExitCode.DONE: "done: the limit or the time was reached, or the reader of a pipe has gone",
+    ExitCode.DONE: "success: the limit or the time was reached, or the reader of the pipe has exited",
     ExitCode.FAILED: "a file, a disk or a port failed",
-    ExitCode.USAGE: "the command line is wrong",
-    ExitCode.AUTHENTICATION: "no bearer token was found, or X does not accept it (401, 403)",
-    ExitCode.RETRIES_SPENT: "the retries of --max-retries are spent",
-    ExitCode.REFUSED: "X refused in a way that no retry can cure",
+    ExitCode.USAGE: "the command line is invalid",
+    ExitCode.AUTHENTICATION: "no bearer token was found, or X did not accept the token (401, 403)",
+    ExitCode.RETRIES_SPENT: "the retries that --max-retries allows are used up",
+    ExitCode.REFUSED: "X refused the request for a reason that no retry can cure",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C (SIGINT)",
-    ExitCode.TERMINATED: "ended by SIGTERM",
+    ExitCode.TERMINATED: "terminated by SIGTERM",
 }
-"""Each in words, for the documentation."""
+"""The meaning of each code, for the documentation."""
 
 
 def exit_code(error: StreamError) -> ExitCode:
-    """What a stream that ended with this error ends the program with."""
+    """The exit code for a stream that ended with this error."""
     if isinstance(error, RetriesExhausted):
         return ExitCode.RETRIES_SPENT
     if error.error_type is StreamErrorType.AUTHENTICATION_ERROR:

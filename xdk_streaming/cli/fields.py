@@ -1,4 +1,4 @@
-"""What an item is asked to hold: fields and expansions, as query parameters."""
+"""Fields and expansions to request, as query parameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import typer
 
 from xdk_streaming.cli.endpoints import Items, Target
-from xdk_streaming.cli.options import Asked
+from xdk_streaming.cli.options import FieldOptions
 from xdk_streaming.x import (
     EXPANSIONS,
     LIKE_EXPANSIONS,
@@ -53,22 +53,22 @@ USUAL: Mapping[Items, Query] = {
     "likes": {"like_with_tweet_author.fields": "created_at,liked_tweet_id"},
     "other": {},
 }
-"""Enough to read an item by, without making each of them ten times as long."""
+"""Enough to understand an item; all fields would make each item ten times as long."""
 
 
-def query(target: Target, asked: Asked) -> dict[str, str]:
-    """All query parameters. What the user names replaces the default of that name, and no other."""
+def query(target: Target, fields: FieldOptions) -> dict[str, str]:
+    """All query parameters. A parameter that the user sets replaces only the default of the same name."""
     given = {
-        "tweet.fields": asked.tweet_fields,
-        "expansions": asked.expansions,
-        "user.fields": asked.user_fields,
-        "media.fields": asked.media_fields,
-        "poll.fields": asked.poll_fields,
-        "place.fields": asked.place_fields,
+        "tweet.fields": fields.tweet_fields,
+        "expansions": fields.expansions,
+        "user.fields": fields.user_fields,
+        "media.fields": fields.media_fields,
+        "poll.fields": fields.poll_fields,
+        "place.fields": fields.place_fields,
     }
-    chosen = {**target.params, **(ALL if asked.all_fields else USUAL)[target.items]}
+    chosen = {**target.params, **(ALL if fields.all_fields else USUAL)[target.items]}
     chosen |= {name: value for name, value in given.items() if value is not None}
-    chosen |= dict(_pair(text) for text in asked.param or ())
+    chosen |= dict(_pair(text) for text in fields.param or ())
     return {name: value for name, value in chosen.items() if value}
 
 

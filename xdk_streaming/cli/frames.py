@@ -1,6 +1,6 @@
-"""Compressed files as a row of frames, each of them whole: gzip's members, zstd's frames.
+"""Compressed files as a sequence of complete frames: zstd frames, or gzip members.
 
-What one program has appended, any other reads: `zstd -dc` and `gzip -dc` take frames in a row.
+Standard tools read such files: `zstd -dc` and `gzip -dc` accept concatenated frames.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ READ = 64 * 1024
 
 
 class Damaged(ValueError):
-    """A compressed file that holds something else than frames."""
+    """A compressed file contains something other than frames."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """How a frame is made, and read."""
+    """How a frame is compressed and decompressed."""
 
     frame: Callable[[bytes], bytes]
     reader: Callable[[], Any]
-    """Gives an object with `decompress`, `eof` and `unused_data`, for one frame."""
+    """Creates an object with `decompress`, `eof` and `unused_data` that reads one frame."""
 
 
 CODECS: Mapping[str, Codec] = {
@@ -37,13 +37,13 @@ CODECS: Mapping[str, Codec] = {
     ),
     ".gz": Codec(lambda data: gzip(data, compresslevel=6, mtime=0), lambda: zlib.decompressobj(wbits=31)),
 }
-"""By the suffix of the file."""
+"""By file suffix."""
 
 
 def inflated(file: BinaryIO, codec: Codec, end: int | None = None) -> Iterator[bytes]:
-    """What the frames hold, up to the place `end` in the file.
+    """Decompress the frames, up to the offset `end` in the file.
 
-    Returns where the file ends, whether a frame does or not; raises `Damaged` where it is none.
+    Stops at the end of the file even in the middle of a frame. Raises `Damaged` if the bytes are not a frame.
     """
     reader, at_hand, left = codec.reader(), b"", end
     while True:
@@ -64,5 +64,5 @@ def inflated(file: BinaryIO, codec: Codec, end: int | None = None) -> Iterator[b
 
 
 def codec_of(path: Path) -> Codec | None:
-    """None for a file that is not compressed."""
+    """The codec for this suffix; None if the file is not compressed."""
     return CODECS.get(path.suffix.lower())

@@ -1,4 +1,4 @@
-"""An item as a line to read: who wrote what, and when."""
+"""Items as lines for people: who wrote what, and when."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 
 
 def readable(line: bytes) -> bytes:
-    """A line for people: of a post its author and text, of anything else what it holds."""
+    """A line for people: for a post, its author and text; for anything else, the line itself."""
     item = _decoded(line)
     data = item.get("data") if isinstance(item, dict) else None
     if not (isinstance(data, dict) and isinstance(data.get("text"), str)):
@@ -18,14 +18,14 @@ def readable(line: bytes) -> bytes:
 
 
 def printable(line: bytes) -> bytes:
-    """A line without what would command the terminal: an item's words are a stranger's."""
+    """The line without terminal control characters, which the text of a post may contain."""
     text = line.decode("utf-8", "replace").rstrip("\r\n")
     kept = text if text.isprintable() else "".join(mark if mark.isprintable() else " " for mark in text)
     return kept.encode("utf-8", "replace") + b"\n"
 
 
 def as_it_came(line: bytes) -> bytes:
-    """The line itself. X ends its lines with CR and LF, of which neither is the item's."""
+    """The line, ended with LF. X ends lines with CRLF, which is not part of the item."""
     return line.rstrip(b"\r") + b"\n"
 
 
@@ -42,5 +42,5 @@ def _author(item: dict[str, Any], data: dict[str, Any]) -> str | None:
 def _decoded(line: bytes) -> Any:
     try:
         return orjson.loads(line)
-    except orjson.JSONDecodeError:  # what begins as an item is handed on unread
+    except orjson.JSONDecodeError:  # lines that look like items are passed on unparsed
         return None

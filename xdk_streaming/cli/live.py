@@ -1,4 +1,4 @@
-"""The live view on the terminal: drawn four times a second, from `StreamState` and not from the items."""
+"""The live view on the terminal, drawn four times a second from `StreamState` rather than from the items."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import os
 import sys
 from collections import deque
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from xdk_streaming.cli.journal import Event
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
+from xdk_streaming.cli.reporting import LogEvent
 from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.streams.sync import Stream
 
-MOST_LINES = 500
-"""Items that wait to be shown, at most."""
+MAX_WAITING_LINES = 500
+"""The most items that wait to be shown."""
 LATEST = 200
-"""Events that are kept to be shown."""
+"""The most events that are kept for display."""
 
 
 class Screen:
-    """The terminal as a place for items: above the view, which is drawn on the same one."""
+    """A sink that shows items on the terminal, above the live view."""
 
     def __init__(self, console: Console) -> None:
         self.name = "the terminal"
@@ -32,25 +33,25 @@ class Screen:
         self._lines: list[str] = []
 
     def write(self, line: bytes) -> None:
-        """Have it shown, with others."""
+        """Queue a line to be shown together with others."""
         self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
         self.size += len(line)
-        if len(self._lines) >= MOST_LINES:
+        if len(self._lines) >= MAX_WAITING_LINES:
             self.tick()
 
     def tick(self) -> None:
-        """Show what has gathered: at once, so that the view does not flicker with each item."""
+        """Show the queued lines together, so that the view does not flicker with each item."""
         lines, self._lines = self._lines, []
         if lines:
             self._console.out("\n".join(lines), highlight=False)
 
     def close(self) -> None:
-        """Show the last."""
+        """Show the remaining lines."""
         self.tick()
 
 
 class LiveView:
-    """The view on standard error, for as long as the stream runs. `tell` is for any thread."""
+    """The view on standard error, as long as the stream runs. Any thread may call `report`."""
 
     def __init__(
         self, title: str, stream: Stream[bytes], meter: Meter, sink: Sink, console: Console | None = None
@@ -59,19 +60,19 @@ class LiveView:
         self._stream = stream
         self._meter = meter
         self._sink = sink
-        self._events: deque[Event] = deque(maxlen=LATEST)
+        self._events: deque[LogEvent] = deque(maxlen=LATEST)
         self._console = console or Console(stderr=True, highlight=False)
         self._live = Live(
             console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
         self._live.start()
 
-    def tell(self, event: Event) -> None:
-        """Have it shown with the next picture."""
+    def report(self, event: LogEvent) -> None:
+        """Queue an event for the next redraw."""
         self._events.append(event)
 
     def tick(self, now: float) -> None:
-        """Draw the next picture."""
+        """Redraw the view."""
         history = self._stream.history
         facts = Facts(
             self._title,
@@ -86,14 +87,18 @@ class LiveView:
         width, rows = self._console.size
         self._live.update(picture(facts, width, rows - 1), refresh=True)
 
-    def close(self, summary: Event) -> None:
-        """Leave the last picture standing, and say in a line what came of it all."""
+    def close(self, summary: LogEvent) -> None:
+        """Leave the final view on the screen, and write the summary below it."""
         self.tick(summary.at)
         self._live.stop()
         self._console.print(Text(summary.words))
 
+    def conclude(self, reason: LogEvent) -> None:
+        """Write the reason below the summary."""
+        typer.echo(reason.words, err=True)
+
 
 def show_cursor() -> None:
-    """For who ends the program with a picture on the screen."""
+    """Show the cursor again, if the program is ended while the view is on the screen."""
     if sys.stderr.isatty():
-        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the other way may be in use by who was interrupted
+        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the interrupted code may hold the lock of sys.stderr

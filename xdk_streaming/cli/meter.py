@@ -1,4 +1,4 @@
-"""What a stream has done lately, read off its `StreamState` a few times a second."""
+"""Recent throughput of a stream, sampled from `StreamState` a few times a second."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from xdk_streaming.state import StreamState
 
 MINUTES = 5
 RATE_SECONDS = 2.0
-"""What the rate is taken over."""
+"""Seconds over which the rate is averaged."""
 
 
 class Meter:
-    """Items in each of the last seconds, and when the last heartbeat was seen. Times are Unix seconds."""
+    """Counts items per second, and notes the last heartbeat. All times are Unix seconds by the wall clock."""
 
     def __init__(self, state: StreamState, now: float) -> None:
         self.began_at = now
         self.written = 0
-        """Items that the sink has; a buffer may hold others that were received."""
+        """Items written to the sink; a buffer may hold more that were received."""
         self.heartbeat_at: float | None = None
         self.seconds: deque[int] = deque(maxlen=60 * MINUTES)
-        """Items of each whole second, oldest first."""
+        """Items in each whole second, oldest first."""
         self._state = state
         self._heartbeats = 0
         self._recent: deque[tuple[float, int]] = deque([(now, 0)])
@@ -29,7 +29,7 @@ class Meter:
         self._total = 0
 
     def tick(self, now: float) -> None:
-        """Take a reading."""
+        """Take a sample."""
         total = self._state.total_items_received
         if self._state.heartbeats != self._heartbeats:
             self._heartbeats = self._state.heartbeats
@@ -44,12 +44,12 @@ class Meter:
             self._second, self._total = now, total
 
     def rate(self) -> float:
-        """Items a second, just now."""
+        """Items per second, averaged over the last seconds."""
         (since, before), (now, total) = self._recent[0], self._recent[-1]
         return (total - before) / (now - since) if now > since else 0.0
 
     def bars(self, width: int) -> list[float]:
-        """The last minutes as so many averages, oldest first; fewer where it has not run as long."""
+        """The last minutes as up to `width` averages, oldest first; fewer if the stream is younger."""
         each = -(-(self.seconds.maxlen or 0) // width)
         backwards = list(islice(reversed(self.seconds), width * each))
         groups = [backwards[start : start + each] for start in range(0, len(backwards), each)]

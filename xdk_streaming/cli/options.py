@@ -1,4 +1,4 @@
-"""Options that several verbs share: each group a dataclass, whose fields go into the verbs' signatures."""
+"""Options that several verbs share: each group is a dataclass whose fields become options of a verb."""
 
 from __future__ import annotations
 
@@ -17,45 +17,56 @@ from xdk_streaming.x import BASE_URL, MAX_BACKFILL_MINUTES
 
 T = TypeVar("T")
 
-ENVIRONMENT = "XDK_STREAMING"
-"""Every option of most verbs is also read from the variable of this prefix and its name."""
-FROM_ENVIRONMENT = {"auto_envvar_prefix": ENVIRONMENT}
+ENVIRONMENT_PREFIX = "XDK_STREAMING"
+"""Prefix of environment variables: most verbs also read each option from PREFIX_OPTION."""
+FROM_ENVIRONMENT = {"auto_envvar_prefix": ENVIRONMENT_PREFIX}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be in an item."""
+class FieldOptions:
+    """Fields and expansions to request."""
 
     tweet_fields: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Fields of posts, with commas between them.")
+        str | None, typer.Option(metavar="NAMES", help="Post fields to request, separated by commas.")
     ] = None
-    expansions: Annotated[str | None, typer.Option(metavar="NAMES", help="Objects to come along.")] = None
-    user_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of users.")] = None
-    media_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of media.")] = None
-    poll_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of polls.")] = None
-    place_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Fields of places.")] = None
+    expansions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Expansions to request: related objects, sent along in `includes`."
+        ),
+    ] = None
+    user_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="User fields to request.")] = None
+    media_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Media fields to request.")] = None
+    poll_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Poll fields to request.")] = None
+    place_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Place fields to request.")] = None
     all_fields: Annotated[
-        bool, typer.Option("--all-fields", help="All fields and expansions that an app's token may ask for.")
+        bool,
+        typer.Option("--all-fields", help="Request all fields and expansions available to an app token."),
     ] = False
     param: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any other parameter; may be given again.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Send another query parameter; may be repeated."),
     ] = None
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Which items are shown, and how."""
+class DisplayOptions:
+    """How many items to write, and in which format."""
 
     format: Annotated[
         Literal["json", "text"],
-        typer.Option("--format", "-f", help="Each item as its line, as it came; or a line to read."),
+        typer.Option(
+            "--format", "-f", help="Write each item as JSON, exactly as received, or as a line of text."
+        ),
     ] = "json"
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="End after so many items.")] = None
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Stop after this many items.")] = (
+        None
+    )
 
 
 @dataclass(frozen=True)
-class Written:
-    """Where the items go."""
+class OutputOptions:
+    """Where to write the items, and for how long."""
 
     output: Annotated[
         Path | None,
@@ -63,7 +74,7 @@ class Written:
             "--output",
             "-o",
             dir_okay=False,
-            help="The file to append to, compressed where it ends in .zst or .gz; else standard output.",
+            help="Append to FILE, compressed if its name ends in .zst or .gz; default: standard output.",
         ),
     ] = None
     rotate: Annotated[
@@ -71,24 +82,24 @@ class Written:
         typer.Option(
             parser=rotation,
             metavar="TIME|SIZE",
-            help="Begin another file after so long (1h), or so much (500MB). Its time is put into its name.",
+            help="Start a new file after this time (1h) or size (500MB). File names get a timestamp.",
         ),
     ] = None
     for_: Annotated[
         float | None,
         typer.Option(
             "--for",
-            envvar=f"{ENVIRONMENT}_FOR",
+            envvar=f"{ENVIRONMENT_PREFIX}_FOR",
             parser=duration,
             metavar="TIME",
-            help="End after so long: 10m, 1h30m.",
+            help="Stop after this time: 10m, 1h30m.",
         ),
     ] = None
 
 
 @dataclass(frozen=True)
-class Reached:
-    """How X is reached."""
+class ConnectOptions:
+    """How to connect to X."""
 
     bearer_token_file: TokenFile = None
     base_url: BaseUrl = BASE_URL
@@ -97,60 +108,63 @@ class Reached:
     client_cert: ClientCert = None
 
     def session(self) -> Session:
-        """One with the token. Ends the program with a sentence where there is none."""
+        """A session with the bearer token. Exits with an error message if there is no token."""
         return open_session(
             self.bearer_token_file, proxy=self.proxy, ca_file=self.ca_file, client_cert=self.client_cert
         )
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What becomes of faults, and of what they would lose."""
+class RecoveryOptions:
+    """How to handle faults, and how to recover items that they would lose."""
 
     max_retries: Annotated[
-        int, typer.Option(help="Attempts in a row that may bring nothing; a negative number for no end.")
+        int, typer.Option(help="Give up after this many attempts without an item; negative: never.")
     ] = -1
     stall_timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds of silence that make a fault; X sends a heartbeat at 20.")
+        float,
+        typer.Option(
+            min=0.1, help="Reconnect after this many seconds of silence; X sends a heartbeat every 20."
+        ),
     ] = 21.0
     backfill: Annotated[
         bool,
-        typer.Option(
-            "--backfill", help="Have X send again what was missed, where the app is entitled to it."
-        ),
+        typer.Option("--backfill", help="Ask X to resend missed items; the app needs access to backfill."),
     ] = False
     max_minutes: Annotated[
-        int, typer.Option(min=1, max=MAX_BACKFILL_MINUTES, help="Minutes of backfill, at most.")
+        int, typer.Option(min=1, max=MAX_BACKFILL_MINUTES, help="Maximum minutes of backfill.")
     ] = MAX_BACKFILL_MINUTES
     checkpoint: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="A file that remembers across restarts what was written."),
+        typer.Option(dir_okay=False, help="Remember in FILE, across restarts, which items were written."),
     ] = None
     buffer: Annotated[
         int | None,
-        typer.Option(parser=size, metavar="SIZE", help="Read ahead of a slow output, so much: 64MiB."),
+        typer.Option(parser=size, metavar="SIZE", help="Buffer up to this much for a slow output: 64MiB."),
     ] = None
     overflow: Annotated[
-        Literal["block", "drop_oldest", "fail"], typer.Option(help="What becomes of a full buffer.")
+        Literal["block", "drop_oldest", "fail"], typer.Option(help="What to do if the buffer is full.")
     ] = "block"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told on standard error."""
+class LogOptions:
+    """What to write to standard error."""
 
     log_format: Annotated[
         Literal["text", "json"] | None,
         typer.Option(
-            help="A line for each change and a summary a minute, instead of the live view on a terminal.",
-            show_default="live view on a terminal, else text",
+            help="Write a line per event and a summary per minute, instead of the live view.",
+            show_default="live view on a terminal, text otherwise",
         ),
     ] = None
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but what ended it.")] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Write only the reason for an abnormal end.")
+    ] = False
 
 
 def command(own: Callable[..., T], then: Callable[..., None], *groups: type[Any]) -> Callable[..., None]:
-    """The verb `own` with the options of these groups: `then` gets what it returns, and the groups."""
+    """The verb `own` with the options of these groups; `then` receives the result of `own` and the groups."""
     parameters = [*signature(own, eval_str=True).parameters.values()]
     named = {parameter.name for parameter in parameters}
 
@@ -163,7 +177,7 @@ def command(own: Callable[..., T], then: Callable[..., None], *groups: type[Any]
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb, with the options of each group that it takes in the group's place."""
+    """The verb, with each parameter that is a group replaced by the options of the group."""
     parameters = signature(verb, eval_str=True).parameters
     annotations = {name: each.annotation for name, each in parameters.items()}
     groups = {
@@ -186,14 +200,14 @@ def _looking_like(
     verb: Callable[..., Any], run: Callable[..., None], parameters: Sequence[Parameter]
 ) -> Callable[..., None]:
     by_name = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
-    run.__signature__ = Signature(by_name)  # type: ignore[attr-defined]  # inspect.signature() asks for it
+    run.__signature__ = Signature(by_name)  # type: ignore[attr-defined]  # read by inspect.signature()
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in by_name}
     run.__name__, run.__doc__ = verb.__name__, verb.__doc__
     return run
 
 
-def add(app: typer.Typer, verb: Callable[..., None]) -> None:
-    """Put a verb into the program, with its options from the environment, too."""
+def add_verb(app: typer.Typer, verb: Callable[..., None]) -> None:
+    """Add a verb to the program; the options of the verb can also come from the environment."""
     app.command(context_settings=FROM_ENVIRONMENT)(verb)
 
 

@@ -1,4 +1,4 @@
-"""Where a verb's text goes: standard output, or a file that the user names."""
+"""Text output of a verb: to standard output, or to a file that the user names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", dir_okay=False, help="The file to write; standard output without it."),
+    typer.Option("--output", "-o", dir_okay=False, help="Write to FILE; default: standard output."),
 ]
 
 
 def write(text: str, output: Path | None) -> None:
-    """Write it; a file that cannot be written is a sentence and exit code 1."""
+    """Write the text. Exits with an error message and code 1 if the file cannot be written."""
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -1,4 +1,4 @@
-"""The live view as a picture: lines of text, as many as a terminal has room for, from one moment's facts."""
+"""The live view as text: as many lines as the terminal has room for, drawn from a snapshot of the stream."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from xdk_streaming.cli import chart
-from xdk_streaming.cli.journal import Event, count
+from xdk_streaming.cli import small_diagram
 from xdk_streaming.cli.meter import MINUTES, Meter
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
+from xdk_streaming.cli.reporting import LogEvent, count
 from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
 BARS = " ▁▂▃▄▅▆▇█"
 LABEL = 12
 WIDEST = 120
-"""Columns that the figures take, at most; what happened may take more."""
-RATE = 10
+"""Maximum width of the figures, in columns; the list of events may be wider."""
+RATE_WIDTH = 10
 LEAST_EVENTS = 2
-"""Rows for what happened, below which the diagram makes room: the states then stand in one line."""
+"""Rows that the list of events must have; with fewer, the diagram shrinks to one line."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What there is to show."""
+    """A snapshot of the stream, to be drawn."""
 
     title: str
     now: float
+    """When the snapshot was taken, in Unix seconds by the wall clock."""
     connection: ConnectionState
     last: Transition | None
     state: StreamState
     meter: Meter
     sink: Sink
-    events: Sequence[Event]
+    events: Sequence[LogEvent]
 
 
 def picture(facts: Facts, width: int, rows: int) -> Text:
-    """The view, in so many rows at most, none of them wider than that."""
+    """The view, in at most `rows` rows, none wider than `width` columns."""
     figures = [_figure(label, shown, width) for label, shown in _figures(facts, min(width, WIDEST))]
     heading = [_heading(facts, min(width, WIDEST)), *_diagram(facts.connection, width, rows - len(figures))]
     lines = [*heading, *figures]
@@ -58,11 +59,11 @@ def _heading(facts: Facts, width: int) -> Text:
 
 
 def _diagram(lit: ConnectionState, width: int, rows: int) -> list[Text]:
-    if width < chart.WIDTH:
-        return [Text(lit.name, style=f"bold {chart.COLOURS[lit]}")]
-    if rows < 1 + chart.HEIGHT + 1 + LEAST_EVENTS:
-        return [chart.line(lit)]
-    return [*chart.chart(lit).split("\n")]
+    if width < small_diagram.WIDTH:
+        return [Text(lit.name, style=f"bold {small_diagram.COLOURS[lit]}")]
+    if rows < 1 + small_diagram.HEIGHT + 1 + LEAST_EVENTS:
+        return [small_diagram.line(lit)]
+    return [*small_diagram.draw(lit).split("\n")]
 
 
 def _figure(label: str, shown: Text, width: int) -> Text:
@@ -92,16 +93,18 @@ def _connection(facts: Facts) -> Text:
         return Text(f"attempt {last.attempt} in {shown_seconds(left)}", style="bold yellow")
     if facts.state.connected_at is not None:
         return Text(f"open for {shown_seconds(facts.now - facts.state.connected_at)}", style="green")
-    return Text(last.reason if last else "not begun", style=chart.COLOURS[facts.connection])
+    return Text(last.reason if last else "not started", style=small_diagram.COLOURS[facts.connection])
 
 
 def _rate(meter: Meter, room: int) -> Text:
     scale = f" {MINUTES} min"
-    room = max(1, room - RATE - len(scale))
+    room = max(1, room - RATE_WIDTH - len(scale))
     bars = meter.bars(room)
     most = max(bars, default=0.0) or 1.0
     drawn = "".join(BARS[max(int(bar > 0), round(bar / most * (len(BARS) - 1)))] for bar in bars)
-    return Text.assemble((f"{meter.rate():<{RATE},.0f}", "bold"), (drawn.rjust(room), "cyan"), (scale, "dim"))
+    return Text.assemble(
+        (f"{meter.rate():<{RATE_WIDTH},.0f}", "bold"), (drawn.rjust(room), "cyan"), (scale, "dim")
+    )
 
 
 def _odd(state: StreamState) -> Text:
@@ -134,7 +137,7 @@ def _gaps(state: StreamState) -> Text:
     return Text(f"{state.gaps:,}, {shown_seconds(state.gap_seconds)} missing", style="yellow")
 
 
-def _event(event: Event, width: int) -> Text:
+def _event(event: LogEvent, width: int) -> Text:
     moment = time.strftime("%H:%M:%S ", time.localtime(event.at))
     line = Text.assemble((moment, "dim"), plain(event.words))
     line.truncate(width, overflow="ellipsis")
@@ -146,5 +149,5 @@ def _ago(moment: float | None, now: float) -> str:
 
 
 def plain(words: object) -> str:
-    """In one line, and without what would command the terminal."""
+    """The words on one line, without terminal control characters."""
     return "".join(mark if mark.isprintable() else " " for mark in str(words))

@@ -1,4 +1,4 @@
-"""A recording as the simulator wants it: a plain file of whole lines."""
+"""Recordings in the form that the simulator reads: plain files of complete lines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ import zstandard
 from xdk_streaming.cli.frames import READ, Codec, codec_of
 
 LONGEST_TAIL = 64 * 2**20
-"""Bytes from the end in which the last line must begin to be looked at."""
+"""Bytes at the end of a file that are searched for the start of the last line."""
 
 
 @contextmanager
 def whole_lines(path: Path) -> Iterator[Path]:
-    """The file itself, or a temporary one: inflated, and without a last line that is only half there.
+    """The file itself, or a temporary copy: decompressed, and without an incomplete last line.
 
-    Says on stderr what was left out. Raises `OSError`, or `ValueError` where it is no such recording.
+    Warns on standard error of anything left out. Raises `OSError`, or `ValueError` if the file is not a
+    recording.
     """
     codec = codec_of(path)
     if codec is None and not _half_line(path):
@@ -39,7 +40,7 @@ def whole_lines(path: Path) -> Iterator[Path]:
         if half := _half_line(plain):
             with plain.open("r+b") as file:
                 file.truncate(plain.stat().st_size - half)
-            _warn(f"{path} ends in the middle of a line; its last {half} bytes are left out")
+            _warn(f"{path} ends in the middle of a line; the last {half} bytes are ignored")
         yield plain
 
 
@@ -48,13 +49,13 @@ def _inflate(path: Path, codec: Codec, plain: Path) -> None:
         try:
             whole = _copy(source, codec, target)
         except (zlib.error, zstandard.ZstdError) as damage:
-            raise ValueError(f"{path} is damaged, or no {path.suffix} file: {damage}") from damage
+            raise ValueError(f"{path} is damaged or not a {path.suffix} file: {damage}") from damage
     if not whole:
-        _warn(f"{path} ends in the middle of a compressed frame; what is whole of it is served")
+        _warn(f"{path} ends in the middle of a compressed frame; only its complete part is served")
 
 
 def _copy(source: BinaryIO, codec: Codec, target: BinaryIO) -> bool:
-    """Inflate frame after frame. Does the file end with a whole one?"""
+    """Decompress frame after frame. Returns whether the file ends with a complete frame."""
     reader, begun = codec.reader(), False
     while data := source.read(READ):
         while data:
@@ -66,7 +67,7 @@ def _copy(source: BinaryIO, codec: Codec, target: BinaryIO) -> bool:
 
 
 def _half_line(path: Path) -> int:
-    """How many bytes a last line has that has no end and is no JSON; 0 where there is none such."""
+    """The length of a last line that has no line end and is not JSON; 0 if the last line is complete."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - 1))

@@ -1,4 +1,4 @@
-"""`xdk-streaming replay`: the items of a recording, once more."""
+"""`xdk-streaming replay`: write the items of a recording again."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ import typer
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.cli.frames import Damaged, codec_of, inflated
 from xdk_streaming.cli.items import readable
-from xdk_streaming.cli.options import Shown
+from xdk_streaming.cli.options import DisplayOptions
 from xdk_streaming.cli.sinks import Pipe, part_of, read_part
 
 Files = Annotated[
     list[Path],
-    typer.Argument(exists=True, dir_okay=False, help="Recordings, in this order: NDJSON, also .zst or .gz."),
+    typer.Argument(
+        exists=True, dir_okay=False, help="Recordings to replay, in this order: NDJSON, plain, .zst or .gz."
+    ),
 ]
 Speed = Annotated[
     float | None,
     typer.Option(
         "--speed",
         min=0.001,
-        help="Times as fast as the posts were written; at once without it.",
+        help="Replay at this multiple of the original speed; default: as fast as possible.",
         metavar="FACTOR",
     ),
 ]
@@ -37,7 +39,7 @@ Speed = Annotated[
 
 @dataclass(frozen=True)
 class Recordings:
-    """What is to be shown again."""
+    """Recordings to replay, and how fast."""
 
     files: list[Path]
     speed: float | None
@@ -46,13 +48,13 @@ class Recordings:
 def replay(files: Files, speed: Speed = None) -> Recordings:
     """Write the items of a recording to standard output again, byte for byte.
 
-    A recording that was not closed, or was cut short, gives what is whole of it, and a warning.
+    If a recording was not closed or is cut short, its complete items are written, with a warning.
     """
     return Recordings(files, speed)
 
 
-def show_again(recordings: Recordings, shown: Shown) -> None:
-    """All of them, or as many as are wanted. Ends the program where that cannot be done."""
+def show_again(recordings: Recordings, shown: DisplayOptions) -> None:
+    """Write the items, up to the limit. Exits with an error message if a recording cannot be read."""
     sink = Pipe(sys.stdout.fileno())
     try:
         for line in islice(_paced(recordings), shown.limit):
@@ -67,7 +69,7 @@ def show_again(recordings: Recordings, shown: Shown) -> None:
 
 
 def recorded(path: Path) -> Iterator[bytes]:
-    """The lines of a recording, without their ends; blank ones are none."""
+    """The lines of a recording, without line ends; blank lines are skipped."""
     part = read_part(part_of(path))
     rest = b""
     for data in _contents(path, None if part is None else part[0]):
@@ -90,12 +92,12 @@ def _contents(path: Path, end: int | None) -> Iterator[bytes]:
 
 def _warn(path: Path, rest: bytes) -> None:
     typer.echo(
-        f"{path} is cut short: its last {len(rest)} bytes are no whole item, and are left out", err=True
+        f"{path} is cut short: the last {len(rest)} bytes are not a complete item, and are ignored", err=True
     )
 
 
 def _paced(recordings: Recordings) -> Iterator[bytes]:
-    """The lines, each no sooner than its post came after the first one, at that speed."""
+    """The lines, paced by the times of their posts, at the speed that was asked for."""
     lines = (line for path in recordings.files for line in recorded(path))
     if recordings.speed is None:
         yield from lines

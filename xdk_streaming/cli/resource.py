@@ -1,4 +1,4 @@
-"""A single request to one of X's endpoints that are no streams, and what to say where it fails."""
+"""Single requests to X's other endpoints (rules, connections), and error messages for failures."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from xdk_streaming.cli.exits import ExitCode, exit_code
 from xdk_streaming.cli.session import is_loopback
 from xdk_streaming.wire import problems
 
-SECONDS = 30.0
-"""How long X may take, to connect and to answer."""
+REQUEST_TIMEOUT = 30.0
+"""Seconds that X may take to accept the connection, and again to answer."""
 SCHEME = re.compile("^[a-z]+://")
 
-Format = Annotated[
+ListFormat = Annotated[
     Literal["text", "json"],
-    typer.Option("--format", "-f", help="How it is written: aligned text, or a JSON object a line."),
+    typer.Option("--format", "-f", help="Write aligned text, or one JSON object per line."),
 ]
 
 
 class Resource:
-    """One of X's endpoints that are no streams."""
+    """One of X's endpoints that is not a stream."""
 
     def __init__(self, session: requests.Session, base_url: str, path: str) -> None:
         self._session = session
         self._url = base_url.rstrip("/") + path
         if base_url.startswith("http://") and not is_loopback(base_url):
-            typer.echo("Warning: --base-url begins with http: others can read the bearer token.", err=True)
+            typer.echo(
+                "Warning: --base-url begins with http: the bearer token is sent unencrypted.", err=True
+            )
 
     def ask(
         self,
@@ -42,16 +44,21 @@ class Resource:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """What it answers: a success, or errors that belong to single entries.
+        """Send a request; returns the body of a success, or one with errors about single entries.
 
-        Any other answer, or none, is a sentence, and ends the program.
+        Exits with an error message after any other answer, or without one.
         """
         try:
             answer = self._session.request(
-                method, self._url + below, params=params, json=body, timeout=SECONDS, allow_redirects=False
+                method,
+                self._url + below,
+                params=params,
+                json=body,
+                timeout=REQUEST_TIMEOUT,
+                allow_redirects=False,
             )
         except (requests.RequestException, ValueError) as failure:
-            typer.echo(f"{_shown(self._url)} cannot be asked: {self._reason(failure)}", err=True)
+            typer.echo(f"{_shown(self._url)} could not be reached: {self._reason(failure)}", err=True)
             raise typer.Exit(ExitCode.FAILED) from failure
         content = _object(answer)
         if content is not None and (answer.ok or "meta" in content):
@@ -60,16 +67,16 @@ class Resource:
         raise typer.Exit(exit_code(_refusal(answer)) if not answer.ok else ExitCode.REFUSED)
 
     def _reason(self, failure: Exception) -> str:
-        """The innermost cause says it in the fewest words; one that quotes a password is not shown."""
+        """The message of the innermost cause, the shortest; withheld if the message quotes a password."""
         while isinstance(failure.__cause__ or failure.__context__, Exception):
             failure = failure.__cause__ or failure.__context__  # type: ignore[assignment]  # just tested
         urls = [self._url, *map(str, self._session.proxies.values()), *getproxies().values()]
         if any(piece in str(failure) for url in urls for piece in _secrets(url)):
-            return f"the {type(failure).__name__} quotes a password, and is not shown"
+            return f"the {type(failure).__name__} contains a password, and is not shown"
         return str(failure) or type(failure).__name__
 
     def pages(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """The entries of each page of a list."""
+        """The entries of a list, page after page."""
         token: dict[str, str] = {}
         while True:
             content = self.ask("GET", params={**params, **token})
@@ -94,18 +101,18 @@ def _refusal(answer: requests.Response) -> Any:
 
 
 def _sentence(answer: requests.Response) -> str:
-    """As for a stream, for X words its refusals alike."""
+    """The error message for a refusal. X refuses these requests in the same words as streams."""
     if answer.ok:
-        return f"{_shown(answer.url)} answered {answer.status_code} with what is no JSON object; is it X's?"
+        return f"{_shown(answer.url)} answered {answer.status_code} without a JSON object; is this URL X's?"
     return str(_refusal(answer)).replace("refused the stream", "refused the request", 1)
 
 
 def _shown(url: str) -> str:
-    """Without a user's name and password."""
+    """The URL without user name and password."""
     scheme = SCHEME.match(url)
     return url if "@" not in url else (scheme[0] if scheme else "") + url.rpartition("@")[2]
 
 
 def _secrets(url: str) -> set[str]:
-    """What stands before the @ of a URL, in pieces: one that cannot be read is quoted in part."""
+    """The parts of a URL before the @: an error about an unreadable URL may quote only some of them."""
     return set(filter(None, re.split(r"\W", SCHEME.sub("", url.rpartition("@")[0]))))

@@ -1,7 +1,7 @@
-"""A stream from the command line to its summary: the items to the sink, what happens to the teller.
+"""Runs a stream: writes its items to the sink, and passes its events to the reporter.
 
-The main thread reads and writes. A second one does four times a second what is due though nothing
-comes: the picture or the summary, frames that have been open for long, the end of `--for`.
+The main thread reads and writes items. A second thread does, four times a second, what is due even if no item
+comes: it redraws the view or writes the summary, completes old frames, and ends the run after `--for`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-import typer
-
 from xdk_streaming.cli.exits import ExitCode, exit_code
-from xdk_streaming.cli.journal import Teller, summary_event
 from xdk_streaming.cli.live import show_cursor
 from xdk_streaming.cli.meter import Meter
+from xdk_streaming.cli.reporting import Reporter, message_event, summary_event
 from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.errors import StreamError
 from xdk_streaming.streams.sync import Stream
@@ -31,14 +29,14 @@ SIGNALS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINA
 
 @dataclass
 class Run:
-    """One stream, one sink, one teller; and when it is to end."""
+    """One stream with its sink, its reporter, and the limits at which to stop."""
 
     stream: Stream[bytes]
     sink: Sink
-    teller: Teller
+    reporter: Reporter
     meter: Meter
     written: Callable[[bytes], bytes]
-    """How an item is written, its end included."""
+    """Formats an item for the sink, including the line end."""
     limit: int | None = None
     seconds: float | None = None
 
@@ -51,7 +49,7 @@ class Run:
         self._until = None if self.seconds is None else time.monotonic() + self.seconds
 
     def run(self) -> ExitCode:
-        """All of it, and what to end the program with. Why it ended is said on standard error."""
+        """Run the stream to its end. Returns the exit code, and reports why the stream ended."""
         with _on_signals(self._interrupted):
             ticker = threading.Thread(target=self._tick, name="xdk-streaming-ticker", daemon=True)
             ticker.start()
@@ -66,7 +64,7 @@ class Run:
         return self._ended()
 
     def _copy(self) -> None:
-        """An item counts as delivered when the next is asked for: not before it is written."""
+        """Write each item before asking for the next, which tells the stream that the item is delivered."""
         left = self.limit
         with self.stream:
             for line in self.stream:
@@ -92,14 +90,14 @@ class Run:
             self._look()
 
     def _look(self) -> None:
-        """What is due now."""
+        """Do what is due now."""
         now = time.time()
         self.meter.tick(now)
-        self.teller.tick(now)
+        self.reporter.tick(now)
         if self._until is not None and time.monotonic() >= self._until:
             self.stream.stop()
         try:
-            if self._lock.acquire(blocking=False):  # else it is being written to, and may be for long
+            if self._lock.acquire(blocking=False):  # otherwise a write is in progress, and may take long
                 try:
                     self.sink.tick()
                 finally:
@@ -115,10 +113,10 @@ class Run:
             self._failure = self._failure or failure
         now = time.time()
         self.meter.tick(now)
-        self.teller.close(summary_event(self.stream.state, self.meter, self.sink, now))
+        self.reporter.close(summary_event(self.stream.state, self.meter, self.sink, now))
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        """The first time, finish the item in hand; the second, end at once."""
+        """At the first signal, finish the current item and stop; at the second, exit at once."""
         if self._signal is not None:
             _exit_at_once(number, frame)
         self._signal = number
@@ -126,21 +124,26 @@ class Run:
 
     def _ended(self) -> ExitCode:
         if isinstance(self._failure, BrokenPipeError):
-            typer.echo("The reader of standard output has gone.", err=True)
+            self._conclude("INFO", "The reader of standard output has exited.")
             return ExitCode.DONE
         if self._failure is not None:
-            typer.echo(unwritable(self.sink.name, self._failure), err=True)
+            self._conclude("ERROR", unwritable(self.sink.name, self._failure))
             return ExitCode.FAILED
         if self._error is not None:
-            typer.echo(f"{self._error.error_type.name}: {self._error}", err=True)
+            self._conclude("ERROR", f"{self._error.error_type.name}: {self._error}")
             return exit_code(self._error)
         return ExitCode.DONE if self._signal is None else SIGNALS[signal.Signals(self._signal)]
 
+    def _conclude(self, level: str, words: str) -> None:
+        self.reporter.conclude(message_event(level, words, time.time()))
+
 
 def unwritable(name: str, failure: OSError) -> str:
-    """Why, in a sentence."""
+    """The error message for a file that cannot be written."""
     if isinstance(failure, BlockingIOError):
-        return f"{name} could not be written: another process is writing it; give each its own"
+        return (
+            f"{name} could not be written: another process is writing to it; give each process its own file"
+        )
     return f"{name} could not be written: {failure.strerror}"
 
 

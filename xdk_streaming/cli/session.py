@@ -1,4 +1,4 @@
-"""How a verb that talks to X gets its token and its session: never from the command line in clear."""
+"""Token and session of the verbs that connect to X. The token never appears on the command line."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from xdk_streaming import __version__
 from xdk_streaming.cli.exits import ExitCode
 
 TOKEN_VARIABLES = ("X_BEARER_TOKEN", "BEARER_TOKEN", "TWITTER_BEARER_TOKEN")
-"""Where a token is looked for without a file: the first that is set counts."""
-TOKEN = re.compile(r"[!-~]+")
+"""Environment variables for the token, if no file is given; the first that is set is used."""
+TOKEN_PATTERN = re.compile(r"[!-~]+")
 
 TokenFile = Annotated[
     Path | None,
     typer.Option(
         "--bearer-token-file",
         envvar="XDK_STREAMING_BEARER_TOKEN_FILE",
-        help=f"The file that holds the bearer token; without it {', '.join(TOKEN_VARIABLES)} are looked at.",
+        help="Read the bearer token from FILE; default: from "
+        f"{', '.join(TOKEN_VARIABLES[:-1])} or {TOKEN_VARIABLES[-1]}.",
     ),
 ]
 BaseUrl = Annotated[
@@ -33,7 +34,7 @@ BaseUrl = Annotated[
     typer.Option(
         "--base-url",
         envvar="XDK_STREAMING_BASE_URL",
-        help="Where X is; for a simulator, the URL that it prints.",
+        help="Connect to this URL; for a simulator, the one that it prints.",
     ),
 ]
 Proxy = Annotated[
@@ -41,8 +42,8 @@ Proxy = Annotated[
     typer.Option(
         "--proxy",
         envvar="XDK_STREAMING_PROXY",
-        help="The URL of a proxy, in place of those that HTTPS_PROXY and its like name. One with a "
-        "password belongs into the environment, where other users do not see it.",
+        help="Connect through the proxy at this URL, instead of those in HTTPS_PROXY and similar variables. "
+        "Pass a URL with a password through the environment, where other users cannot see it.",
     ),
 ]
 CaFile = Annotated[
@@ -51,7 +52,7 @@ CaFile = Annotated[
         "--ca-file",
         envvar="XDK_STREAMING_CA_FILE",
         exists=True,
-        help="Certificates to trust, as PEM, in place of the usual ones.",
+        help="Trust the CA certificates in this PEM file, instead of the default ones.",
     ),
 ]
 ClientCert = Annotated[
@@ -61,19 +62,19 @@ ClientCert = Annotated[
         envvar="XDK_STREAMING_CLIENT_CERT",
         exists=True,
         dir_okay=False,
-        help="A client certificate and its key, in one PEM file.",
+        help="Use the client certificate and key in this PEM file.",
     ),
 ]
 
 
 class Session(requests.Session):
-    """A session in which what the user asked for outweighs the environment.
+    """A session whose own settings take precedence over the environment.
 
-    requests has it the other way round: REQUESTS_CA_BUNDLE and HTTPS_PROXY win over a session's own.
+    In requests it is the other way round: REQUESTS_CA_BUNDLE and HTTPS_PROXY override a session's settings.
     """
 
     def merge_environment_settings(self, url: Any, *settings: Any, **named: Any) -> Any:
-        """What the environment says, where the session says nothing."""
+        """The settings of the session; where the session has none, those of the environment."""
         merged = super().merge_environment_settings(url, *settings, **named)
         if self.verify is not True:
             merged["verify"] = self.verify
@@ -87,12 +88,12 @@ class Session(requests.Session):
 def open_session(
     token_file: Path | None, *, proxy: str | None, ca_file: Path | None, client_cert: Path | None
 ) -> requests.Session:
-    """A session with the user's token. Ends the program with a sentence where there is none."""
+    """A session with the user's token. Exits with an error message if there is no token."""
     token = _token(token_file, os.environ)
     session = Session()
     session.headers["Authorization"] = f"Bearer {token}"
     session.headers["User-Agent"] = f"xdk-streaming/{__version__} {session.headers['User-Agent']!s}"
-    session.auth = _as_it_is  # else a ~/.netrc would replace the token
+    session.auth = _as_it_is  # otherwise ~/.netrc would replace the token
     if proxy is not None:
         session.proxies = {"http": proxy, "https": proxy}
     if ca_file is not None:
@@ -114,7 +115,7 @@ def _token(path: Path | None, environment: Mapping[str, str]) -> str:
             return _checked(environment[name], name)
     raise _no_token(
         f"No bearer token was found. Set {TOKEN_VARIABLES[0]} (or {' or '.join(TOKEN_VARIABLES[1:])}), "
-        "or name a file that holds it: --bearer-token-file FILE"
+        "or read it from a file: --bearer-token-file FILE"
     )
 
 
@@ -124,14 +125,18 @@ def _read(path: Path) -> str:
     except OSError as refusal:
         raise _no_token(f"The bearer token could not be read from {path}: {refusal.strerror}") from refusal
     except UnicodeError as refusal:
-        raise _no_token(f"{path} holds no bearer token; expected one, and nothing else") from refusal
+        raise _no_token(
+            f"{path} does not contain a bearer token; expected the token and nothing else"
+        ) from refusal
 
 
 def _checked(text: str, source: str) -> str:
-    """The token in it. What is refused is not quoted: it may be the token, and something more."""
+    """The token in a text. A text that is refused is not quoted, because it may contain the token."""
     token = text.strip()
-    if not TOKEN.fullmatch(token):
-        raise _no_token(f"{source} holds no bearer token; expected one, and nothing else: no word before it")
+    if not TOKEN_PATTERN.fullmatch(token):
+        raise _no_token(
+            f"{source} does not contain a bearer token; expected the token alone, with no word before it"
+        )
     return token
 
 
@@ -141,7 +146,7 @@ def _no_token(sentence: str) -> typer.Exit:
 
 
 def is_loopback(url: Any) -> bool:
-    """Whether this URL leads to this machine alone."""
+    """Whether this URL points to the local machine."""
     host = urlsplit(str(url)).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""`xdk-streaming simulate`: a local X that runs until it is told to stop."""
+"""`xdk-streaming simulate`: a local X that runs until it is stopped."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from typing import Annotated, Literal
 
 import typer
 
-from xdk_streaming.cli.certificates import secured
-from xdk_streaming.cli.pasted import Pasted
+from xdk_streaming.cli.certificates import tls_setup
+from xdk_streaming.cli.fault_option import requested_faults, seconds, seconds_above_0
 from xdk_streaming.cli.recorded import whole_lines
-from xdk_streaming.cli.scripts import asked, seconds, seconds_above_0
-from xdk_streaming.cli.visits import report as _report
-from xdk_streaming.cli.visits import summary
+from xdk_streaming.cli.request_report import report as _report
+from xdk_streaming.cli.request_report import summary
+from xdk_streaming.cli.shell_commands import ShellCommands
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.simulator.faults import RANDOM_FAULTS
 from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULE_LENGTH, MAX_RULES
 
 SUGGESTED = "the OR la OR は"
-"""A rule that many of the made-up posts match."""
+"""A rule that many of the generated posts match."""
 
 
 def simulate(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for any free one.")] = 8080,
+    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Listen on this port; 0 for any free port.")
+    ] = 8080,
     rate: Annotated[
         float,
-        typer.Option(min=0, max=1e6, help="Items a second; 0 for heartbeats only."),
+        typer.Option(min=0, max=1e6, help="Send this many items per second; 0 for heartbeats only."),
     ] = 10.0,
     heartbeat: Annotated[
         float,
@@ -38,46 +40,46 @@ def simulate(
             parser=seconds_above_0,
             metavar="DURATION",
             show_default=f"{HEARTBEAT_SECONDS:g}s",
-            help="Silence before a heartbeat, such as 5s or 500ms.",
+            help="Send a heartbeat after this much silence, such as 5s or 500ms.",
         ),
     ] = HEARTBEAT_SECONDS,
     rule: Annotated[
         list[str] | None,
         typer.Option(
             metavar="RULE",
-            help="A rule that the filtered stream has from the start; may be given again. Without any it "
-            'refuses with X\'s 409 until one is posted. Words, "phrases", -negation, OR, (groups), #tags and '
-            "@mentions are matched; other operators are taken, and match everything.",
+            help="Start with this rule on the filtered stream; may be repeated. Without rules the stream is "
+            'refused with 409, as by X, until one is added. Words, "phrases", -negation, OR, (groups), #tags '
+            "and @mentions are matched; other operators are accepted and match everything.",
         ),
     ] = None,
     max_rules: Annotated[
         int,
-        typer.Option(min=1, help=f"How many rules there may be, of {MAX_RULE_LENGTH} characters."),
+        typer.Option(min=1, help=f"Allow this many rules, of up to {MAX_RULE_LENGTH} characters each."),
     ] = MAX_RULES,
     replay: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Serve this recording instead of made-up items, byte for byte and whatever the rules: "
-            "NDJSON, .gz and .zst too.",
+            help="Serve this recording instead of generated items, byte for byte and regardless of rules: "
+            "NDJSON, plain, .gz or .zst.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="For made-up items and random faults.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for generated items and random faults.")] = 0,
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME@DURATION, such as reset@10s: a connection suffers it after so long (10s, 2m, 500ms; "
-            "seconds without a unit); given again, the next connection does, in turn. `xdk-streaming faults` "
-            "lists the names. Or random:P: after each item, one of "
-            f"{', '.join(common.name for common in RANDOM_FAULTS)} with chance P."
+            help="Cause a fault. NAME@DURATION, such as reset@10s: on a connection after this time (10s, 2m, "
+            "500ms; a bare number is seconds). If repeated, the connections get the faults in turn. "
+            "`xdk-streaming faults` lists the names. Or random:P: one of "
+            f"{', '.join(common.name for common in RANDOM_FAULTS)}, after each item with probability P."
         ),
     ] = None,
     connections: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="How many streams there may be at once; one more gets X's TooManyConnections.",
+            help="Allow this many streams at a time; further ones are refused with TooManyConnections.",
             show_default="any number",
         ),
     ] = None,
@@ -87,7 +89,7 @@ def simulate(
             parser=seconds,
             metavar="DURATION",
             show_default="0s",
-            help="How long the place of a connection that was lost stays taken.",
+            help="Keep counting a lost connection for this long, as X does.",
         ),
     ] = 0.0,
     queue: Annotated[
@@ -95,14 +97,16 @@ def simulate(
         typer.Option(
             parser=seconds_above_0,
             metavar="DURATION",
-            help="Cut off a client that takes nothing for so long.",
+            help="Cut off a client that reads nothing for this long.",
             show_default="never",
         ),
     ] = None,
-    slow_notice: Annotated[bool, typer.Option(help="Tell a client that is cut off as too slow.")] = True,
+    slow_notice: Annotated[
+        bool, typer.Option(help="Send a notice to a client before cutting it off as too slow.")
+    ] = True,
     entitled: Annotated[
         bool,
-        typer.Option(help="Whether backfill and recovery may be asked for."),
+        typer.Option(help="Allow or refuse requests for backfill and recovery."),
     ] = True,
     backlog: Annotated[
         float,
@@ -110,7 +114,7 @@ def simulate(
             parser=seconds,
             metavar="DURATION",
             show_default="5m",
-            help="How far back a backfill reaches at most.",
+            help="Keep this much of the past for backfill.",
         ),
     ] = 300.0,
     token_file: Annotated[
@@ -118,42 +122,44 @@ def simulate(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Take only the bearer token in this file; without it any will do.",
+            help="Accept only the bearer token in FILE; default: accept any token.",
         ),
     ] = None,
     tls: Annotated[
         bool,
         typer.Option(
             "--tls",
-            help="Speak TLS, with a certificate that is made at the start (extra [tls]); the file that "
-            "clients are to trust is printed.",
+            help="Use TLS, with a certificate made at startup (extra [tls]). The CA file for clients is "
+            "printed.",
         ),
     ] = False,
     tls_cert: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Speak TLS, with this certificate (PEM)."),
+        typer.Option(exists=True, dir_okay=False, help="Use TLS, with this certificate (PEM)."),
     ] = None,
     tls_key: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="The certificate's key, where it is in a file of its own."
+            exists=True, dir_okay=False, help="The key of the certificate, if it is in a separate file."
         ),
     ] = None,
-    framing: Annotated[Literal["chunked", "close"], typer.Option(help="How a body is framed.")] = "chunked",
+    framing: Annotated[
+        Literal["chunked", "close"], typer.Option(help="Framing of response bodies.")
+    ] = "chunked",
     encoding: Annotated[
         Literal["gzip", "deflate"] | None,
-        typer.Option(help="How a body is compressed."),
+        typer.Option(help="Compression of response bodies."),
     ] = None,
 ) -> None:
     """Serve X's streams, rules and connections on this machine, with faults on demand.
 
-    Any number of clients may stream at once; what to paste to be one is printed. Runs until Ctrl-C or
-    SIGTERM, and ends with 0; with 1 where it cannot start.
+    Any number of clients may stream at the same time; commands to start one are printed. Runs until Ctrl-C
+    or SIGTERM, then exits with 0. Exits with 1 if the simulator cannot start.
     """
-    chance, scripts = asked(fault or [], encoding)
+    chance, scripts = requested_faults(fault or [], encoding)
     token = None if token_file is None else _token(token_file)
     with ExitStack() as stack:
-        safe = stack.enter_context(secured(host, tls=tls, cert=tls_cert, key=tls_key))
+        safe = stack.enter_context(tls_setup(host, tls=tls, cert=tls_cert, key=tls_key))
         try:
             simulator = Simulator(
                 script=cycle(scripts) if scripts else (),
@@ -173,27 +179,27 @@ def simulate(
                 queue=queue,
                 slow_notice=slow_notice,
                 rules=rule or (),
-                most_rules=max_rules,
+                max_rules=max_rules,
                 host=host,
                 port=port,
             )
         except (OSError, ValueError) as refusal:
             typer.echo(f"The simulator could not start: {refusal}", err=True)
             raise typer.Exit(1) from refusal
-        _run(simulator, Pasted(simulator, safe, token_file), ruled=replay is None)
+        _run(simulator, ShellCommands(simulator, safe, token_file), ruled=replay is None)
 
 
-def _run(simulator: Simulator, pasted: Pasted, *, ruled: bool) -> None:
-    """Until told to stop."""
-    with simulator, _told_by_sigterm():
+def _run(simulator: Simulator, commands: ShellCommands, *, ruled: bool) -> None:
+    """Run until interrupted."""
+    with simulator, _sigterm_as_interrupt():
         try:
-            typer.echo(f"Simulating X on {simulator.url}; stop it with Ctrl-C. To see it stream:")
-            typer.echo(pasted.curl())
-            typer.echo(pasted.ours("sample"))
+            typer.echo(f"Simulating X on {simulator.url}; press Ctrl-C to stop. To stream from it:")
+            typer.echo(commands.curl())
+            typer.echo(commands.ours("sample"))
             if ruled and not simulator.book.rules:
-                typer.echo("# and the filtered stream, which has no rules yet:")
-                typer.echo(pasted.ours("rules", "add", SUGGESTED))
-            typer.echo(pasted.ours("stream"))
+                typer.echo("# To stream from the filtered stream, first add a rule:")
+                typer.echo(commands.ours("rules", "add", SUGGESTED))
+            typer.echo(commands.ours("stream"))
             _report(simulator)
         except KeyboardInterrupt:
             pass
@@ -201,8 +207,8 @@ def _run(simulator: Simulator, pasted: Pasted, *, ruled: bool) -> None:
 
 
 @contextmanager
-def _told_by_sigterm() -> Iterator[None]:
-    """SIGTERM comes as Ctrl-C does."""
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -214,6 +220,6 @@ def _token(path: Path) -> str:
     token = path.read_text(encoding="utf-8").strip()
     if not token:
         raise typer.BadParameter(
-            f"{path} holds no token; expected one, and nothing else", param_hint="--token-file"
+            f"{path} does not contain a token; expected the token and nothing else", param_hint="--token-file"
         )
     return token

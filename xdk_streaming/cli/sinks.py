@@ -1,8 +1,8 @@
-"""Where items go, a line each: standard output, a file, a compressed file.
+"""Sinks, to which items are written as lines: standard output, a plain file, a compressed file.
 
-`write` has the line with the operating system when it returns, whatever becomes of this process then.
-That is what makes a checkpoint true: an item counts as delivered when the next is asked for. All raise
-`OSError` where a line could not be written whole; none leaves half a line behind.
+When `write` returns, the operating system has the line, even if this process is killed next. Checkpoints rely
+on this order: an item counts as delivered when the next item is asked for. All sinks raise `OSError` if a
+line cannot be written completely; no sink leaves half a line behind.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from typing import Protocol
 from xdk_streaming.cli.frames import Codec, codec_of
 
 FRAME_BYTES = 1 << 20
-"""What a frame holds, uncompressed, before it is completed."""
+"""Uncompressed bytes after which a frame is completed."""
 FRAME_SECONDS = 1.0
-"""How long it stays open, at most."""
+"""Seconds after which a frame is completed."""
 TAIL = 64 * 1024
 
 
 class Sink(Protocol):
-    """What items are written to. For one thread at a time."""
+    """A destination for items. Only one thread at a time may use a sink."""
 
     name: str
-    """What to call it."""
+    """The name to show to the user."""
     size: int
-    """Bytes there, as far as they are known."""
+    """Bytes at the destination, all files of a rotation together."""
 
     def write(self, line: bytes) -> None:
-        """Write a line, its end included."""
+        """Write a line, including the line end."""
 
     def tick(self) -> None:
-        """What is to be done now and then, though nothing comes."""
+        """Do what is due even if no item comes; called a few times a second."""
 
     def close(self) -> None:
-        """Complete what is open."""
+        """Complete and close the output."""
 
 
 class Pipe:
@@ -51,7 +51,7 @@ class Pipe:
         self.size = 0
         self._descriptor = descriptor
         self._poll = select.poll()
-        self._poll.register(descriptor, 0)  # errors are told unasked
+        self._poll.register(descriptor, 0)  # poll() always reports errors
 
     def write(self, line: bytes) -> None:
         """Write a line."""
@@ -59,16 +59,16 @@ class Pipe:
         self.size += len(line)
 
     def tick(self) -> None:
-        """See whether the reader has gone, before there is anything to write to it."""
+        """Raise `BrokenPipeError` if the reader has exited, even if there is nothing to write."""
         if any(events & select.POLLERR for _, events in self._poll.poll(0)):
             raise BrokenPipeError
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: standard output stays open."""
 
 
 class Plain:
-    """A file of lines. One that was cut short within a line, by a loss of power, loses that piece."""
+    """A plain file of lines. Opening the file removes a partial last line, left by a loss of power."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
@@ -84,19 +84,19 @@ class Plain:
         self.size += len(line)
 
     def tick(self) -> None:
-        """Nothing waits."""
+        """Do nothing: lines are never held back."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
 class Framed:
-    """A compressed file, in frames of a second or a mebibyte: readable to its last complete one at any time.
+    """A compressed file, written in frames of a second or a mebibyte. Complete frames are always readable.
 
-    The lines of the frame that is not complete stand uncompressed in `FILE.part`, under a line that tells
-    where in FILE they belong. Who opens FILE again puts them there: nothing that was written is lost
-    with the process, and nothing comes twice. A FILE that was closed has no part.
+    The lines of the incomplete frame are kept uncompressed in `FILE.part`, below a line with their position
+    in FILE. When FILE is opened again, these lines are added to it: no written line is lost if the process
+    dies, and none is written twice. After FILE has been closed, there is no part file.
     """
 
     def __init__(self, path: Path, codec: Codec) -> None:
@@ -124,12 +124,12 @@ class Framed:
             self._complete()
 
     def tick(self) -> None:
-        """Complete a frame that has been open for long."""
+        """Complete a frame that has been open long enough."""
         if self._lines and time.monotonic() - self._since >= FRAME_SECONDS:
             self._complete()
 
     def close(self) -> None:
-        """Complete the last frame. Where that fails its lines stay in the part."""
+        """Complete the last frame. If this fails, the lines stay in the part file."""
         try:
             self._put_frame()
             self._part_path.unlink(missing_ok=True)
@@ -156,7 +156,7 @@ class Framed:
         self._part_size = len(head)
 
     def _take_up(self) -> None:
-        """Go on where a process stopped that did not close the file."""
+        """Continue after a process that did not close the file."""
         after, lines = read_part(self._part_path) or (self.size, b"")
         self.size = min(after, self.size)
         os.ftruncate(self._descriptor, self.size)
@@ -165,18 +165,18 @@ class Framed:
 
 
 def open_file(path: Path) -> Sink:
-    """A file to append to, compressed as its suffix says."""
+    """Open a file for appending, compressed according to its suffix."""
     codec = codec_of(path)
     return Plain(path) if codec is None else Framed(path, codec)
 
 
 def part_of(path: Path) -> Path:
-    """Where the lines of a frame that is not complete are."""
+    """The file that holds the lines of the incomplete frame."""
     return path.with_name(f"{path.name}.part")
 
 
 def read_part(path: Path) -> tuple[int, bytes] | None:
-    """Where in the file the lines belong, and the lines; None without any such thing."""
+    """The position at which the lines belong, and the lines; None if there is no valid part file."""
     try:
         head, found, lines = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
@@ -187,7 +187,7 @@ def read_part(path: Path) -> tuple[int, bytes] | None:
 
 
 def opened(path: Path) -> int:
-    """A descriptor to append with, which no other process has. Raises `OSError`."""
+    """Open and lock a file for appending. Raises `OSError`, also if another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
         if _is_regular(descriptor):
@@ -199,17 +199,17 @@ def opened(path: Path) -> int:
 
 
 def append(descriptor: int, data: bytes, size: int) -> None:
-    """Write all of it to the end of a file of this size, or nothing."""
+    """Append all of the data to a file of this size, or nothing."""
     try:
         write_all(descriptor, data)
     except OSError:
-        with suppress(OSError):  # no regular file: it cannot be taken back
+        with suppress(OSError):  # only a regular file can be truncated
             os.ftruncate(descriptor, size)
         raise
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it, though a pipe may take it in pieces."""
+    """Write all of the data, even if a pipe accepts it in pieces."""
     written = os.write(descriptor, data)
     while written < len(data):
         written += os.write(descriptor, data[written:])
@@ -220,7 +220,7 @@ def _is_regular(descriptor: int) -> bool:
 
 
 def _whole_lines(descriptor: int, size: int) -> int:
-    """The place behind the last end of a line."""
+    """The position after the last line end."""
     while size:
         start = max(0, size - TAIL)
         found = os.pread(descriptor, size - start, start).rfind(b"\n")

@@ -1,4 +1,4 @@
-"""The verbs that stream: what each asks for. Where the items go, and how it is told, is the same for all."""
+"""The streaming verbs: what each of them streams. Output and reporting are the same for all."""
 
 from __future__ import annotations
 
@@ -18,18 +18,25 @@ from xdk_streaming.cli import endpoints, items
 from xdk_streaming.cli.endpoints import Compliance, Language, Target, any_target, target
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.cli.fields import query
-from xdk_streaming.cli.journal import (
-    Event,
-    Journal,
-    LogEvents,
-    Silent,
-    Teller,
-    event_of,
-    summary_event,
-)
 from xdk_streaming.cli.live import LiveView, Screen
 from xdk_streaming.cli.meter import Meter
-from xdk_streaming.cli.options import Asked, Kept, Reached, Shown, Told, Written
+from xdk_streaming.cli.options import (
+    ConnectOptions,
+    DisplayOptions,
+    FieldOptions,
+    LogOptions,
+    OutputOptions,
+    RecoveryOptions,
+)
+from xdk_streaming.cli.reporting import (
+    LineReporter,
+    Reporter,
+    SilentReporter,
+    WarningEvents,
+    event_of,
+    message_event,
+    summary_event,
+)
 from xdk_streaming.cli.rotating import Rotating
 from xdk_streaming.cli.run import Run, unwritable
 from xdk_streaming.cli.session import is_loopback
@@ -37,9 +44,12 @@ from xdk_streaming.cli.sinks import Pipe, Sink, open_file
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.streams.sync import Stream
 
-Partition = Annotated[int | None, typer.Option("--partition", help="Which slice of the stream, from 1.")]
-GROUPS = (Asked, Shown, Written, Reached, Kept, Told)
-"""The options of every verb here."""
+Partition = Annotated[
+    int | None,
+    typer.Option("--partition", help="Stream this partition of the stream; partitions count from 1."),
+]
+GROUPS = (FieldOptions, DisplayOptions, OutputOptions, ConnectOptions, RecoveryOptions, LogOptions)
+"""The option groups of every streaming verb."""
 
 
 def stream(
@@ -47,51 +57,57 @@ def stream(
         str | None,
         typer.Argument(
             metavar="ADDRESS",
-            help="Another stream: its path below the base URL, or its whole URL, which is sent the token.",
+            help="Another stream: a path below the base URL, or a complete URL, to which the token is sent.",
             show_default=False,
         ),
     ] = None,
 ) -> Target:
-    """Stream the posts that match the app's rules: the filtered stream; or any other, by its address."""
+    """Stream the posts that match the app's rules (the filtered stream), or another stream by its address."""
     return target(endpoints.FILTERED) if address is None else any_target(address)
 
 
 def sample() -> Target:
-    """Stream one in a hundred of all posts."""
+    """Stream one percent of all posts."""
     return target(endpoints.SAMPLE)
 
 
 def sample10(partition: Partition = None) -> Target:
-    """Stream one in ten of all posts, in slices 1 and 2."""
+    """Stream ten percent of all posts, split into partitions 1 and 2."""
     return target(endpoints.SAMPLE10, partition)
 
 
 def firehose(
     partition: Partition = None,
-    lang: Annotated[Language | None, typer.Option("--lang", help="Only posts in this language.")] = None,
+    lang: Annotated[
+        Language | None, typer.Option("--lang", help="Stream only posts in this language.")
+    ] = None,
 ) -> Target:
-    """Stream all posts, in slices 1 to 20; or those in one language, in fewer."""
+    """Stream all posts, split into partitions 1 to 20, or the posts in one language, split into fewer."""
     return target(endpoints.FIREHOSE if lang is None else endpoints.BY_LANGUAGE[lang], partition)
 
 
 def likes(
     partition: Partition = None,
-    sample10: Annotated[bool, typer.Option("--sample10", help="Only one in ten, in slices 1 and 2.")] = False,
+    sample10: Annotated[
+        bool, typer.Option("--sample10", help="Stream only ten percent, split into partitions 1 and 2.")
+    ] = False,
 ) -> Target:
-    """Stream likes, in slices 1 to 20."""
+    """Stream likes, split into partitions 1 to 20."""
     return target(endpoints.LIKES10 if sample10 else endpoints.LIKES, partition)
 
 
 def compliance(
-    of: Annotated[Compliance, typer.Argument(metavar="posts|users|likes|labels", help="What is told of.")],
+    of: Annotated[
+        Compliance, typer.Argument(metavar="posts|users|likes|labels", help="The subject of the events.")
+    ],
     partition: Partition = None,
 ) -> Target:
-    """Stream what has to be deleted, hidden or labelled. Of posts and users in slices 1 to 4."""
+    """Stream events about content to delete, hide or label. Posts and users have partitions 1 to 4."""
     return target(endpoints.COMPLIANCE[of], partition)
 
 
 def activity() -> Target:
-    """Stream the events that the app has subscribed to."""
+    """Stream the events that the app subscribes to."""
     return target(endpoints.ACTIVITY)
 
 
@@ -99,22 +115,28 @@ VERBS: tuple[Callable[..., Target], ...] = (stream, sample, sample10, firehose, 
 
 
 def record(
-    chosen: Target, asked: Asked, shown: Shown, written: Written, reached: Reached, kept: Kept, told: Told
+    chosen: Target,
+    fields: FieldOptions,
+    display: DisplayOptions,
+    output: OutputOptions,
+    connect: ConnectOptions,
+    recovery_options: RecoveryOptions,
+    log: LogOptions,
 ) -> None:
-    """Stream it, until something ends it; and end the program with the code for that."""
-    url = _url(chosen, reached.base_url)
-    params = query(chosen, asked)
-    config = _checked_config(kept, chosen)
-    session = reached.session()
-    console = _console(told)
-    sink = _sink(written, console)
+    """Stream until something ends the stream, then exit with the matching code."""
+    url = _url(chosen, connect.base_url)
+    params = query(chosen, fields)
+    config = _checked_config(recovery_options, chosen)
+    session = connect.session()
+    console = _console(log)
+    sink = _sink(output, console)
     with session:
         live = Stream(session, "get", url, config, params, response_model=bytes)
         meter = Meter(live.state, time.time())
-        teller = _teller(told, url, live, meter, sink, console)
-        with _telling(config, teller):
-            _warn_of_clear_text(url, teller)
-            run = Run(live, sink, teller, meter, _form(shown, written), shown.limit, written.for_)
+        reporter = _reporter(log, url, live, meter, sink, console)
+        with _reporting(config, reporter):
+            _warn_of_clear_text(url, reporter)
+            run = Run(live, sink, reporter, meter, _form(display, output), display.limit, output.for_)
             code = run.run()
     if code is not ExitCode.DONE:
         raise typer.Exit(code)
@@ -125,80 +147,82 @@ def _url(chosen: Target, base: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise typer.BadParameter(
-            f"{base!r} is no URL; expected one like http://127.0.0.1:8080", param_hint="--base-url"
+            f"{base!r} is not a URL; expected one like http://127.0.0.1:8080", param_hint="--base-url"
         )
     return url
 
 
-def _checked_config(kept: Kept, chosen: Target) -> StreamConfig:
+def _checked_config(recovery_options: RecoveryOptions, chosen: Target) -> StreamConfig:
     try:
-        return _config(kept, chosen)
+        return _config(recovery_options, chosen)
     except ValueError as refusal:
         raise typer.BadParameter(" ".join(str(refusal).split())) from refusal
 
 
-def _config(kept: Kept, chosen: Target) -> StreamConfig:
-    """X's own policy, and what the user wants otherwise."""
+def _config(recovery_options: RecoveryOptions, chosen: Target) -> StreamConfig:
+    """X's own policy, with the settings that the user changed."""
     recovery = Recovery(
-        parameter=chosen.backfill_parameter if kept.backfill else None,
-        max_minutes=kept.max_minutes,
-        checkpoint=kept.checkpoint,
+        parameter=chosen.backfill_parameter if recovery_options.backfill else None,
+        max_minutes=recovery_options.max_minutes,
+        checkpoint=recovery_options.checkpoint,
     )
-    wanted = kept.backfill or kept.checkpoint is not None
-    ahead = kept.buffer is not None or kept.overflow != "block"
-    size = {} if kept.buffer is None else {"max_bytes": kept.buffer}
+    wanted = recovery_options.backfill or recovery_options.checkpoint is not None
+    ahead = recovery_options.buffer is not None or recovery_options.overflow != "block"
+    size = {} if recovery_options.buffer is None else {"max_bytes": recovery_options.buffer}
     return StreamConfig.for_x(
-        max_retries=kept.max_retries,
-        stall_timeout=kept.stall_timeout,
+        max_retries=recovery_options.max_retries,
+        stall_timeout=recovery_options.stall_timeout,
         recovery=recovery if wanted else None,
-        buffer=Buffer(overflow=kept.overflow, **size) if ahead else None,
+        buffer=Buffer(overflow=recovery_options.overflow, **size) if ahead else None,
     )
 
 
-def _console(told: Told) -> Console | None:
-    """Where the view is drawn: on the terminal that stderr is, if it is one; None for no view."""
-    if told.quiet or told.log_format is not None:
+def _console(log: LogOptions) -> Console | None:
+    """The console for the live view; None if standard error is not a terminal, or no view is wanted."""
+    if log.quiet or log.log_format is not None:
         return None
     console = Console(stderr=not sys.stdout.isatty(), highlight=False)
     return console if sys.stderr.isatty() and not console.is_dumb_terminal else None
 
 
-def _sink(written: Written, console: Console | None) -> Sink:
-    if written.output is None:
-        if written.rotate is not None:
-            raise typer.BadParameter("needs --output FILE: there is nothing to rotate", param_hint="--rotate")
+def _sink(output: OutputOptions, console: Console | None) -> Sink:
+    if output.output is None:
+        if output.rotate is not None:
+            raise typer.BadParameter(
+                "requires --output FILE: standard output cannot be rotated", param_hint="--rotate"
+            )
         return Pipe(sys.stdout.fileno()) if console is None or console.stderr else Screen(console)
     try:
-        if written.rotate is not None:
-            return Rotating(written.output, written.rotate)
-        return open_file(written.output)
+        if output.rotate is not None:
+            return Rotating(output.output, output.rotate)
+        return open_file(output.output)
     except OSError as refusal:
-        typer.echo(unwritable(str(written.output), refusal), err=True)
+        typer.echo(unwritable(str(output.output), refusal), err=True)
         raise typer.Exit(ExitCode.FAILED) from refusal
 
 
-def _form(shown: Shown, written: Written) -> Callable[[bytes], bytes]:
-    if shown.format == "text":
+def _form(display: DisplayOptions, output: OutputOptions) -> Callable[[bytes], bytes]:
+    if display.format == "text":
         return items.readable
-    return items.printable if written.output is None and sys.stdout.isatty() else items.as_it_came
+    return items.printable if output.output is None and sys.stdout.isatty() else items.as_it_came
 
 
-def _teller(
-    told: Told, url: str, live: Stream[bytes], meter: Meter, sink: Sink, console: Console | None
-) -> Teller:
-    if told.quiet:
-        return Silent()
+def _reporter(
+    log: LogOptions, url: str, live: Stream[bytes], meter: Meter, sink: Sink, console: Console | None
+) -> Reporter:
+    if log.quiet:
+        return SilentReporter()
     if console is not None:
         return LiveView(url.partition("?")[0], live, meter, sink, console)
     summary = partial(summary_event, live.state, meter, sink)
-    return Journal(summary, json=told.log_format == "json")
+    return LineReporter(summary, json=log.log_format == "json")
 
 
 @contextmanager
-def _telling(config: StreamConfig, teller: Teller) -> Iterator[None]:
-    """Whatever happens meanwhile is told."""
-    config.observers = (*config.observers, lambda record: teller.tell(event_of(record)))
-    logger, handler = logging.getLogger("xdk_streaming"), LogEvents(teller.tell)
+def _reporting(config: StreamConfig, reporter: Reporter) -> Iterator[None]:
+    """Pass records and log messages to the reporter, within the block."""
+    config.observers = (*config.observers, lambda record: reporter.report(event_of(record)))
+    logger, handler = logging.getLogger("xdk_streaming"), WarningEvents(reporter.report)
     logger.addHandler(handler)
     try:
         yield
@@ -206,7 +230,7 @@ def _telling(config: StreamConfig, teller: Teller) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _warn_of_clear_text(url: str, teller: Teller) -> None:
+def _warn_of_clear_text(url: str, reporter: Reporter) -> None:
     if url.startswith("http://") and not is_loopback(url):
-        words = "the URL begins with http: the bearer token travels where others can read it"
-        teller.tell(Event("warning", time.time(), words, {"message": words}))
+        words = "the URL begins with http: the bearer token is sent unencrypted"
+        reporter.report(message_event("WARNING", words, time.time()))

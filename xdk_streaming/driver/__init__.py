@@ -1,1 +1,1 @@
-"""The loop: do the I/O, tell the machine what happened, yield the items, always clean up."""
+"""The loop: does the I/O, reports events to the machine, yields the items, and always cleans up."""

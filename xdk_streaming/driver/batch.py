@@ -11,16 +11,16 @@ from xdk_streaming.recovery.tracker import Position
 
 @dataclass(eq=False)
 class Batch:
-    """Items that go from one thread to the other together."""
+    """Items that are handed from one thread to the other together."""
 
     items: list[Any] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
-    """One for each item, if it is noted what was delivered."""
+    """The position of each item, if deliveries are recorded; empty otherwise."""
     size: int = 0
-    """Bytes of their lines."""
+    """Bytes of the items' lines."""
     since: float = 0.0
-    """When the first was received, in Unix seconds."""
+    """When the first item was received, in Unix seconds of this machine's wall clock."""
     until: float = 0.0
-    """When the last was."""
+    """When the last item was received, by the same clock."""
     read: Callable[[Iterator[Any]], Iterator[Any]] | None = None
-    """What makes items of them, if they are still lines."""
+    """The function that decodes `items` if they are still lines; None if they are items."""

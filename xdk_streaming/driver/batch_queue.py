@@ -1,4 +1,4 @@
-"""The queue between a driver's thread and its consumer's: batches, counted in bytes, and their lag."""
+"""The queue between the driver's thread and the consumer's: batches, their bytes, and their lag."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from xdk_streaming.state import Lag, StreamState
 
 
 class BatchQueue:
-    """Batches in order, without a lock: one thread puts and drops, the other takes.
+    """Batches in order, without a lock: the driver's thread puts and drops, the consumer's thread takes.
 
-    Each counter has one thread that writes it. The lag is written into the state at every hand-over;
-    `on_lag` is called when it passes a watermark.
+    Only one thread writes each counter. Every hand-over writes the lag into the state. `on_lag` is called
+    when the lag passes a watermark.
     """
 
     def __init__(
@@ -27,9 +27,9 @@ class BatchQueue:
         on_lag: Callable[[Lag], object] | None = None,
     ) -> None:
         self.bytes_in = 0
-        """Bytes put, less those dropped. Written by the driver's thread."""
+        """Bytes of the lines put, less those dropped. Written by the driver's thread."""
         self.bytes_out = 0
-        """Bytes taken. Written by the consumer's thread."""
+        """Bytes of the lines taken. Written by the consumer's thread."""
         self._items_in = self._items_out = 0
         self._batches: deque[Batch] = deque()
         self._hand: Batch | None = None
@@ -42,14 +42,14 @@ class BatchQueue:
     # The driver's side
 
     def put(self, batch: Batch) -> bool:
-        """Append it. Returns whether it is the only one, so that the consumer may have to be woken."""
+        """Append a batch. Returns whether the queue was empty, so that the consumer may have to be woken."""
         self._items_in += len(batch.items)
         self.bytes_in += batch.size
         self._batches.append(batch)
         return len(self._batches) == 1
 
     def drop_oldest(self) -> Batch | None:
-        """Remove the oldest batch as if it had never been put; None if the consumer has just taken it."""
+        """Remove the oldest batch, as if it had never been put; None if the consumer has just taken it."""
         with suppress(IndexError):
             batch = self._batches.popleft()
             self._items_in -= len(batch.items)
@@ -58,7 +58,7 @@ class BatchQueue:
         return None
 
     def look_at_lag(self) -> bool:
-        """Report the lag if it has passed a watermark. Returns whether it is at the low one or below."""
+        """Report the lag if it has passed a watermark. Returns whether it is at most the low one."""
         self._show_lag()
         state, buffer = self._state, self._buffer
         queued = self.bytes_in - self.bytes_out
@@ -72,7 +72,7 @@ class BatchQueue:
     # The consumer's side
 
     def take(self) -> Batch | None:
-        """The oldest batch, which is then in the consumer's hand; None if there is none."""
+        """Take the oldest batch; None if none waits. `lag_seconds` counts it until the next `take`."""
         self._hand = None
         with suppress(IndexError):
             self._hand = self._batches.popleft()
@@ -84,7 +84,7 @@ class BatchQueue:
         return batch
 
     def clear(self) -> int:
-        """Throw away what is left. Returns how many items that were. Only when nobody puts any more."""
+        """Discard all batches, once the driver puts no more. Returns how many items were discarded."""
         left = self._items_in - self._items_out
         self._hand = None
         self._batches.clear()
@@ -95,11 +95,11 @@ class BatchQueue:
     # Both sides
 
     def _show_lag(self) -> None:
-        """Write the lag into the state, and again if the other thread has changed it meanwhile."""
+        """Write the lag into the state, and repeat if the other thread has changed the lag meanwhile."""
         state, seen = self._state, None
         while True:
             since = None
-            with suppress(IndexError):  # nothing is in hand, and nothing waits
+            with suppress(IndexError):  # the consumer has no batch in hand, and no batch waits
                 since = (self._hand or self._batches[0]).since
             now = self._items_in - self._items_out, self.bytes_in - self.bytes_out, since
             if now == seen:

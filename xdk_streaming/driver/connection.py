@@ -1,6 +1,6 @@
-"""One connection: what its bytes bring, and how it ends. Made by a successful dial, and dead with it.
+"""One connection: reads its bytes, decodes its lines, and finds how it ends. Each successful dial makes one.
 
-It reports what it sees (data, that it has lasted, its end) and decides nothing that follows.
+A connection reports facts (data has come, it has settled, it has ended) and does not decide what follows.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.state import NoticeReceived, Trigger
 from xdk_streaming.wire import problems
 from xdk_streaming.wire.answer import Answer
-from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Notice, Rejected, Truncated
+from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice, Truncated
 from xdk_streaming.wire.framing import LineSplitter, Unended
 
 SETTLED_AFTER = 10.0
-"""Seconds a connection must stand before its loss counts as a first one again."""
+"""Seconds (monotonic) that a connection must last before its loss counts as the first again."""
 MIN_LINES_UNDECODED = 4
-"""Lines that must come together for them to be handed over undecoded."""
-NO_PROGRESS = (Heartbeat, Notice, Truncated)
-"""Events that show no data to have come: the retry budget is not restored by them."""
+"""Lines that one read must complete for them to be handed over undecoded."""
+NO_PROGRESS = (Heartbeat, StreamNotice, Truncated)
+"""Kinds of lines that carry no data: they do not restore the retry budget."""
 
 
 class Ending(NamedTuple):
-    """How a connection ended: what to tell the machine."""
+    """How a connection ended: the event for the machine."""
 
     trigger: Trigger
     error: StreamError | None = None
@@ -35,9 +35,10 @@ class Ending(NamedTuple):
 class Connection:
     """A stream that is open. For the driver's thread.
 
-    After `receive`, `lines` are at hand, each to be decoded with `decode`, or with `look_at` if that is None
-    or raises ValueError or TypeError; a `NotAnItem` that comes out goes to `set_aside`. Once `ending` is set,
-    these lines are the last. `report` tells the driver that the connection has progressed or settled.
+    After `receive`, `lines` holds the lines that are to be decoded. Decode each line with `decode`, or with
+    `look_at` if `decode` is None, or raises ValueError or TypeError. A `NotAnItem` goes to `handle_other`.
+    Once `ending` is set, these lines are the last. `report` is called when the connection has progressed or
+    settled.
     """
 
     def __init__(self, answer: Answer, parts: Parts, report: Callable[[Trigger], object]) -> None:
@@ -45,19 +46,21 @@ class Connection:
         self.decode: Callable[[Any], Any] | None = None
         """The quickest way to decode the lines at hand; None if each of them has to be looked at."""
         self.can_stay_undecoded = False
-        """The lines at hand came in numbers, and each of them is an item if it is JSON at all."""
+        """Whether the lines at hand are many, and each of them is an item if it is JSON at all."""
         self.ending: Ending | None = None
+        """How the connection ended; None while it is open."""
         self.settled = False
+        """Whether it has lasted long enough for its loss to count as the first again."""
         self._answer = answer
         self._parts = parts
         self._report = report
         self._splitter = LineSplitter(parts.config.max_item_bytes)
         self._opened_at = parts.clock.monotonic()
         self._progressed = False
-        self._last_notice: Notice | None = None
+        self._last_notice: StreamNotice | None = None
 
     def receive(self) -> None:
-        """Take the next bytes, waiting for them if need be: the lines that they complete are then at hand."""
+        """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete."""
         clock, state, tracker = self._parts.clock, self._parts.state, self._parts.tracker
         splitter = self._splitter
         now = clock.time()
@@ -77,7 +80,7 @@ class Connection:
         if lines:
             self._last_notice = None
             if not self.settled:
-                self._look_whether_settled()
+                self._check_settled()
         self.lines = iter(lines)
         self.decode = self._parts.decoder.quickest(lines) if self._progressed else None
         self.can_stay_undecoded = (
@@ -87,23 +90,24 @@ class Connection:
             self._end(Ending(Trigger.BROKE, splitter.runaway), lines)
 
     def take_undecoded(self) -> list[Any]:
-        """All lines at hand, where `can_stay_undecoded` says so."""
+        """Take all lines at hand without decoding them. Only if `can_stay_undecoded`."""
         lines, self.lines = list(self.lines), iter(())
         return lines
 
     def look_at(self, line: Any) -> Any:
-        """What a line is, whatever it is. Reports the connection's first data, before it is delivered."""
+        """Decode a line of any kind. Reports the connection's first data, before the data is delivered."""
         event = self._parts.decoder(line)
         if not (self._progressed or isinstance(event, NO_PROGRESS)):
             self._progressed = True
             self._report(Trigger.PROGRESSED)
         return event
 
-    def set_aside(self, event: NotAnItem) -> bool:
-        """See to a line that is no item: whether what follows it is not to be delivered."""
+    def handle_other(self, event: NotAnItem) -> bool:
+        """Handle a line that is no item. Returns whether the lines that follow must not be delivered."""
         parts = self._parts
         ending: Ending | None = None
-        self._last_notice = event if isinstance(event, Notice) and not length_hint(self.lines) else None
+        follows = length_hint(self.lines) > 0
+        self._last_notice = event if isinstance(event, StreamNotice) and not follows else None
         if isinstance(event, Heartbeat):
             parts.state.heartbeats += 1
         elif isinstance(event, Invalid):
@@ -111,28 +115,28 @@ class Connection:
         elif isinstance(event, Rejected):
             ending = Ending(Trigger.BROKE, _rejection(event))
         else:
-            assert isinstance(event, Notice)
+            assert isinstance(event, StreamNotice)
             error = problems.ending(event)
             if error is None:
-                parts.callbacks.tell(NoticeReceived(event.content))
+                parts.callbacks.report(NoticeReceived(event.content))
             else:
                 ending = Ending(Trigger.BROKE, error)
-        self.ending = ending or self.ending  # what the stream itself says weighs more than how it ended
-        return isinstance(event, Rejected)  # the user asked to see this before anything that follows it
+        self.ending = ending or self.ending  # a reason given in the stream says more than the way it ended
+        return isinstance(event, Rejected)  # the user wants this error before any later item
 
-    def last_word(self) -> Ending:
-        """How it ended, once its last lines are delivered: a notice that came last tells why."""
+    def final_ending(self) -> Ending:
+        """How the connection ended, once its last lines were delivered. A notice at the end is the cause."""
         assert self.ending is not None
         if self.ending.error is None and self._last_notice is not None:
             return Ending(Trigger.BROKE, problems.parting(self._last_notice))
         return self.ending
 
     def count_undelivered(self) -> None:
-        """Count the items at hand, which will not be delivered."""
+        """Add the items at hand, which will not be delivered, to `undelivered_items`."""
         self._parts.state.undelivered_items += sum(map(self._parts.decoder.is_item, self.lines))
 
     def _end(self, ending: Ending, lines: Sequence[Any] = ()) -> None:
-        """No more bytes of this connection: what is at hand now is the last of it."""
+        """Record how the connection ended. `lines`, and the bytes after the last LF, are its last lines."""
         tail = self._splitter.tail()
         if tail:
             self._last_notice = None
@@ -141,8 +145,8 @@ class Connection:
         self.can_stay_undecoded = False
         self.ending = ending
 
-    def _look_whether_settled(self) -> None:
-        """Report, at a line, that the connection has lasted."""
+    def _check_settled(self) -> None:
+        """Report that the connection has settled, if it has. Called when a line has come."""
         if self._parts.clock.monotonic() - self._opened_at >= SETTLED_AFTER:
             self.settled = True
             self._report(Trigger.SETTLED)

@@ -1,8 +1,8 @@
-"""The loop: does the I/O, tells the machine what happened, yields the items, always cleans up.
+"""The loop: does the I/O, reports events to the machine, yields the items, and always cleans up.
 
-It measures and reports; what follows from that is the transition table's business. Of `StreamState` it
-writes only the counters of what came through. `run` is the loop and nothing else, and stays inlined: a
-generator around it would cost 5 to 17 % of the throughput.
+The driver measures and reports; the transition table decides what follows. Of `StreamState` the driver writes
+only the counters of items, bytes and gaps. `run` is only the loop, and stays inlined: a generator around it
+would cost 5 to 17 % of the throughput.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ logger = logging.getLogger("xdk_streaming")
 
 
 class Driver:
-    """Runs one stream from its first connection to its last. `run` once, on one thread; `stop` from any.
+    """Runs one stream from its first connection to its last. Call `run` once, on one thread; `stop` on any.
 
-    A `Producer` for whoever runs it in a thread of its own.
+    It is the `Producer` of `Threaded`, which runs it in a separate thread.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -50,14 +50,14 @@ class Driver:
     def run(
         self, before_wait: Callable[[], object] | None = None, *, hands_over_lines: bool = False
     ) -> Generator[Any, None, None]:
-        """The items, over as many connections as it takes. Raises `StreamError` if the stream FAILED.
+        """The items, over as many connections as needed. Raises `StreamError` if the stream FAILED.
 
-        Lines are decoded as they are delivered, one by one: items that lie about while others are decoded
-        cost as much again, in memory that is no longer near and in garbage collections.
+        Each line is decoded just before its item is delivered. Decoding lines in advance doubles the cost:
+        their items fall out of the processor's caches, and make more work for the garbage collector.
 
-        With `before_wait` the items are read ahead of their consumer: it is called when none is left at
-        hand, before anything is done that may take its time, and asking for the next item does not say that
-        the last one was delivered; `delivered` does. With `hands_over_lines`, `Lines` may be among the items.
+        With `before_wait` the items are read ahead of their consumer. `before_wait` is called when no item is
+        at hand, before any step that may take time. The request for the next item then does not mean that the
+        last was delivered; `delivered` reports that. With `hands_over_lines`, some items may be `Lines`.
         """
         state, tracker = self._parts.state, self._parts.tracker
         by_line = self._parts.decoder.keyed_by_line and not self._parts.has_own_key
@@ -87,12 +87,12 @@ class Driver:
                         yield event
                         if delivered is not None:
                             delivered()
-                    elif connection.set_aside(event):
+                    elif connection.handle_other(event):
                         break
                     if self._stopping:
                         break
         finally:
-            self._hang_up()  # first: nothing that comes after it may leave the connection open
+            self._hang_up()  # first, so that no failure in what follows leaves the connection open
             self._count_undelivered()
             self._connection = None
             try:
@@ -103,23 +103,23 @@ class Driver:
                 self._fire(Trigger.STOP)
 
     def stop(self) -> None:
-        """End the run soon and cleanly. Takes no lock: signal handlers may call it."""
+        """End the run soon and cleanly. Takes no lock, so any thread and any signal handler may call it."""
         self._stopping = True
-        with suppress(RuntimeError):  # it was released before, and nothing has waited since
+        with suppress(RuntimeError):  # the lock was released before, and nothing has waited since
             self._wake.release()
         answer = self._answer
         if answer is not None:
             answer.wake()
 
     def fail(self, error: StreamError) -> None:
-        """End the run with this error, soon. Only on its own thread, between two items."""
+        """End the run with this error, soon. Only on the run's own thread, between two items."""
         connection = self._connection
         assert connection is not None  # it has just brought an item
         connection.count_undelivered()
         connection.ending = Ending(Trigger.BROKE, error)
 
     def receipt(self) -> Receipt:
-        """Of the item that was yielded last."""
+        """The receipt of the item that was yielded last."""
         tracker = self._parts.tracker
         position = None if tracker.delivered is None else tracker.position()
         return Receipt(len(self._line), tracker.received_at, position)
@@ -137,18 +137,18 @@ class Driver:
             note()
 
     def dropped(self, count: int, since: float, until: float) -> None:
-        """A buffer has dropped so many items, which were received between these times, in Unix seconds."""
+        """A buffer dropped `count` items, which were received between these times, in Unix seconds."""
         span = since, until
         self._report(Gap(since, until, None, span, "dropped", count, self._parts.refill))
 
     def read(self, lines: Iterator[Any]) -> Iterator[Any]:
-        """The items of `Lines`. For the consumer's thread."""
+        """Decode `Lines` on the consumer's thread. Invalid lines are kept for the driver to report."""
         return self._reader.read(lines)
 
     def finish(self) -> None:
-        """Report what `read` has refused, and have all that was delivered on disk.
+        """Report the lines that `read` refused, and write all that was delivered to disk.
 
-        For a consumer that was read ahead of, when the run has ended.
+        Call this after the run if items were read ahead of the consumer.
         """
         try:
             self._reader.report()
@@ -160,16 +160,16 @@ class Driver:
         """Whether `finish` has anything to do."""
         return bool(self._reader.refused) or self._parts.tracker.delivered is not None
 
-    # One move after the other
+    # One step after the other
 
     def _begin(self) -> None:
         warn_of_short_timeout(self._parts.config)
         self._fire(Trigger.START)
 
     def _step(self, before_wait: Callable[[], object] | None) -> bool:
-        """One move, after which there may be lines at hand; False if the stream is over.
+        """One step, after which there may be lines at hand; False if the stream is over.
 
-        An open connection is read until it ends; what happens between two is what the machine's state says.
+        An open connection is read until it ends. Between two connections the machine's state says what to do.
         """
         if self._stopping:
             self._hang_up()
@@ -190,7 +190,7 @@ class Driver:
         return True
 
     def _move_on(self) -> bool:
-        """Do what the machine's state asks for, without a connection; False if nothing is left to do."""
+        """Do what the machine's state asks for if no connection is open; False if nothing is left to do."""
         machine = self._parts.machine
         if machine.failure is not None:
             raise machine.failure
@@ -209,7 +209,7 @@ class Driver:
         parameter: str | None = None,
         bounded: bool = False,
     ) -> None:
-        """Tell the machine, unless stop() was called meanwhile: then it is told that, and nothing else."""
+        """Report an event to the machine; after stop() was called, report STOP in its place."""
         if self._stopping:
             trigger, error = Trigger.STOP, None
         at = self._parts.clock.time()
@@ -221,7 +221,7 @@ class Driver:
         more: dict[str, Any] = {}
         try:
             more = tracker.params(machine.withdrawn)
-            answer = self._answer = request.send(  # in one breath: Ctrl-C may come at any line
+            answer = self._answer = request.send(  # in one statement: Ctrl-C may come at any line
                 connect_timeout=connect_timeout,
                 read_timeout=read_timeout,
                 chunk_size=self._parts.config.chunk_size,
@@ -246,14 +246,14 @@ class Driver:
 
     def _refuse(self, answer: Answer, parameter: str | None) -> None:
         """The answer is no stream."""
-        body = answer.read_start(problems.KEPT_OF_BODY, problems.BODY_SECONDS)
+        body = answer.read_start(problems.MAX_BODY_BYTES, problems.BODY_SECONDS)
         self._hang_up()
         refusal = problems.refusal(answer.status, answer.headers, body, self._parts.clock.time())
         rate_limit = limits.rate_limit(answer.headers)
         self._fire(Trigger.REFUSED, refusal, rate_limit=rate_limit, parameter=parameter)
 
     def _note(self, trigger: Trigger) -> None:
-        """What a connection reports of itself."""
+        """Pass on a fact that the connection reports."""
         if not self._stopping:
             self._fire(trigger)
 
@@ -261,7 +261,7 @@ class Driver:
         proven = self._answer is None or self._answer.delimited
         self._hang_up()
         self._count_undelivered()
-        ending = connection.last_word()
+        ending = connection.final_ending()
         doubt = self._parts.tracker.lost(
             self._parts.clock.time(), ending.error, proven=proven, settled=connection.settled
         )
@@ -270,8 +270,8 @@ class Driver:
         over = self._parts.machine.connection_state is ConnectionState.DISCONNECTED
         if doubt is not None and over and not self._stopping:
             logger.warning(
-                "The server ended a bounded stream by closing the connection, which a break looks like, too: "
-                "some of it may be missing, and is reported as a gap"
+                "The server ended a bounded stream by closing the connection. A break looks the same, so "
+                "items may be missing; the gap is reported"
             )
             self._report(doubt)
 
@@ -293,4 +293,4 @@ class Driver:
     def _report(self, gap: Gap) -> None:
         self._parts.state.gaps += 1
         self._parts.state.gap_seconds += gap.seconds
-        self._parts.callbacks.tell(gap)
+        self._parts.callbacks.report(gap)

@@ -1,4 +1,4 @@
-"""Lines that are no items: counted, handed to the user, and logged without flooding the log."""
+"""Lines that are no items: counts and reports them, and logs them without flooding the log."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from xdk_streaming.wire.decoder import Invalid
 logger = logging.getLogger("xdk_streaming")
 
 LOG_INTERVAL = 60.0
+"""Seconds (monotonic) between two log records, at least."""
 
 
 class InvalidLines:
-    """Where the invalid lines of all connections of a stream go.
+    """Takes the invalid lines of all connections of a stream.
 
-    The first is logged at WARNING, those after it as a count a minute.
+    The first line is logged at WARNING, the lines after it as a count once a minute.
     """
 
     def __init__(self, state: StreamState, callbacks: Callbacks, clock: Clock) -> None:
@@ -28,7 +29,7 @@ class InvalidLines:
         self._logged_at: float | None = None
 
     def take(self, invalid: Invalid) -> None:
-        """Count it, log it if it is time, and hand it to `on_invalid`. The log never quotes the line."""
+        """Count the line, log it if a log record is due, and report it. The log never quotes the line."""
         self._state.invalid_items += 1
         self._unlogged += 1
         now = self._clock.monotonic()
@@ -41,7 +42,7 @@ class InvalidLines:
             )
             self._unlogged = 0
             self._logged_at = now
-        self._callbacks.tell(InvalidLine(invalid.line, invalid.reason))
+        self._callbacks.report(InvalidLine(invalid.line, invalid.reason))
 
 
 def _unquoted(invalid: Invalid) -> str:

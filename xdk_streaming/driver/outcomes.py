@@ -1,7 +1,7 @@
-"""What becomes of each fault here: where the connection stands then, what is called, whether to try again.
+"""How this client handles each fault: the state it leads to, the callbacks, whether another attempt follows.
 
-Knows the faults of the simulator's catalogue by their names alone; a test says that both have the same.
-Which callbacks a change of state fires is the transition table's to say.
+Knows the faults of the simulator's catalogue only by name; a test checks that both have the same names. The
+transition table decides which callbacks a change of state calls.
 """
 
 from __future__ import annotations
@@ -11,36 +11,46 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from xdk_streaming.errors import StreamErrorType
-from xdk_streaming.machine.table import TABLE
+from xdk_streaming.errors import (
+    AUTHENTICATION_ERROR,
+    CLIENT_ERROR,
+    CONNECTION_ERROR,
+    FATAL_ERROR,
+    RATE_LIMITED,
+    RETRYABLE,
+    SERVER_ERROR,
+    STREAM_INTERRUPTED,
+    TIMEOUT,
+    StreamErrorType,
+)
+from xdk_streaming.machine.table import BACKOFF, FAILED, STREAMING, TABLE
 from xdk_streaming.state import ConnectionState, Trigger
 
-BACKOFF, FAILED, STREAMING = ConnectionState.BACKOFF, ConnectionState.FAILED, ConnectionState.STREAMING
 LineCallback = Literal["on_invalid", "on_notice"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of one fault."""
+    """How one fault is handled."""
 
     state: ConnectionState
-    """Where the connection stands once the fault has been seen."""
+    """The state of the machine once the fault was seen."""
     trigger: Trigger | None = None
-    """What the machine is told; None if the stream goes on."""
+    """The event that is reported to the machine; None if the stream goes on."""
     error: StreamErrorType | None = None
-    """The class of the error that passes on_error."""
+    """The class of the error that on_error gets; None if there is no error."""
     items: int = 0
-    """Items among what the server sends."""
+    """Items that the server sends."""
     lines: tuple[LineCallback, ...] = ()
-    """What the lines that are no items call, in order."""
+    """The callbacks for lines that are no items, in order."""
     asks: bool = False
-    """The server says how long to stay away."""
+    """Whether the server says how long to wait."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of StreamConfig that bring it about sooner."""
+    """Fields of StreamConfig that make the fault show sooner, for demonstrations and tests."""
 
     @property
     def refuses(self) -> bool:
-        """It shows before there is a stream."""
+        """Whether the fault shows before a stream opens."""
         return self.trigger is Trigger.REFUSED
 
     @property
@@ -54,35 +64,24 @@ class Outcome:
 
     @property
     def callbacks(self) -> tuple[str, ...]:
-        """What is called, in order, up to the next attempt."""
-        told = next(
+        """The callbacks up to the next attempt, in order."""
+        of_row = next(
             (row.notify for row in TABLE if (row.trigger, row.dest) == (self.trigger, self.state)), ()
         )
         announced = ("on_reconnect",) if self.state is BACKOFF else ()
-        return (*self.lines, *told, *announced)
+        return (*self.lines, *of_row, *announced)
 
 
-AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
-CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
-CONNECTION_ERROR = StreamErrorType.CONNECTION_ERROR
-FATAL_ERROR = StreamErrorType.FATAL_ERROR
-RATE_LIMITED = StreamErrorType.RATE_LIMITED
-SERVER_ERROR = StreamErrorType.SERVER_ERROR
-STREAM_INTERRUPTED = StreamErrorType.STREAM_INTERRUPTED
-TIMEOUT = StreamErrorType.TIMEOUT
-
-FINAL = frozenset({AUTHENTICATION_ERROR, CLIENT_ERROR, FATAL_ERROR})
-"""Classes of errors that no other attempt can cure."""
 SHORT_STALL = {"stall_timeout": 0.5}
 SHORT_LINES = {"max_item_bytes": 4096}
 
 
 def _refused(error: StreamErrorType, **more: Any) -> Outcome:
-    return Outcome(FAILED if error in FINAL else BACKOFF, Trigger.REFUSED, error, **more)
+    return Outcome(BACKOFF if error in RETRYABLE else FAILED, Trigger.REFUSED, error, **more)
 
 
 def _broke(error: StreamErrorType, **more: Any) -> Outcome:
-    return Outcome(FAILED if error in FINAL else BACKOFF, Trigger.BROKE, error, **more)
+    return Outcome(BACKOFF if error in RETRYABLE else FAILED, Trigger.BROKE, error, **more)
 
 
 def _ended(**more: Any) -> Outcome:
@@ -191,4 +190,4 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
         "heartbeats": _line(),
     }
 )
-"""By the name of the fault."""
+"""How each fault is handled, by the name of the fault."""

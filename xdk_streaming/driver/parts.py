@@ -1,4 +1,4 @@
-"""What one stream is made of: put together by the assembly, shared by a driver and its connections."""
+"""The parts of one stream. The assembly puts them together; a driver and its connections share them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xdk_streaming.wire.request import Request
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of one stream. Each belongs to this stream alone, and lives as long as it does."""
+    """The parts of one stream. Each part belongs to this stream alone, and lives as long as the stream."""
 
     request: Request
     config: StreamConfig
@@ -30,9 +30,9 @@ class Parts:
     tracker: Tracker
     invalid_lines: InvalidLines
     refill: Refill | None = None
-    """What makes a stream of that which a gap has left uncovered."""
+    """The function that makes a stream of the uncovered span of a gap; None if there is no such function."""
 
     @property
     def has_own_key(self) -> bool:
-        """Whether the user says by a function of theirs what tells an item from all others."""
+        """Whether the user gave a `Recovery.key` function."""
         return self.config.recovery is not None and self.config.recovery.key is not None

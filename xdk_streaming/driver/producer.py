@@ -1,4 +1,4 @@
-"""The door between a driver and whoever runs it in a thread of its own: what the hand-over asks, and gets."""
+"""The interface between a driver and `Threaded`, which runs the driver in a separate thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xdk_streaming.recovery.tracker import Position
 
 
 class Lines(NamedTuple):
-    """A read's worth of items that are still lines, to be decoded where they are consumed."""
+    """The items of one read, still as lines. The consumer's thread decodes them."""
 
     lines: list[Any]
     size: int
@@ -18,36 +18,36 @@ class Lines(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What a producer knows of the item, or the lines, that it has yielded last."""
+    """The facts about the item, or the `Lines`, that a producer yielded last."""
 
     size: int
-    """Bytes of its line."""
+    """Bytes of the item's line."""
     received_at: float
-    """It was not sent before this, in Unix seconds."""
+    """The item was not received before this, in Unix seconds of this machine's wall clock."""
     position: Position | None
-    """What to say of it once it is delivered; None if nobody notes that."""
+    """The position to report once the item was delivered; None if deliveries are not recorded."""
 
 
 class Producer(Protocol):
-    """What the hand-over asks of a driver. It runs on the driver's thread, except where another is named."""
+    """The methods of a driver that `Threaded` uses. They are called on the driver's thread unless noted."""
 
     def run(self, before_wait: Callable[[], object], *, hands_over_lines: bool) -> Generator[Any, None, None]:
-        """The items. `before_wait` is called before anything is done that may take its time."""
+        """The items. `before_wait` is called before any step that may take time."""
 
     def receipt(self) -> Receipt:
-        """Of the item that `run` has yielded last."""
+        """The receipt of the item that `run` yielded last."""
 
     def dropped(self, count: int, since: float, until: float) -> None:
-        """So many items were dropped that had been received between these times, in Unix seconds."""
+        """`count` items were dropped, which had been received between these times, in Unix seconds."""
 
     def fail(self, error: StreamError) -> None:
-        """Have `run` raise this soon."""
+        """Make `run` raise this error soon."""
 
     def stop(self) -> None:
-        """End the run soon. Takes no lock: for any thread and any signal handler."""
+        """End the run soon. Takes no lock, so any thread and any signal handler may call it."""
 
     def read(self, lines: Iterator[Any]) -> Iterator[Any]:
-        """The items of lines that `run` has handed over. On the consumer's thread."""
+        """The items of lines that `run` yielded as `Lines`. On the consumer's thread."""
 
     def delivered(self, position: Position) -> None:
         """The item of this position was delivered. On the consumer's thread."""

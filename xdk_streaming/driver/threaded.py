@@ -1,9 +1,9 @@
-"""A driver in a thread of its own: heartbeats, notices and reconnects go on while the consumer pauses.
+"""A driver in a separate thread: heartbeats, notices and reconnects go on while the consumer pauses.
 
-Between the driver's thread and the consumer's there is no lock, for `stop()` runs in signal handlers, and
-a garbage collection may close the iterator on any thread, inside whatever that thread holds. Each
-counter has one thread that writes it, the queue is a deque, and who waits does so on a bare lock that
-serves as a token (`xdk_streaming.clock` tells why).
+The driver's thread and the consumer's share no lock, for two reasons. `stop()` runs in signal handlers. And a
+garbage collection may close the iterator on any thread, whatever locks that thread holds. So only one thread
+writes each counter, the queue is a deque, and a thread waits on a bare lock that serves as a token
+(`xdk_streaming.clock` says why).
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from xdk_streaming.state import Lag, StreamState
 
 BATCH_ITEMS = 256
 BATCH_BYTES = 64 * 1024
-GLANCE = 1.0
-"""Seconds after which an idle consumer looks up: a signal that comes in between Python's last look for one
-and the system call does not interrupt that call."""
+IDLE_CHECK_SECONDS = 1.0
+"""Seconds after which an idle consumer wakes up, because a signal between Python's last check for signals
+and the system call does not interrupt the call."""
 
 END: Final = Batch()
-"""What `take` gives when nothing more will come."""
+"""The batch that `take` returns if no more will come."""
 
 
 class Threaded:
-    """A driver in a thread of its own, and a queue between it and the consumer. Serves one consumer, once.
+    """A driver in a separate thread, and a queue between it and the consumer. Serves one consumer, once.
 
-    `on_ready` is called on the driver's thread when the consumer may have to look; `on_lag`, also there,
-    when the queue passes a watermark. Lines are handed over undecoded where `hands_over_lines` allows it.
+    `on_ready` is called on the driver's thread when there may be something to take; `on_lag`, on the same
+    thread, when the queue passes a watermark. Lines are handed over undecoded if `hands_over_lines` allows
+    it.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Threaded:
         self._on_ready = on_ready
         self._queue = BatchQueue(buffer, state, clock, on_lag)
         self._thread = threading.Thread(target=self._run, name="xdk_streaming", daemon=True)
-        self._ready, self._room = _held(), _held()
+        self._ready, self._room = _token(), _token()
         self._stopping = False
         # Written by the driver's thread.
         self._open = Batch()
@@ -73,47 +74,47 @@ class Threaded:
     # The consumer's side
 
     def items(self) -> Generator[Any, None, None]:
-        """The items, then what the driver raised. The thread lives from the first `next` to the end of this.
+        """The items, then the driver's exception, if any. The thread starts at the first `next`.
 
-        Closing it stops the driver and returns when its thread, and with it the connection, is gone.
+        Closing the generator stops the driver, and returns when its thread and its connection are gone.
         """
         try:
             self.start()
             while (batch := self.take()) is not END:
                 if batch is None:
-                    self._ready.acquire(timeout=GLANCE)
+                    self._ready.acquire(timeout=IDLE_CHECK_SECONDS)
                 else:
                     yield from self.each(batch)
         finally:
             try:
                 self.close()
             finally:
-                self.close()  # Ctrl-C may have cut the first one short
+                self.close()  # Ctrl-C may have interrupted the first call
 
     def start(self) -> None:
         """Start the driver, unless it was stopped before."""
         if not self._stopping:
-            atexit.register(self.close)  # later, daemon threads stand still: it could not end cleanly
+            atexit.register(self.close)  # after that, daemon threads are frozen, and could not end cleanly
             self._thread.start()
 
     def take(self) -> Batch | None:
-        """The next batch; None when there is none yet, `END` when none will come. Never waits.
+        """The next batch; None if there is none yet, `END` if none will come. Never waits.
 
-        Raises what the driver raised, when all that came before it was taken.
+        Raises the driver's exception once all batches were taken.
         """
-        ended = self._ended  # asked first: what came before the end was queued before it was told
+        ended = self._ended  # read first: all batches are queued before this flag is set
         if self._stopping:
             return END
         batch = self._queue.take()
         if batch is not None:
-            _pass(self._room)
+            _release(self._room)
         elif ended:
             self._raise()
             return END
         return batch
 
     def each(self, batch: Batch) -> Generator[Any, None, None]:
-        """The items of a batch, up to `stop()`."""
+        """The items of a batch, until `stop()` is called."""
         rest = iter(batch.items)
         try:
             for item in rest if batch.read is None else batch.read(rest):
@@ -130,7 +131,7 @@ class Threaded:
             self._left += length_hint(rest)
 
     def deliver_last(self) -> None:
-        """The consumer is done with the item at hand, if there is one, and will ask for no other."""
+        """The consumer has finished with the item that it holds, if any, and will ask for no other."""
         self._last_counts = True
 
     def _deliver(self, batch: Batch, rest: Iterator[Any]) -> None:
@@ -140,25 +141,26 @@ class Threaded:
     def stop(self) -> None:
         """End the stream soon: from any thread, signal handler or callback. Takes no lock.
 
-        What was queued but not yet yielded is not delivered.
+        Items that are queued but not yet yielded are not delivered.
         """
         self._stopping = True
         self._producer.stop()
-        _pass(self._ready)
-        _pass(self._room)
+        _release(self._ready)
+        _release(self._room)
 
     def close(self) -> None:
-        """Stop, and return when the driver's thread is gone; raises what a callback raised to end it all.
+        """Stop, and return when the driver's thread is gone. Raises the exception that ended it, if any.
 
-        On the driver's own thread, where a garbage collection may come to call it, it only stops.
+        A `StreamError` is not raised. On the driver's own thread, on which a garbage collection may call this
+        method, it only stops.
         """
         self.stop()
-        with suppress(RuntimeError):  # it is this thread, or not started: then it will not touch the driver
+        with suppress(RuntimeError):  # this is the driver's thread, or it was not started
             self._thread.join()
         atexit.unregister(self.close)
         left, self._left = self._left, 0
         self._state.undelivered_items += left + self._queue.clear()
-        self._raise(unless=StreamError)  # to a stopped stream no loss matters
+        self._raise(unless=StreamError)  # a stopped stream reports no loss
 
     def _raise(self, unless: type[BaseException] | tuple[()] = ()) -> None:
         failure, self._failure = self._failure, None
@@ -166,17 +168,17 @@ class Threaded:
             if failure is not None and not isinstance(failure, unless):
                 raise failure
         finally:
-            del failure  # its traceback holds this frame
+            del failure  # the exception's traceback holds this frame
 
     # The driver's side
 
     def flush(self) -> None:
-        """Hand over what is collected, and report what is to be reported."""
+        """Hand over the collected batch, and report lag and dropped items if they are due."""
         batch = self._open
         if batch.items:
             self._open = Batch()
-            if self._queue.put(batch):  # else the consumer was woken for those before it
-                self._rouse()
+            if self._queue.put(batch):  # else the consumer was woken for an earlier batch
+                self._wake_consumer()
         if self._queue.look_at_lag() and self._dropped is not None:
             self._report_dropped()
 
@@ -190,11 +192,11 @@ class Threaded:
         except BaseException as error:  # noqa: BLE001 - raised on the consumer's thread
             self._failure = error
         self._ended = True
-        self._rouse()
+        self._wake_consumer()
 
-    def _rouse(self) -> None:
-        """Have the consumer look."""
-        _pass(self._ready)
+    def _wake_consumer(self) -> None:
+        """Wake the consumer."""
+        _release(self._ready)
         if self._on_ready is not None:
             self._on_ready()
 
@@ -227,20 +229,20 @@ class Threaded:
                     return
 
     def _hand_over(self, lines: Lines, received_at: float) -> None:
-        """A batch of its own, from a driver that may give such: only where a full buffer blocks."""
+        """Hand lines over as a batch of their own. Only if a full buffer blocks."""
         self.flush()
         self._made_room(lines.size)
         self._open = Batch(lines.lines, [], lines.size, received_at, received_at, self._producer.read)
         self.flush()
 
     def _made_room(self, size: int) -> bool:
-        """Do what is to be done for an item of this size to fit. False where it may not."""
+        """Make room for an item of this size, by waiting or dropping. False if the stream must fail."""
         queue, max_bytes = self._queue, self._buffer.max_bytes
         if self._buffer.overflow == "fail":
             queued = queue.bytes_in - queue.bytes_out
             return queued == 0 or queued + size <= max_bytes or self._stopping
         if self._buffer.overflow == "block":
-            # Else it would go on in batches as small as the room that is made.
+            # Wait for room for a whole batch: otherwise batches would become as small as the room.
             size = max(size, self._batch_bytes)
             while not self._stopping and max_bytes - size < queue.bytes_in - queue.bytes_out != 0:
                 self._room.acquire()
@@ -263,7 +265,7 @@ class Threaded:
             self._producer.dropped(*dropped)
 
     def _fail(self, size: int) -> None:
-        """Have the driver raise at the next step, and count the item that had no room."""
+        """Make the driver raise at its next step, and count the item that did not fit."""
         behind = self._queue.bytes_in - self._queue.bytes_out + size
         message = (
             f"The consumer is {behind} bytes behind, more than the buffer's max_bytes; take "
@@ -276,22 +278,22 @@ class Threaded:
 
     @property
     def stopping(self) -> bool:
-        """Whether it was stopped."""
+        """Whether `stop` was called."""
         return self._stopping
 
     @property
     def running(self) -> bool:
-        """Whether the driver's thread has more to do than to end."""
+        """Whether the driver's thread is still at work."""
         return self._thread.ident is not None and not self._ended
 
 
-def _held() -> threading.Lock:
+def _token() -> threading.Lock:
     token = threading.Lock()
     token.acquire()
     return token
 
 
-def _pass(token: threading.Lock) -> None:
-    """Let whoever waits for it go on, or not wait the next time."""
-    with suppress(RuntimeError):  # it was passed before, and nothing has waited since
+def _release(token: threading.Lock) -> None:
+    """Let the thread that waits for the token go on; if none waits, let the next wait return at once."""
+    with suppress(RuntimeError):  # the token was passed before, and no thread has waited since
         token.release()

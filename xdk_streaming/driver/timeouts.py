@@ -1,4 +1,4 @@
-"""How long a stream waits for its server, out of what the user has set."""
+"""How long a stream waits for its server, computed from the user's settings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ logger = logging.getLogger("xdk_streaming")
 
 
 def timeouts(config: StreamConfig) -> tuple[float | None, float | None]:
-    """Seconds for connecting, and for each wait for bytes; None for no bound."""
+    """Seconds allowed for connecting, and for each wait for bytes; None for no limit."""
     timeout, stall = config.timeout, config.stall_timeout
     connect, each_read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     return _shorter(connect, stall), _shorter(each_read, stall)
 
 
 def warn_of_short_timeout(config: StreamConfig) -> None:
-    """Warn if silence will count as a fault before X's heartbeat can have ended it."""
+    """Warn if silence counts as a fault sooner than X's next heartbeat can end the silence."""
     _, silence = timeouts(config)
     if silence is not None and silence < x.HEARTBEAT_SECONDS:
         logger.warning(

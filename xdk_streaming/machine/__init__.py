@@ -1,6 +1,6 @@
-"""What may happen: the transition table, its execution, its pictures. No socket, no clock, no sleep.
+"""The transition table, the machine that executes it, and its diagrams. No socket, no clock, no sleep.
 
-The table is a tuple of rows, so another one is made with Python's own means, executed, and drawn:
+The table is a tuple of rows, so plain Python can make another table, execute it, and draw it:
 
     table = (*TABLE, Row(Trigger.START, ConnectionState.BACKOFF, ConnectionState.CONNECTING, "at once"))
     machine = ConnectionMachine(StreamConfig(), StreamState(), table=table)

@@ -1,7 +1,7 @@
-"""The transition table as a picture: Mermaid, Graphviz DOT, SVG and Markdown.
+"""The transition table as a diagram: Mermaid, Graphviz DOT, SVG and Markdown.
 
-Everything is drawn from the table that is given, by default the machine's own, and from nothing else, so a
-picture cannot say what the machine does not do. A table is drawn whether it is sound or not.
+A diagram is drawn from a table alone, by default the machine's own, so it cannot show anything that the
+machine does not do. The renderers also draw a table that is not sound.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ Highlight = ConnectionState | None
 
 
 class Renderer(Protocol):
-    """Draws a table as text, one state highlighted or none."""
+    """Draws a table as text, with at most one state highlighted."""
 
     def __call__(self, table: Table = ..., *, highlight: Highlight = None) -> str:
-        """The text. Raises `GraphvizError` if it takes Graphviz and there is none."""
+        """The text. Raises `GraphvizError` if the format needs Graphviz and Graphviz is missing or fails."""
 
 
 class GraphvizError(RuntimeError):
-    """SVG is drawn by Graphviz's `dot`, and there is none, or it failed."""
+    """Graphviz's `dot`, which draws the SVG, is not installed or has failed."""
 
 
 def label(row: Row) -> str:
-    """What stands on an arrow: the trigger, its guard, and who is told, as UML writes it."""
+    """The label of a row's arrow in UML's notation: the trigger, the guard, and the callbacks."""
     guard = f" [{row.guard}]" if row.guard else ""
-    told = f" / {', '.join(row.notify)}" if row.notify else ""
-    return f"{row.trigger.value}{guard}{told}"
+    callbacks = f" / {', '.join(row.notify)}" if row.notify else ""
+    return f"{row.trigger.value}{guard}{callbacks}"
 
 
 def mermaid(table: Table = TABLE, *, highlight: Highlight = None) -> str:
@@ -57,7 +57,7 @@ def mermaid(table: Table = TABLE, *, highlight: Highlight = None) -> str:
 
 
 def dot(table: Table = TABLE, *, highlight: Highlight = None) -> str:
-    """Graphviz DOT: rows between the same two states share an arrow, internal ones stand in the state."""
+    """Graphviz DOT. Rows between the same two states share an arrow; a state lists its internal rows."""
     lines = [
         "digraph connection {",
         f'    graph [bgcolor="{PAPER}", pad=0.3, nodesep=0.9, ranksep=0.7, fontname="Helvetica"];',
@@ -79,14 +79,14 @@ def dot(table: Table = TABLE, *, highlight: Highlight = None) -> str:
 
 
 def svg(table: Table = TABLE, *, highlight: Highlight = None) -> str:
-    """The DOT drawn by Graphviz, with the hash of the DOT in a comment.
+    """The SVG that Graphviz draws from the DOT, with the hash of the DOT in a comment.
 
-    Raises `GraphvizError` if `dot` is not installed, or does not draw it.
+    Raises `GraphvizError` if `dot` is not installed or fails.
     """
     program = shutil.which("dot")
     if program is None:
         raise GraphvizError(
-            "SVG is drawn by Graphviz's dot, which was not found; install the package graphviz "
+            "Graphviz's dot, which draws the SVG, was not found; install the package graphviz "
             "(apt-get install graphviz, brew install graphviz), or take --format mermaid"
         )
     source = dot(table, highlight=highlight)
@@ -98,12 +98,12 @@ def svg(table: Table = TABLE, *, highlight: Highlight = None) -> str:
 
 
 def fingerprint(source: str) -> str:
-    """What an SVG says of the DOT it was drawn from."""
+    """The comment in an SVG that identifies the DOT from which the SVG was drawn."""
     return f"dot sha256 {hashlib.sha256(source.encode()).hexdigest()}"
 
 
 def markdown(table: Table = TABLE, *, highlight: Highlight = None) -> str:
-    """The table itself, with its reasons; the highlighted state in bold."""
+    """A Markdown table with a line per row, the reason included, and the highlighted state in bold."""
     lines = [
         "| trigger | source | dest | guard | action | notify, in order | reason |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -140,7 +140,7 @@ def _appearance(state: ConnectionState, table: Table, highlight: Highlight) -> s
 
 
 def _arrows(rows: Iterable[Row]) -> dict[tuple[ConnectionState, ConnectionState], list[str]]:
-    """The labels of what leads from one state to another: on arrows of their own they would overlap."""
+    """The labels of all rows from one state to another. On separate arrows the labels would overlap."""
     arrows: dict[tuple[ConnectionState, ConnectionState], list[str]] = {}
     for row in rows:
         arrows.setdefault((row.source, row.dest), []).append(label(row))
@@ -148,11 +148,11 @@ def _arrows(rows: Iterable[Row]) -> dict[tuple[ConnectionState, ConnectionState]
 
 
 def _cell(text: str) -> str:
-    """A text as it stands in a Markdown table, whose cells end at a bar or a line's end."""
+    """A text escaped for a cell of a Markdown table, which would end at a bar or a line break."""
     return " ".join(text.split()).replace("|", r"\|")
 
 
 def _padded(lines: list[str]) -> str:
-    """A label with room around it, which a plain one lacks: it would touch its arrow."""
+    """A label with room around it. A plain label would touch its arrow."""
     text = "".join(f'{escape(line)}<br align="left"/>' for line in lines)
     return f'<table border="0" cellpadding="6"><tr><td>{text}</td></tr></table>'

@@ -1,4 +1,4 @@
-"""What the machine is told: a fact or a command, with all that it carries, in one frozen value."""
+"""The one frozen value that the machine takes: a command or a fact, with the data that belongs to it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ NEEDS_ERROR = (Trigger.REFUSED, Trigger.BROKE)
 
 @dataclass(frozen=True)
 class Event:
-    """What happened, or what to do.
+    """A fact (what happened) or a command (what to do).
 
         machine.fire(Event(Trigger.REFUSED, error=error, at=time.time()))
 
-    `fire` refuses an event whose trigger is no `Trigger`, or that lacks its error.
+    `fire` refuses an event whose trigger is no `Trigger`, and an event without an error that it needs.
     """
 
     trigger: Trigger
     error: StreamError | None = None
-    """The fault. REFUSED and BROKE need one."""
+    """The error. REFUSED and BROKE need one."""
     at: float = 0.0
-    """When, in Unix seconds by the driver's clock; the machine has none."""
+    """When it happened, in Unix seconds of the wall clock that the driver uses; the machine has no clock."""
     rate_limit: RateLimit | None = None
-    """What the server's answer told of the limit on connecting."""
+    """The limit on connecting, if the server's answer gave it."""
     parameter: str | None = None
-    """A parameter of the refused request that a stream can do without."""
+    """A parameter of the refused request that the stream can do without."""
     bounded: bool = False
     """Whether the request that ended had an end time."""
 

@@ -1,9 +1,9 @@
 """The transition table, executed by `transitions`: guards, actions and notifications.
 
-Knows no socket, no clock and no sleep: the driver measures, fires, and waits. The order inside one
-transition is: the row's action (facts, all or nothing), the state, one log record, the observers and
-`on_state_change`, the row's callbacks. Actions run before the state changes and notifications after it, so
-an action that fails leaves no trace, and every callback sees the new state.
+Knows no socket, no clock and no sleep: the driver measures, fires, and waits. One transition runs the row's
+action (facts, all or nothing), changes the state, writes one log record, calls the observers and
+`on_state_change`, and then the row's callbacks. The action runs before the state changes, so an action that
+fails leaves no trace. Callbacks run after the change, so every callback sees the new state.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigge
 
 logger = logging.getLogger("xdk_streaming")
 
-NAMING_STATUSES = (400, 403)
-"""Statuses of a refusal that can be for a parameter."""
+PARAMETER_STATUSES = (400, 403)
+"""Statuses with which X may refuse a single parameter."""
 
 M = TypeVar("M", bound=Callable[..., Any])
 GUARDS: set[str] = set()
@@ -49,15 +49,15 @@ def action(method: M) -> M:
 
 
 class IllegalEvent(RuntimeError):
-    """An event that the table does not allow here. Nothing was changed."""
+    """An event that the table does not allow in the present state. Nothing was changed."""
 
 
 class ConnectionMachine:
-    """One connection's life, from the first attempt to the last. Not for use by several threads at once.
+    """The life of a stream's connections, from the first attempt to the last. For one thread at a time.
 
-    `fire` is the only way in. The machine owns the `StreamState` and tells `callbacks`, by default those of
-    `config`; `rng` (0 <= x < 1) gives the jitter. Raises `ValueError` if a row of `table` names a guard, an
-    action or a callback that there is not.
+    Only `fire` changes the machine. The machine writes the `StreamState`, and reports each transition to
+    `callbacks`, by default those of `config`. `rng` (0 <= x < 1) gives the jitter. Raises `ValueError` if a
+    row of `table` names a guard, an action or a callback that does not exist.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class ConnectionMachine:
         self.state = state
         self.history: deque[Transition] = deque(maxlen=config.history)
         self.failure: StreamError | None = None
-        """Why the machine is FAILED."""
+        """Why the machine is FAILED; None unless it is."""
         self.withdrawn: str | None = None
-        """The parameter that was refused, and is not sent again."""
+        """The parameter that X refused, and that is not sent again."""
         self._callbacks = callbacks or Callbacks(config, state)
         self._config = config
         self._rng = rng
@@ -106,15 +106,15 @@ class ConnectionMachine:
 
     @property
     def connection_state(self) -> ConnectionState:
-        """Where the connection stands. Only `fire` changes it."""
+        """The present state. Only `fire` changes it."""
         return self._connection_state
 
     def fire(self, event: Event) -> None:
-        """Tell the machine what happened, or what to do.
+        """Take the event to the table, and carry out the transition that the table gives.
 
-        Raises `IllegalEvent` if the table has no row for it here, `TypeError` or `ValueError` if it is no
-        `Event` or lacks its error; nothing is changed then. A `BaseException` that a callback raised, such
-        as `KeyboardInterrupt`, comes out after the transition.
+        Raises `IllegalEvent` if the table has no row for the event in the present state, `TypeError` if this
+        is no `Event` with a `Trigger`, `ValueError` if the event lacks its error; nothing is then changed.
+        A `BaseException` from a callback, such as `KeyboardInterrupt`, is raised after the transition.
         """
         if not _can_be_fired(event):
             raise refusal(event)
@@ -141,32 +141,32 @@ class ConnectionMachine:
                 if name not in known:
                     raise ValueError(
                         f"The row of {row.trigger.name} from {row.source.name} to {row.dest.name} names the "
-                        f"{kind} {name!r}, which there is not; there are {', '.join(sorted(known))}"
+                        f"{kind} {name!r}, which does not exist; there are {', '.join(sorted(known))}"
                     )
 
     # Guards: may this row be taken?
 
     @guard
     def fresh(self, event: Event) -> bool:
-        """It has not run before."""
+        """The machine has not been started before."""
         return not self._started
 
     @guard
     def fatal(self, event: Event) -> bool:
-        """No retry can cure the error."""
+        """The event has an error that no retry can cure."""
         return event.error is not None and not event.error.is_retryable
 
     @guard
     def amendable(self, event: Event) -> bool:
-        """It is refused for a parameter that it can do without."""
+        """The request was refused for a parameter that the stream can do without."""
         name, error = event.parameter, event.error
-        if name is None or error is None or error.status_code not in NAMING_STATUSES:
+        if name is None or error is None or error.status_code not in PARAMETER_STATUSES:
             return False
         return re.search(rf"\b{re.escape(name)}\b", error.response_body or "") is not None
 
     @guard
     def finished(self, event: Event) -> bool:
-        """The request had an end, and this is it."""
+        """The request had an end time, so the end of the stream completes it."""
         return event.bounded
 
     @guard
@@ -179,16 +179,16 @@ class ConnectionMachine:
         """The next attempt has been announced."""
         return self._retries.delay is not None
 
-    # Actions: which facts change with it?
+    # Actions: which facts change with the transition?
 
     @action
     def begin(self, event: Event) -> None:
-        """It runs, and will not run again."""
+        """Record that the machine was started, so that it cannot be started again."""
         self._started = True
 
     @action
     def mark_open(self, event: Event) -> None:
-        """Connected, since now."""
+        """Record that a connection is open, and since when."""
         self.state.reconnects += self._ever_open
         self._ever_open = True
         self.state.is_connected = True
@@ -197,18 +197,18 @@ class ConnectionMachine:
 
     @action
     def clear_budget(self, event: Event) -> None:
-        """All attempts are to be had again."""
+        """Restore the retry budget."""
         self._retry_as(self._retries.after_progress())
 
     @action
     def settle(self, event: Event) -> None:
-        """As if nothing had ever gone wrong: the next loss is a first one."""
+        """Restore the retry budget and reset all ladders, so that the next loss counts as the first."""
         self._retry_as(self._retries.after_settling())
         self.state.current_backoff = self._config.initial_backoff
 
     @action
     def note_loss(self, event: Event) -> None:
-        """What was lost, and whether X takes us back at once."""
+        """Record the loss, and whether X accepts an immediate return."""
         self._retry_as(self._retries.after_loss(event.error))
         self.release(event)
         self._note_rate_limit(event)
@@ -216,30 +216,30 @@ class ConnectionMachine:
 
     @action
     def amend_request(self, event: Event) -> None:
-        """The parameter is not sent again, and the attempt that it spoiled does not count."""
+        """Withdraw the refused parameter. The attempt that failed because of it does not count."""
         retries = self._retries.after_amending(event.error)
         self.note_loss(event)
         self._retry_as(retries)
         self.withdrawn = event.parameter
         logger.warning(
-            "X refuses %s; the stream goes on without it, and what outages miss is not brought back. "
+            "X refused %s; the stream goes on without it, and items missed in outages are not brought back. "
             "The parameter needs an entitlement",
             self.withdrawn,
         )
 
     @action
     def plan_retry(self, event: Event) -> None:
-        """The next attempt is counted and its delay chosen."""
+        """Count the next attempt and choose its delay."""
         asked = self._retries.requested_delay
         if asked > MAX_REQUESTED_DELAY:
             longest = MAX_REQUESTED_DELAY
-            logger.warning("The server asks for a wait of %.0f s; %.0f s are waited", asked, longest)
+            logger.warning("The server asks for a wait of %.0f s; the stream waits %.0f s", asked, longest)
         self._retry_as(self._retries.planned(self._config, self._rng))
         self.state.current_backoff = self._retries.delay or 0.0
 
     @action
     def give_up(self, event: Event) -> None:
-        """Why it failed: the error, or that the retries are spent."""
+        """Record why the machine failed: the error, or that no attempt is left."""
         failure = event.error or self._retries.exhaustion()
         self.failure = failure
         self.release(event)
@@ -248,7 +248,7 @@ class ConnectionMachine:
 
     @action
     def release(self, event: Event) -> None:
-        """Not connected any more."""
+        """Record that no connection is open."""
         self.state.is_connected = False
         self.state.connected_at = None
 
@@ -259,7 +259,7 @@ class ConnectionMachine:
     def _note_rate_limit(self, event: Event) -> None:
         self.state.rate_limit = event.rate_limit or self.state.rate_limit
 
-    # Notifications: who is told?
+    # Notifications: the log, the history and the callbacks.
 
     def _announce(self, row: Row, event: Event) -> None:
         transition = self._transition(row, event)
@@ -268,7 +268,7 @@ class ConnectionMachine:
             return
         logger.log(logging.ERROR if row.dest is FINAL else logging.INFO, "%s", transition)
         self.history.append(transition)
-        self._callbacks.tell(transition, row.notify)
+        self._callbacks.report(transition, row.notify)
 
     def _transition(self, row: Row, event: Event) -> Transition:
         announced = row.trigger is Trigger.RETRY and row.internal

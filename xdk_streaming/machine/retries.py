@@ -1,7 +1,7 @@
-"""What retrying needs to know, as one frozen value: each fact about a connection makes a new one of it.
+"""The facts that retrying depends on, as one frozen value. Each event makes a new value from the old one.
 
-No clock, no chance of its own, no state of the connection: what is counted, where each ladder stands, what
-was lost, and whether the next attempt may come at once.
+The value holds the attempts counted, the step of each ladder, the last loss, and whether the next attempt may
+follow at once. It holds no clock, no random numbers, and no state of the connection.
 """
 
 from __future__ import annotations
@@ -15,56 +15,57 @@ from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
 
 MAX_REQUESTED_DELAY = 3600.0
-"""Seconds that a server can make us stay away, at most."""
+"""Seconds that a server can make the client wait, at most."""
 THE_ONLY_LADDER = "the only one"
+"""The name of the ladder if the settings give no policy."""
 
 
 @dataclass(frozen=True)
 class Retries:
-    """Where a stream stands in its retrying."""
+    """The state of a stream's retrying."""
 
     count: int = 0
     """Attempts since the last progress, against `max_retries`."""
     steps: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """How far each ladder has been climbed since the last connection that settled, by its name."""
+    """The step of each ladder, by the ladder's name, counted since the last connection that settled."""
     loss: StreamError | None = None
-    """What was lost or refused last; None after a clean end."""
+    """The error of the last loss or refusal; None after a clean end."""
     settled: bool = False
-    """The connection that stands has lasted: its loss is a first one."""
+    """Whether the open connection has settled: its loss then counts as the first."""
     at_once: bool = False
-    """The next attempt needs no wait of ours."""
+    """Whether the next attempt needs no delay of ours."""
     amended: bool = False
-    """The next attempt replaces one that a parameter had spoiled, and is always allowed."""
+    """Whether the next attempt replaces one that failed because of a parameter. It is then always allowed."""
     delay: float | None = None
-    """Seconds until the attempt that has been announced; None while none has been."""
+    """Seconds until the attempt that was announced; None if no attempt is announced."""
 
     def after_progress(self) -> Retries:
-        """Data came: all attempts are to be had again."""
+        """Data came: the budget is whole again."""
         return replace(self, count=0)
 
     def after_settling(self) -> Retries:
-        """The connection has lasted, as if nothing had ever gone wrong."""
+        """The connection has settled: the budget is whole again, and all ladders start at the first step."""
         return replace(self, count=0, steps=MappingProxyType({}), settled=True)
 
     def after_loss(self, error: StreamError | None) -> Retries:
-        """A connection or an attempt was lost to this error, or ended cleanly.
+        """A connection or an attempt failed with this error, or ended cleanly.
 
-        X accepts an immediate return after it ended a connection that stood; after a reset or a stall it
+        X accepts an immediate return after X itself ended a settled connection. After a reset or a stall X
         still holds the slot for a while (github.com/plhery/node-twitter-api-v2/issues/92).
         """
         dismissed = error is None or error.problem_kind == "operational-disconnect"
         return replace(self, loss=error, at_once=self.settled and dismissed, settled=False, delay=None)
 
     def after_amending(self, error: StreamError | None) -> Retries:
-        """A parameter was refused: the attempt that it spoiled does not count, and the next needs no wait."""
+        """A parameter was refused: the failed attempt does not count, and the next one needs no delay."""
         return replace(self.after_loss(error), count=max(0, self.count - 1), at_once=True, amended=True)
 
     def exhausted(self, max_retries: int) -> bool:
-        """Whether no attempt is left. A negative limit is none."""
+        """Whether no attempt is left. A negative limit allows any number of attempts."""
         return not self.amended and 0 <= max_retries <= self.count
 
     def planned(self, config: StreamConfig, rng: Callable[[], float]) -> Retries:
-        """The next attempt, counted, with its delay: the ladder's, or longer if the server asked for it."""
+        """The next attempt is counted, and its delay is the longer of the ladder's and the server's."""
         delay, steps = 0.0, self.steps
         if not self.at_once:
             name, ladder = _ladder(config, self.loss)
@@ -101,7 +102,7 @@ class Retries:
 
     @property
     def requested_delay(self) -> float:
-        """Seconds that the server asked us to stay away, with the last loss."""
+        """Seconds that the server asked the client to wait, with the last loss; 0 if it did not ask."""
         return (self.loss and self.loss.retry_after) or 0.0
 
 

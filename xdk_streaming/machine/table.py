@@ -1,71 +1,68 @@
 """The life of a connection, as a table: one row is one arrow, one test case, one line of the docs.
 
-This is the only place that says what may happen. The machine executes the table, the diagrams draw it, and
-the tests hold it against a second table typed by hand. Read this page from the top, and you know the
-protocol.
+Only this table says what may happen. The machine executes the table, the diagrams draw it, and the tests
+compare it with a second table typed by hand. Read this page from the top, and you know the protocol.
 
 The rules of this file
 ----------------------
-1. What is not here is illegal. An event without a row in the present state raises `IllegalEvent`, and
-   leaves no trace.
-2. A cell is a trigger in a source state. The rows of a cell are tried from the top, and the first whose
-   guard holds is taken. The last row of a cell has no guard, so that no event falls through; START and
-   WAITED, which the driver fires only when their guard holds, are the two exceptions.
-3. A row names things and does nothing: `guard` and `action` are methods of `ConnectionMachine`, `notify`
-   lists callbacks of `StreamConfig` in the order of their calls. A name that does not exist is refused when
-   the machine is built.
-4. `dest` equal to `source` is an internal row: facts change, the state does not. There are no wildcards;
-   five rows say that STOP is legal everywhere: from STREAMING it notifies, from DISCONNECTED and FAILED it
-   changes nothing.
-5. Never a row for an item. Items pass at a hundred thousand a second beside the machine, which hears of a
-   connection only what changes its life.
+1. An event without a row in the present state is illegal: it raises `IllegalEvent`, and leaves no trace.
+2. A cell is a trigger in a source state. The rows of a cell are tried from the top, and the first row whose
+   guard holds is taken. The last row of a cell has no guard, so no event falls through. START and WAITED are
+   the two exceptions: the driver fires them only when their guard holds.
+3. A row names things and does nothing itself. `guard` and `action` are methods of `ConnectionMachine`;
+   `notify` lists callbacks of `StreamConfig` in the order of their calls. A name that does not exist is
+   refused when the machine is built.
+4. A row whose `dest` equals its `source` is internal: it changes facts, not the state. There are no
+   wildcards. Five rows make STOP legal in every state: from STREAMING it notifies, from DISCONNECTED and
+   FAILED it changes nothing.
+5. There is never a row for an item. A hundred thousand items a second pass beside the machine; the machine
+   gets only the events that change the life of a connection.
 
 Commands and facts
 ------------------
-The driver speaks to the machine in two moods. A command is imperative and says what to do: START, RETRY,
-STOP. A fact is in the past tense and says what happened: OPENED, REFUSED, PROGRESSED, SETTLED, ENDED, BROKE,
-WAITED. The driver measures and fires: whether an answer is a stream is a fact, and so is that an attempt
-failed. It never looks at the class of an error or at the number of an attempt. What follows from a fact is
-decided here, by the guards.
+The driver fires two kinds of events. A command is imperative and says what to do: START, RETRY, STOP. A fact
+is in the past tense and says what happened: OPENED, REFUSED, PROGRESSED, SETTLED, ENDED, BROKE, WAITED. The
+driver measures and fires: whether an answer is a stream is a fact, and so is the loss of an attempt. The
+driver never looks at the class of an error or at the number of an attempt. The guards of this table decide
+what follows from a fact.
 
 The five states, and the situations inside them
 -----------------------------------------------
 DISCONNECTED  Nothing is under way. Either nothing has begun yet (`fresh`), or everything is over: the stream
-              was stopped, or a bounded request has delivered all it had. A machine runs once; START is legal
-              only the first time.
-CONNECTING    One attempt is under way, from the name lookup to the last header. Unless it is stopped, it
-              ends in OPENED or in REFUSED. REFUSED has three rows: X refuses a parameter that the stream
-              can do without (`amendable`), the refusal is final (`fatal`), or it may pass.
-STREAMING     A stream is open. Three situations follow each other in it: open and silent so far; progressed,
-              once the first line that is data has come, which gives all retries back (`clear_budget`); and
-              settled, once a line has come after ten seconds, which makes the next loss a first one
-              (`settle`). Two facts and not one, because a server that sends one post and hangs up, again
-              and again, makes progress each time and must still be met with growing delays. The stream ends
-              by ENDED, a clean end, or by BROKE, which carries an error.
-BACKOFF       A connection is lost, or an attempt was. Two situations: lost, and planned. RETRY, the command
-              to go on, finds the budget spent (`exhausted`), or announces the next attempt with its delay;
-              only then is WAITED legal (`planned`). Every reconnect passes here, even one without a delay,
-              so every reconnect is counted and announced.
-FAILED        The end for a reason that stays. STOP is still legal and does nothing, because whoever stops
-              a stream cannot know that it has just failed.
+              was stopped, or a bounded request was delivered to its end. A machine runs once, so START is
+              legal only the first time.
+CONNECTING    One attempt is under way, from the name lookup to the last header. Unless it is stopped, the
+              attempt ends in OPENED or in REFUSED. REFUSED has three rows: X refuses a parameter that the
+              stream can do without (`amendable`), the refusal is final (`fatal`), or the refusal may pass.
+STREAMING     A stream is open. It goes through three situations. It is open, and silent so far. It has
+              progressed once the first line with data has come; all retries are then restored
+              (`clear_budget`). It has settled once a line has come after ten seconds; the next loss then
+              counts as the first (`settle`). These are two facts because a server may send one post and hang
+              up, again and again. Such a server makes progress each time, and the delays must still grow. The
+              stream ends by ENDED, a clean end, or by BROKE, which carries an error.
+BACKOFF       A connection or an attempt was lost. There are two situations: lost, and planned. RETRY, the
+              command to go on, either finds the budget spent (`exhausted`) or announces the next attempt with
+              its delay. Only then is WAITED legal (`planned`). Every reconnect passes through this state,
+              even one without a delay, so every reconnect is counted and announced.
+FAILED        The stream ended for a reason that no retry can cure. STOP is still legal and does nothing,
+              because the caller of `stop()` cannot know that the stream has just failed.
 
 Two counters
 ------------
 The budget (`retry_count`, against `max_retries`) counts attempts since the last progress. The ladders of
-delays count their own steps, and go back to the first step only when a connection settles. Both live in
-`retries.py`, with the rule of when an immediate return is allowed.
+delays count their own steps, and return to the first step only when a connection settles. Both counters are
+in `retries.py`, with the rule for an immediate return.
 
 Stop wins
 ---------
-STOP is legal in every state, and the driver fires it in place of whatever else it was about to report once
-`stop()` was called. So no error is reported after a stop, and a stop during a wait never becomes a retry.
+STOP is legal in every state. Once `stop()` was called, the driver fires STOP in place of any other event. So
+no error is reported after a stop, and a stop during a wait never becomes a retry.
 
 What is still ugly
 ------------------
 DISCONNECTED is both the beginning and one of the two ends; only `fresh` tells them apart. The first and the
-last row of REFUSED look alike in a picture, though one of them costs no attempt. And RETRY is a command
-which may find that there is nothing to retry with: the table would be truer to its own grammar with a fact
-for that.
+last row of REFUSED look alike in a diagram, though the first costs no attempt. And RETRY is a command that
+may find no attempt left: a fact for that case would suit the grammar of this table better.
 """
 
 from __future__ import annotations
@@ -77,7 +74,7 @@ from xdk_streaming.state import ConnectionState, Trigger
 
 @dataclass(frozen=True)
 class Row:
-    """One transition. Internal where `dest` is `source`: the state is neither left nor entered."""
+    """One transition. It is internal if `dest` is `source`: the state is then neither left nor entered."""
 
     trigger: Trigger
     source: ConnectionState
@@ -89,7 +86,7 @@ class Row:
 
     @property
     def internal(self) -> bool:
-        """The row changes facts, and not the state."""
+        """Whether the row changes facts only, and not the state."""
         return self.source is self.dest
 
 
@@ -119,7 +116,7 @@ TABLE: tuple[Row, ...] = (
         Trigger.REFUSED,
         CONNECTING,
         BACKOFF,
-        "one parameter was refused, which is not needed: again without it",
+        "a parameter that the stream can do without was refused: again without it",
         guard="amendable",
         action="amend_request",
         notify=("on_error",),
@@ -159,7 +156,7 @@ TABLE: tuple[Row, ...] = (
         Trigger.ENDED,
         STREAMING,
         DISCONNECTED,
-        "a bounded request has delivered all that it had",
+        "a bounded request was delivered to its end",
         guard="finished",
         action="release",
         notify=("on_disconnect",),
@@ -224,5 +221,5 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(Trigger.STOP, BACKOFF, DISCONNECTED, "stopped while waiting", action="release"),
     Row(Trigger.STOP, DISCONNECTED, DISCONNECTED, "stopping twice is harmless"),
-    Row(Trigger.STOP, FAILED, FAILED, "what has failed has stopped"),
+    Row(Trigger.STOP, FAILED, FAILED, "a failed stream has stopped already"),
 )

@@ -1,1 +1,1 @@
-"""What keeps items from being lost or repeated where connections, and processes, end."""
+"""Keeps items from being lost or repeated when a connection or a process ends."""

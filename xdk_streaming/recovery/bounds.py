@@ -1,47 +1,53 @@
-"""Requests with a start and an end in time: what X calls recovery. Their clean end is their completion."""
+"""Requests with a start and an end in time, which X calls recovery. A clean end completes such a request."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from xdk_streaming import x
+from xdk_streaming.config import NamedValuesSource
 from xdk_streaming.gap import Span
 
-Source = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
-UNSORTED = 60.0
-"""Seconds by which items may come out of order, and which are asked for again after a break."""
+DISORDER_SECONDS = 60.0
+"""Seconds by which items may be out of order. After a break this much is asked for again."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The span that a request asks for, and what its parameters are called."""
+    """The span that a request asks for, and the names of its two parameters."""
 
     names: tuple[str, str]
+    """The names of the parameters for start and end."""
     start: float | None
-    """Unix seconds; None where the request names none, or none that can be read."""
+    """Start of the span, in Unix seconds of X's clock; None if the request names no readable start."""
     end: float | None
+    """End of the span, in Unix seconds of X's clock; None if it cannot be read."""
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Bounds | None:
-        """Those of a request; None where it has no end."""
+        """The bounds of a request with these parameters; None if the request has no end."""
         for start, end in x.RECOVERY_PARAMETERS:
             if params.get(end):
                 return cls((start, end), _moment(params.get(start)), _moment(params.get(end)))
         return None
 
     def resumed(self, newest: float | None) -> dict[str, str]:
-        """What to ask for after a break: the rest, from the newest item, and some of what came again."""
+        """The parameters to ask for the rest of the span after a break.
+
+        `newest` is when the newest item so far was published, in Unix seconds. The rest begins somewhat
+        earlier, because items may be out of order.
+        """
         if newest is None or self.start is None:
             return {}
-        return {self.names[0]: stamp(max(self.start, newest - UNSORTED))}
+        return {self.names[0]: stamp(max(self.start, newest - DISORDER_SECONDS))}
 
 
-def between(span: Span, params: Source, *, names: tuple[str, str]) -> dict[str, Any]:
-    """Params that ask for this span and no backfill, start and end by these names.
+def between(span: Span, params: NamedValuesSource, *, names: tuple[str, str]) -> dict[str, Any]:
+    """Parameters that ask for this span without a backfill. `names` are those for the start and the end.
 
     The bounds are rounded outwards to whole seconds.
     """
@@ -52,7 +58,7 @@ def between(span: Span, params: Source, *, names: tuple[str, str]) -> dict[str, 
 
 
 def stamp(moment: float) -> str:
-    """A moment as X wants it: whole seconds of UTC."""
+    """A moment, given in Unix seconds, in X's format: whole seconds of UTC."""
     return datetime.fromtimestamp(math.floor(moment), timezone.utc).strftime(x.TIME_FORMAT)
 
 

@@ -1,7 +1,7 @@
-"""What was delivered, kept in a file: a process that starts again asks for what it missed, and no more.
+"""A file that records delivered items, so that a restarted process asks only for the items that it missed.
 
-All of SQLite happens on one thread, and its connection is known to that thread's frames alone: a process
-that is forked off has no such thread, and so can neither use the connection nor close it.
+All of SQLite happens on one thread, and only that thread's frames refer to SQLite's connection. A forked
+process has no such thread, so it can neither use nor close the connection.
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ from xdk_streaming.recovery.store import Delivered, Store, StoredKey
 
 logger = logging.getLogger("xdk_streaming")
 
-INTERVAL = 0.5
-"""Seconds between what is noted and its commit, at most, where the disk keeps up."""
-RETRY = 1.0
-"""Seconds until what could not be written is tried again."""
-PATIENCE = 10.0
-"""Seconds that `commit` and `close` wait for the disk."""
-PENDING = 500_000
-"""Items kept while they cannot be written; those before them are forgotten."""
-INTEGERS = range(-(2**63), 2**64)
+COMMIT_SECONDS = 0.5
+"""Seconds between a note and its commit, at most, if the disk keeps up."""
+RETRY_SECONDS = 1.0
+"""Seconds between two attempts to write."""
+CLOSE_TIMEOUT = 10.0
+"""Seconds that `commit` and `close` wait for the disk, at most."""
+MAX_PENDING = 500_000
+"""Items that are kept while the file cannot be written. Older ones are forgotten."""
+STORABLE_INTEGERS = range(-(2**63), 2**64)
+"""Integers that can be stored as keys."""
 
 
 class Checkpoint:
-    """Notes what was delivered, in the file `path`. One stream at a time uses it, in one process.
+    """Records delivered items in the file `path`. One stream of one process uses the file at a time.
 
-    Keys of `window` seconds are kept, of `max_keys` at most. Only str, bytes and integers of 64 bits
-    outlive the process; of other keys the first is logged, and none is kept.
+    The file keeps the keys of the last `window` seconds, at most `max_keys`. Only str, bytes and integers of
+    64 bits are stored. Other keys are not stored, and the first of them is logged.
 
-    What was noted is in the file a second later at the latest, and stays there whatever ends the process.
-    When the power fails the last seconds may be lost, the file not. `load` and `close` belong to one
-    thread, `note` to any one; a process that is forked off has no part in it.
+    A note is in the file after a second at most, and stays there however the process ends. A power failure
+    may lose the last seconds, but not the file. Call `load` and `close` on one thread, and `note` on any one
+    thread. A forked process must not use the object.
     """
 
     def __init__(
@@ -52,22 +53,22 @@ class Checkpoint:
         self.path = Path(path)
         self._window = window
         self._max_keys = max_keys
-        self._pending: deque[tuple[Hashable, float]] = deque(maxlen=PENDING)
+        self._pending: deque[tuple[Hashable, float]] = deque(maxlen=MAX_PENDING)
         self._asked: deque[Future[bool]] = deque()
         self._opened: Future[Delivered] = Future()
         self._closing = False
         self._failing = False
-        self._unkept = False
+        self._unstorable_logged = False
         self._idle = False
         self._wake = threading.Lock()
         self._wake.acquire()
         self._thread: threading.Thread | None = None
 
     def load(self) -> Delivered:
-        """Open the file, and give what it holds. Takes a second for four million keys.
+        """Open the file, and return what it holds. Four million keys take a second.
 
-        Raises `StreamError` (FATAL_ERROR) where the file is in use or cannot be opened. One that is
-        damaged is set aside, with a warning, and a fresh one is begun.
+        Raises `StreamError` (FATAL_ERROR) if the file is in use or cannot be opened. A damaged file is
+        renamed, with a warning, and a new one is begun.
         """
         if self._thread is not None and self._thread.is_alive():
             raise in_use(self.path)
@@ -78,43 +79,48 @@ class Checkpoint:
         try:
             return opened.result()
         finally:
-            self._opened = Future()  # what was read is the caller's alone, and may be much
+            self._opened = Future()  # only the caller keeps the contents, which may be large
 
     def note(self, key: Hashable, received_at: float) -> None:
-        """An item was delivered that came at `received_at`, in Unix seconds. None is the key of none."""
+        """Record that an item was delivered. `received_at` is in Unix seconds of this machine's wall clock.
+
+        `key` is None if the item has no key.
+        """
         self._pending.append((key, received_at))
         if self._idle:
-            self._rouse()
+            self._wake_thread()
 
     def commit(self) -> bool:
-        """Write what is pending, now; whether all of it is in the file. Waits ten seconds at most."""
+        """Write all pending notes now, within ten seconds. Returns whether all of them are in the file."""
         thread = self._thread
         if thread is None or not thread.is_alive():
             return False
         written: Future[bool] = Future()
         self._asked.append(written)
-        self._rouse()
-        give_up_at = time.monotonic() + PATIENCE
+        self._wake_thread()
+        give_up_at = time.monotonic() + CLOSE_TIMEOUT
         while thread.is_alive() and time.monotonic() < give_up_at:
             with suppress(NotYet):
                 return written.result(0.1)
         return written.done() and written.result()
 
     def close(self) -> None:
-        """Write what is pending, and let go of the file. Waits ten seconds at most; may be called again."""
+        """Write all pending notes and close the file. Waits ten seconds at most. May be called again."""
         self._closing = True
-        self._rouse()
+        self._wake_thread()
         thread = self._thread
         if thread is None or thread.ident is None:  # interrupted before its start
             return
-        thread.join(PATIENCE)
+        thread.join(CLOSE_TIMEOUT)
         if thread.is_alive():
-            logger.error("The checkpoint %s is still being written, and is left to itself", self.path)
+            logger.error(
+                "The checkpoint %s is still being written; nothing waits for it any longer", self.path
+            )
 
-    def _rouse(self) -> None:
-        """As safe in a signal handler as on a thread: a bare lock is released."""
+    def _wake_thread(self) -> None:
+        """Wake the writing thread. Safe on any thread and in signal handlers: a bare lock is released."""
         self._idle = False
-        with suppress(RuntimeError):  # it was released before, and nothing has waited since
+        with suppress(RuntimeError):  # the lock was released before, and the thread has not waited since
             self._wake.release()
 
     # Everything below runs on the writing thread.
@@ -130,7 +136,7 @@ class Checkpoint:
                 self._asked.popleft().set_result(False)
 
     def _open(self, held: ExitStack) -> Store | None:
-        """The file, to be let go with `held`; None where `load` is told why not."""
+        """The open file, which `held` will close; None after an error, which `load` then raises."""
         opened = self._opened
         try:
             path = self.path.resolve()
@@ -146,15 +152,15 @@ class Checkpoint:
         return None
 
     def _serve(self, file: Store) -> None:
-        """Sleep until something is noted, let more of it gather, write it down; and again, until the end."""
-        unsaved: deque[tuple[Hashable, float]] = deque(maxlen=PENDING)
+        """Until `close`: sleep until there is a note, wait for more notes to gather, and write them."""
+        unsaved: deque[tuple[Hashable, float]] = deque(maxlen=MAX_PENDING)
         while not self._closing:
             self._idle = True
             if not (self._pending or unsaved or self._asked or self._closing):
                 self._wake.acquire()
             self._idle = False
             if not (self._asked or self._closing):
-                self._wake.acquire(timeout=RETRY if unsaved else INTERVAL)
+                self._wake.acquire(timeout=RETRY_SECONDS if unsaved else COMMIT_SECONDS)
             asked = [self._asked.popleft() for _ in range(len(self._asked))]
             written = self._write(file, unsaved)
             for answer in asked:
@@ -163,7 +169,7 @@ class Checkpoint:
             logger.error("The last %d item(s) are not in the checkpoint %s", len(unsaved), self.path)
 
     def _write(self, file: Store, unsaved: deque[tuple[Hashable, float]]) -> bool:
-        """Whether all that was noted is in the file now. What is not stays in `unsaved`."""
+        """Write all notes. Returns whether all of them are in the file; the others stay in `unsaved`."""
         pending = self._pending
         unsaved.extend([pending.popleft() for _ in range(len(pending))])
         if not unsaved:
@@ -171,40 +177,40 @@ class Checkpoint:
         try:
             file.add(self._lasting(unsaved), unsaved[-1][1])
         except Exception as error:  # noqa: BLE001 - a store may be anybody's; the stream goes on
-            self._complain(error)
+            self._log_failure(error)
             return False
         unsaved.clear()
         if self._failing:
             self._failing = False
-            logger.warning("The checkpoint %s is written again", self.path)
+            logger.warning("The checkpoint %s can be written again", self.path)
         return True
 
     def _lasting(self, noted: Iterable[tuple[Hashable, float]]) -> list[StoredKey]:
-        """The keys that a file can hold as they are."""
+        """The keys that the file can store unchanged."""
         keys: list[StoredKey] = []
         for key, _ in noted:
             kind = type(key)
-            if kind is str or kind is bytes or (kind is int and key in INTEGERS):
+            if kind is str or kind is bytes or (kind is int and key in STORABLE_INTEGERS):
                 keys.append(key)  # type: ignore[arg-type]
-            elif key is not None and not self._unkept:
-                self._unkept = True
+            elif key is not None and not self._unstorable_logged:
+                self._unstorable_logged = True
                 logger.warning(
                     "A key of type %s cannot be kept in the checkpoint %s: such items may be delivered again "
-                    "after a restart. Let the key function return str, bytes or an integer of 64 bits",
+                    "after a restart. Make the key function return str, bytes or an integer of 64 bits",
                     kind.__name__,
                     self.path,
                 )
         return keys
 
-    def _complain(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
             logger.error(
-                "The checkpoint %s cannot be written (%s). The stream goes on; its last %d items are kept in "
-                "memory, and writing is tried each second",
+                "The checkpoint %s cannot be written (%s). The stream goes on, keeps its last %d items in "
+                "memory, and tries again every second",
                 self.path,
                 error,
-                PENDING,
+                MAX_PENDING,
             )
 
 

@@ -1,7 +1,7 @@
-"""Gaps, measured: how far everything has been received, what to ask for, what remains.
+"""Measures gaps: up to when everything was received, what to ask for, and what remains uncovered.
 
-Knows times and no socket. The driver tells it when it was up to date, when a connection opened and
-when it was lost.
+Knows times and no socket. The tracker reports when everything was read, when a connection opened and when a
+connection was lost.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Reason, Refill, Span
 
 MINUTE = 60.0
-BEHIND = 5.0
-"""Seconds behind, at a loss, from which it was the consumer's slowness that lost what waited."""
-OLDEST = 600.0
-"""Seconds after its publication beyond which no item comes: an older id is that of something in it."""
-SLOW = frozenset({"SlowReader", "FullBuffer"})
-"""How X names a reader that it cuts off for its slowness."""
+BEHIND_SECONDS = 5.0
+"""If reading was further behind at a loss, in seconds, the consumer's slowness lost the items that waited."""
+MAX_ITEM_AGE = 600.0
+"""Seconds from an item's publication to its arrival, at most. An older id is that of a part of the item."""
+SLOW_READER_ISSUES = frozenset({"SlowReader", "FullBuffer"})
+"""X's words for the disconnection of a reader that is too slow."""
 
 
 class Gaps:
-    """What one stream has received, in time, and what it has missed. All times are Unix seconds.
+    """The spans of time that one stream has received and missed. For one thread.
 
-    `reached` is the moment up to which everything has come: when all was read that had come, but not
-    after the publication of the last item of it. What was sent before may still be on its way, or wait
-    at the server for a client that was slow. While a backfill is under way `reached` stands still, so
-    that another loss asks for all of it again: X marks no backfill's end. That it is over shows in an
-    item that was published after the connection had opened.
+    All times are Unix seconds: of this machine's wall clock for arrivals, of X's clock for publication times.
+
+    `reached` is the moment up to which everything was received. It is the moment at which all arrived bytes
+    had been read, or the publication of the last item if that is earlier. The reason is that an older item
+    may still be on its way, or wait at the server for a slow client. While a backfill is under way, `reached`
+    does not move, so that another loss asks for the whole backfill again. X does not mark the end of a
+    backfill. An item that was published after the connection opened shows that the backfill is over.
     """
 
     def __init__(self, recovery: Recovery | None, refill: Refill | None = None) -> None:
@@ -38,20 +40,20 @@ class Gaps:
         self._drained_at: float | None = None
         self._sure_to: float | None = None
         self.pending_since: float | None = None
-        """When the connection opened whose backfill is under way, in Unix seconds; None if none is."""
+        """When the connection with the present backfill opened; None if no backfill is under way."""
         self._asked: int | None = None
         self._slow = False
 
     def resume_from(self) -> float | None:
-        """From when on a restart has to ask, while items of the last read are being delivered."""
+        """The moment from which a restart has to ask, while items of the last read are being delivered."""
         return self._sure_to if self.pending_since is None else self.reached
 
     def resume(self, received_at: float | None) -> None:
-        """What an earlier process delivered last was received then; None for nothing."""
+        """Continue after an earlier process that received its last delivered item then; None for no item."""
         self.reached = self._drained_at = self._sure_to = received_at
 
     def minutes(self, now: float, *, wanted: bool) -> int | None:
-        """What to ask for at this attempt; None for nothing."""
+        """Minutes of backfill to ask for at this attempt; None to ask for none."""
         self._asked = None
         if wanted and self.reached is not None:
             whole = math.ceil((now - self.reached) / MINUTE)
@@ -59,37 +61,38 @@ class Gaps:
         return self._asked
 
     def up_to_date(self, at: float, moment: float | None = None) -> None:
-        """All that had come by then was read, an item published at `moment` last, if that is known."""
+        """Everything that had arrived at `at` was read. The last item was published at `moment`, if known."""
         self._drained_at = at
-        self._sure_to = at if moment is None or moment < at - OLDEST else min(at, moment)
+        self._sure_to = at if moment is None or moment < at - MAX_ITEM_AGE else min(at, moment)
         if self.pending_since is None:
             self.reached = self._sure_to
 
     def delivered(self, moment: float | None, *, lasting: bool) -> None:
-        """An item came while a backfill is under way, published then: one of the live part ends the backfill.
+        """An item, published at `moment`, was delivered while a backfill is under way.
 
-        Items that bear no date end it once the connection is `lasting`.
+        An item published after the connection opened ends the backfill. If items have no date, the backfill
+        ends once the connection is `lasting`.
         """
         assert self.pending_since is not None
         if lasting if moment is None else moment >= self.pending_since:
             self.complete()
 
     def complete(self) -> None:
-        """The backfill that is under way is over, by whatever shows it."""
+        """The present backfill is over."""
         self.pending_since = None
         self.reached = self._sure_to
 
     def lost(self, error: StreamError | None, last_byte_at: float | None) -> None:
-        """The connection is lost, for this reason; the last byte was received then."""
+        """The connection was lost to this error, or ended cleanly. The last byte came at `last_byte_at`."""
         drained_at = self._drained_at
         behind = 0.0 if last_byte_at is None or drained_at is None else last_byte_at - drained_at
         issue = error.problem.issue if error is not None and error.problem is not None else ""
-        self._slow = behind > BEHIND or issue in SLOW
+        self._slow = behind > BEHIND_SECONDS or issue in SLOW_READER_ISSUES
 
-    def over(self, now: float, *, refused: bool = False) -> Gap | None:
-        """A connection has opened: what was missed before it; None for the first, before which nothing was.
+    def reconnected(self, now: float, *, refused: bool = False) -> Gap | None:
+        """A connection opened at `now`. Returns the gap before it; None if it is the first connection.
 
-        `refused` where X has refused to backfill.
+        `refused` says that X has refused the backfill.
         """
         lost_at, reached, asked = self._drained_at, self.reached, self._asked
         self._drained_at = self._sure_to = now
@@ -108,7 +111,7 @@ class Gaps:
         return Gap(lost_at, now, covered, uncovered, why, refill=self._refill)
 
     def unproven(self, span: Span, now: float) -> Gap:
-        """What may be missing of a bounded request."""
+        """The gap for the span of a bounded request that may be missing."""
         return Gap(now, now, None, span, "unproven end", refill=self._refill)
 
     def _why(self, asked: int | None, *, refused: bool) -> Reason:

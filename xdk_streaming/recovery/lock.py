@@ -1,7 +1,7 @@
-"""A lock file beside a checkpoint: one process and one stream at a time. It ends with its process.
+"""A lock file beside a checkpoint: one process and one stream at a time. The lock ends with its process.
 
-SQLite's own lock would not do. POSIX drops it as soon as anything in the process closes the same file, a
-copy for a backup among them, and it cannot guard the moment in which a damaged file is renamed.
+SQLite's own lock is not enough. POSIX drops that lock as soon as anything in the process closes the same
+file, for example after a copy for a backup. Nor can it guard the moment in which a damaged file is renamed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from pathlib import Path
 from xdk_streaming.errors import StreamError, StreamErrorType
 
 _held: set[int] = set()
-"""Descriptors of the locks that this process holds."""
+"""File descriptors of the locks that this process holds."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold `<path>.lock`, which is never removed. Raises `StreamError` where another has it."""
+    """Hold the lock file `<path>.lock`, which is never removed.
+
+    Raises `StreamError` if another process or stream holds it, and `OSError` if it cannot be opened.
+    """
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o666)
     _held.add(descriptor)
     try:
@@ -33,7 +36,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> bool:
-    # Not lockf(): within a process its locks refuse nobody, and go when any descriptor is closed.
+    # Not lockf(): its locks exclude no one within the process, and end when any descriptor is closed.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -42,7 +45,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def in_use(path: Path) -> StreamError:
-    """What to say where another has it."""
+    """The error for a checkpoint that another process or stream holds."""
     return StreamError(
         f"The checkpoint {path} is in use by another process or stream; "
         "give each stream a checkpoint of its own",
@@ -51,7 +54,10 @@ def in_use(path: Path) -> StreamError:
 
 
 def _let_go_in_child() -> None:
-    """A child must not hold the lock of a parent that dies. To close is not to unlock it for the parent."""
+    """Close the locks in a forked child, which must not keep the lock of a parent that dies.
+
+    Closing the child's descriptor does not release the parent's lock.
+    """
     while _held:
         os.close(_held.pop())
 

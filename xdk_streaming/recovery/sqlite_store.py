@@ -1,4 +1,4 @@
-"""The file of a checkpoint: an SQLite database whose rows hold the keys of one commit each."""
+"""The file of a checkpoint: an SQLite database. Each row holds the keys of one commit."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from xdk_streaming.recovery.store import Delivered, StoredKey
 
 logger = logging.getLogger("xdk_streaming")
 
-APPLICATION = 0x58444B53
-"""Tells our files from those of others: "XDKS", where SQLite keeps an application's mark."""
-VERSION = 1
-LEAST = 512
-"""Bytes of a database. A file that is shorter SQLite takes for none, and writes over it."""
+APPLICATION_ID = 0x58444B53
+"""SQLite's application id, "XDKS", which distinguishes our files from those of other programs."""
+SCHEMA_VERSION = 1
+MIN_FILE_BYTES = 512
+"""Bytes of the smallest database. SQLite takes a shorter file for an empty one, and overwrites it."""
 
-ENVIRONMENT = (
+OUTSIDE_CAUSES = (
     "unable to open database file",
     "access permission denied",
     "attempt to write a readonly database",
@@ -32,11 +32,11 @@ ENVIRONMENT = (
     "database is locked",
     "large file support is disabled",
 )
-"""How SQLite's errors begin that are not the file's own fault. Python 3.10 tells of them by text alone."""
+"""The beginnings of SQLite's messages for errors that the file did not cause. Python 3.10 gives no code."""
 
 
 class _Damage(sqlite3.DatabaseError):
-    """What SQLite finds in order, and is not as we wrote it."""
+    """SQLite accepts the file, but its contents are not those that were written."""
 
 
 class _Batch(NamedTuple):
@@ -46,8 +46,10 @@ class _Batch(NamedTuple):
 
 
 class SQLiteStore:
-    """The file, for one thread. A row holds the keys of one commit: a thousandth of the work of rows
-    of one key each, and with a checksum, for SQLite does not notice bytes that change within a key.
+    """The file, for one thread.
+
+    A row holds the keys of one commit, at a thousandth of the work of one row per key. Each row has a
+    checksum, because SQLite does not notice bytes that change within a key.
     """
 
     def __init__(self, path: Path, window: float, max_keys: int) -> None:
@@ -59,7 +61,7 @@ class SQLiteStore:
         self._count = 0
 
     def begin(self) -> Delivered:
-        """Open the file, or a fresh one where it is damaged; what it holds."""
+        """Open the file, and return what it holds. A damaged file is renamed, and a new one is begun."""
         try:
             return self._read(self._connected())
         except sqlite3.DatabaseError as error:
@@ -68,7 +70,7 @@ class SQLiteStore:
             return self._begin_afresh(error)
 
     def add(self, keys: list[StoredKey], received_at: float) -> None:
-        """One commit more, and away with what is outdated by it. All of it happens, or nothing."""
+        """Write one commit and delete the outdated ones, all or nothing."""
         if self._db is None:
             self.begin()
         try:
@@ -80,7 +82,7 @@ class SQLiteStore:
             self._add(keys, float(received_at))
 
     def close(self) -> None:
-        """Let go of the file. May be called again."""
+        """Close the file. May be called again."""
         db, self._db = self._db, None
         if db is not None:
             with suppress(sqlite3.Error):
@@ -105,7 +107,7 @@ class SQLiteStore:
         self._remember(_Batch(number, received_at, len(keys)))
 
     def _outdated(self, received_at: float, more: int) -> int:
-        """How many of the batches, from the oldest on, can go when `more` keys come."""
+        """How many of the oldest batches can be deleted when `more` keys are added."""
         left = self._count + more
         for position, batch in enumerate(self._batches):
             if batch.received_at >= received_at - self._window and left <= self._max_keys:
@@ -125,7 +127,7 @@ class SQLiteStore:
         self.close()
         self._batches.clear()
         self._count = 0
-        if self._path.exists() and 0 < self._path.stat().st_size < LEAST:
+        if self._path.exists() and 0 < self._path.stat().st_size < MIN_FILE_BYTES:
             raise _Damage("it is too short for a database")
         db = self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")  # which needs no shared memory beside the file
@@ -136,10 +138,12 @@ class SQLiteStore:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if names and "delivered" not in names and application != APPLICATION:
+        if names and "delivered" not in names and application != APPLICATION_ID:
             raise _foreign(self._path)
-        if names and (application, version) != (APPLICATION, VERSION):
-            raise _Damage(f"it has the format {application:#x}/{version}, not {APPLICATION:#x}/{VERSION}")
+        if names and (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+            raise _Damage(
+                f"it has the format {application:#x}/{version}, not {APPLICATION_ID:#x}/{SCHEMA_VERSION}"
+            )
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise _Damage(str(verdict))
@@ -156,8 +160,8 @@ class SQLiteStore:
                     "CREATE TABLE delivered (number INTEGER PRIMARY KEY, "
                     "received_at REAL NOT NULL, checksum INTEGER NOT NULL, keys BLOB NOT NULL)"
                 )
-                db.execute(f"PRAGMA application_id={APPLICATION}")
-                db.execute(f"PRAGMA user_version={VERSION}")
+                db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _contents(self, db: sqlite3.Connection) -> Delivered:
         found: list[list[StoredKey]] = []
@@ -184,22 +188,22 @@ class SQLiteStore:
 
     def _begin_afresh(self, error: sqlite3.DatabaseError) -> Delivered:
         self.close()
-        aside = _set_aside(self._path)
+        renamed = _renamed_as_damaged(self._path)
         logger.warning(
-            "The checkpoint %s was damaged (%s) and is now %s. A fresh one is begun: what was delivered "
-            "before may come again, and what was missed while no stream ran is not asked for",
+            "The checkpoint %s was damaged (%s) and was renamed to %s. A new one is begun: items delivered "
+            "before may be delivered again, and items missed while no stream ran are not asked for",
             self._path,
             error,
-            aside,
+            renamed,
         )
         return self._read(self._connected())
 
     def _is_damage(self, error: sqlite3.DatabaseError) -> bool:
         text = str(error)
         if text.startswith("attempt to write a readonly database"):
-            # A damaged header, too, can say that the file is not to be written.
+            # A damaged header can also mark the file as read-only.
             return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
-        return not text.startswith(ENVIRONMENT)
+        return not text.startswith(OUTSIDE_CAUSES)
 
 
 def _encoded(keys: list[StoredKey]) -> bytes:
@@ -224,8 +228,8 @@ def _checksum(number: int, received_at: float, data: bytes) -> int:
     return zlib.crc32(data, zlib.crc32(f"{number} {received_at!r}".encode()))
 
 
-def _set_aside(path: Path) -> Path:
-    """Rename the file and what SQLite keeps beside it. Returns its new name, which nothing had before."""
+def _renamed_as_damaged(path: Path) -> Path:
+    """Rename the file and the files that SQLite keeps beside it. Returns the new name, which was unused."""
     beside = ("", "-wal", "-shm", "-journal")
     number = 1
     while any(os.path.lexists(f"{path}.damaged-{number}{end}") for end in beside):
@@ -238,6 +242,6 @@ def _set_aside(path: Path) -> Path:
 
 def _foreign(path: Path) -> StreamError:
     return StreamError(
-        f"{path} is another program's database, and is left alone; give the checkpoint a path of its own",
+        f"{path} is another program's database, and was not changed; give the checkpoint a path of its own",
         StreamErrorType.FATAL_ERROR,
     )

@@ -1,4 +1,4 @@
-"""The door of a checkpoint's store: what a place must offer in which delivered items are remembered."""
+"""The interface of a checkpoint's store, which remembers delivered items."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from dataclasses import dataclass
 from typing import Protocol
 
 StoredKey = str | int | bytes
-"""A key that a store can keep as it is; an integer of 64 bits at most."""
+"""A key that a store can keep unchanged. An integer has 64 bits at most."""
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What the store held when it was opened."""
+    """The contents of a store when it was opened."""
 
     received_at: float | None
-    """When the last delivered item was received, in Unix seconds; None if none ever was."""
+    """When the last delivered item was received, in Unix seconds of the wall clock of the machine that
+    received it; None if no item was delivered."""
     keys: tuple[StoredKey, ...]
-    """Of the items of the last `window` seconds before that, oldest first."""
+    """The keys of the items received in the last `window` seconds before that, oldest first."""
 
 
 class Store(Protocol):
-    """Remembers delivered items. All of it happens on one thread, the checkpoint's own.
+    """Remembers delivered items. All methods are called on one thread, the checkpoint's own.
 
-    Made by `checkpoint.py` with a path, the seconds for which keys are kept, and how many at most; a lock
-    file beside that path is held meanwhile. If `begin` raises, the stream ends. If `add` raises, the stream
-    goes on, and `add` is tried again with what has come in the meantime.
+    `checkpoint.py` makes a store with a path, the seconds for which keys are kept, and the most keys to keep.
+    A lock file beside that path is held meanwhile. An error from `begin` ends the stream. After an error
+    from `add`, the stream goes on, and `add` is tried again with the items that have come in the meantime.
     """
 
     def begin(self) -> Delivered:
-        """Open it; what it holds."""
+        """Open the store, and return what it holds."""
 
     def add(self, keys: list[StoredKey], received_at: float) -> None:
-        """Remember these too, the last of them received at this moment: all of it, or nothing."""
+        """Remember these keys too, all or nothing. `received_at` of the last item is in Unix seconds."""
 
     def close(self) -> None:
-        """Let go of it. May be called again."""
+        """Close the store. May be called again."""

@@ -1,7 +1,7 @@
-"""What a stream has received, what it has missed, and what was delivered: the door of this room.
+"""Tracks what a stream has received, missed and delivered. The only interface of this package to the driver.
 
-Decides nothing about the connection, and does no I/O but the checkpoint's. In what order the facts of a
-read are noted inside is the tracker's own affair.
+Decides nothing about the connection, and does no I/O except the checkpoint's. The tracker alone decides in
+what order it notes the facts of a read.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from xdk_streaming.recovery.checkpoint import Checkpoint
 from xdk_streaming.recovery.dedupe import Dedupe, item_key
 from xdk_streaming.recovery.gaps import Gaps
 
-HEARTBEATS = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
-"""As lines without their LF: X's own, and what the SDK takes for one as well."""
+HEARTBEAT_LINES = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
+"""Heartbeats as lines without their LF: X's own, and the others that the SDK takes for heartbeats."""
 
 
 class Position(NamedTuple):
-    """Up to where a stream has come with the item it accepted last."""
+    """How far a stream has come with the item that it accepted last."""
 
     key: Hashable
-    """The item's key; None if it has none."""
+    """The item's key; None if the item has no key."""
     resume_from: float
-    """From when on a restart has to ask, in Unix seconds, if this item is the last that was delivered."""
+    """The moment from which a restart has to ask if this item is the last delivered one: Unix seconds."""
 
 
 class Tracker:
-    """The facts of one stream's recovery, over as many connections as it takes.
+    """The facts of one stream's recovery, over all its connections.
 
-    The driver tells them on its thread: `params` before each attempt; `opened` when it has brought a stream;
-    `before_read` and `after_read` around each read; `lost` when the connection is gone; `close` at the end.
-    Of each item it asks `accepts`, and then `position`. `delivered` may also be told on the consumer's
-    thread, with the position of an item that went there. `accepts` and `delivered` are None as long as there
-    is nothing to ask or to note: the loop then skips them.
+    The driver calls the methods on its thread: `params` before each attempt; `opened` when an attempt has
+    brought a stream; `before_read` and `after_read` around each read; `lost` when the connection is gone;
+    `close` at the end. For each item the driver calls `accepts`, and then `position`. `delivered` may also be
+    called on the consumer's thread, with the position of an item that was handed to that thread. `accepts`
+    and `delivered` are None if there is nothing to ask or to note: the loop then skips the call.
 
-    Times are Unix seconds by this machine's clock.
+    Times are Unix seconds of this machine's wall clock.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Tracker:
         refill: Refill | None = None,
     ) -> None:
         self.accepts: Callable[[Any], bool] | None = None
-        """Whether an item is new. It is remembered from then on."""
+        """Whether an item is new. The item counts as seen from then on."""
         self.delivered: Callable[..., None] | None = None
-        """The item of this position, or else the one accepted last, was delivered."""
+        """Note that an item was delivered: the item of the given position, or else the one accepted last."""
         self.received_at = 0.0
-        """No item at hand was sent before this."""
+        """No item at hand was received before this: Unix seconds."""
         self._recovery = recovery
         self._clock = clock
         self._gaps = Gaps(recovery, refill)
@@ -68,7 +68,7 @@ class Tracker:
         self._refused = False
         self._dated = False
         self._newest: float | None = None
-        # Of the present connection's last read.
+        # Facts of the last read on the present connection.
         self._idle_at: float | None = None
         self._up_to_date_at: float | None = None
         self._last_line: Any = None
@@ -76,9 +76,9 @@ class Tracker:
         self._heartbeat_came = False
 
     def params(self, withdrawn: str | None) -> dict[str, Any]:
-        """What this attempt asks for besides; `withdrawn` is the parameter that X has refused.
+        """Further parameters for this attempt. `withdrawn` is the parameter that X has refused, if any.
 
-        At first it takes up where an earlier process stopped. Raises `StreamError` if that cannot be read.
+        The first call reads the checkpoint of an earlier process. Raises `StreamError` if that fails.
         """
         if not self._begun:
             self._begin()
@@ -96,27 +96,27 @@ class Tracker:
         return self._bounds is not None
 
     def opened(self, now: float, params: Mapping[str, Any]) -> Gap | None:
-        """A connection has opened that was asked for with these params: the gap that it ends, if any."""
+        """A connection opened, requested with these parameters. Returns the gap that ends with it, if any."""
         self.received_at = now
         self._idle_at = self._up_to_date_at = self._last_line = None
         self._bounds = self._bounds or Bounds.of(params)
         if self._bounds is None:
-            return self._gaps.over(now, refused=self._refused)
+            return self._gaps.reconnected(now, refused=self._refused)
         if self._dedupe is None:
             self._remember_items(Recovery())
         return None
 
     def before_read(self, now: float, *, idle: bool, holds: bool, settled: bool) -> None:
-        """The items of the last read are delivered, and another one begins.
+        """The items of the last read were delivered, and the next read begins.
 
-        `idle`: nothing waited to be read at `now`. `holds`: part of a line has come. `settled`: the
-        connection has lasted, so that a backfill without dates must be over.
+        `idle`: no bytes waited to be read at `now`. `holds`: part of a line was received. `settled`: the
+        connection has settled, so a backfill of items without dates must be over.
         """
         self._idle_at = now if idle else None
         self._note_last_read(now if idle and not holds else self._up_to_date_at, settled=settled)
 
     def after_read(self, now: float, lines: Sequence[Any], *, holds: bool) -> None:
-        """A read has ended at `now` and completed these lines; `holds`: part of another one has come."""
+        """A read ended at `now` and completed these lines. `holds`: part of a further line was received."""
         self._last_byte_at = now
         if self._idle_at is not None:
             self.received_at = self._idle_at
@@ -124,13 +124,13 @@ class Tracker:
         if lines:
             self._last_line = lines[-1]
             if self._gaps.pending_since is not None:
-                self._heartbeat_came = any(line in HEARTBEATS for line in lines)
+                self._heartbeat_came = any(line in HEARTBEAT_LINES for line in lines)
 
     def lost(self, now: float, error: StreamError | None, *, proven: bool, settled: bool) -> Gap | None:
-        """The connection is lost to this error, or ended cleanly: the gap that this alone proves, if any.
+        """The connection was lost to this error, or ended cleanly. Returns a gap if one is now certain.
 
-        `proven`: the end of the body could be told from a break. If it could not, something may be missing
-        of a bounded request, for no later connection will bring it.
+        `proven`: the end of the body can be distinguished from a break. If it cannot, part of a bounded
+        request may be missing, and no later connection will bring that part.
         """
         self._note_last_read(self._up_to_date_at, settled=settled)
         self._gaps.lost(error, self._last_byte_at)
@@ -140,7 +140,7 @@ class Tracker:
         return self._gaps.unproven((min(start, self._bounds.end), self._bounds.end), now)
 
     def position(self) -> Position:
-        """Of the item accepted last."""
+        """The position of the item accepted last."""
         moment = self._gaps.resume_from()
         return Position(
             None if self._dedupe is None else self._dedupe.last_key,
@@ -148,7 +148,7 @@ class Tracker:
         )
 
     def close(self) -> None:
-        """Have everything delivered on disk. May be called again, and on another thread than the rest."""
+        """Write all that was delivered to disk. May be called again, and on any thread."""
         checkpoint, self._checkpoint, self.delivered = self._checkpoint, None, None
         if checkpoint is not None:
             checkpoint.close()
@@ -158,15 +158,15 @@ class Tracker:
         if recovery is not None:
             self._remember_items(recovery)
             if recovery.checkpoint is not None:
-                self._take_up(recovery, recovery.checkpoint)
+                self._load_checkpoint(recovery, recovery.checkpoint)
         self._begun = True
 
     def _remember_items(self, recovery: Recovery) -> None:
         self._dedupe = Dedupe(recovery.key or item_key, window=recovery.window, max_keys=recovery.max_ids)
         self.accepts = self._dedupe.is_new
 
-    def _take_up(self, recovery: Recovery, path: Path | str) -> None:
-        # Kept before it is opened: Ctrl-C may come at any line, and close() must find it.
+    def _load_checkpoint(self, recovery: Recovery, path: Path | str) -> None:
+        # Assigned before it is opened: Ctrl-C may come at any line, and close() must find the checkpoint.
         checkpoint = self._checkpoint = Checkpoint(
             path, window=recovery.window, max_keys=2 * recovery.max_ids
         )
@@ -177,23 +177,23 @@ class Tracker:
         self.delivered = self._note_delivered
 
     def _note_delivered(self, position: Position | None = None) -> None:
-        assert self._checkpoint is not None  # close() takes this function away with it
+        assert self._checkpoint is not None  # close() removes this function together with the checkpoint
         self._checkpoint.note(*(position or self.position()))
 
     def _note_last_read(self, up_to_date_at: float | None, *, settled: bool) -> None:
-        """What the last read has shown, now that its items are delivered."""
+        """Note the facts of the last read, now that its items were delivered."""
         if self._heartbeat_came and settled:
             self._gaps.complete()  # the server had nothing else to send
         self._heartbeat_came = False
         if self._dedupe is not None:
             self._note_items(self._dedupe, settled=settled)
-            self._dedupe.turn(self._clock.monotonic())
+            self._dedupe.forget_old(self._clock.monotonic())
         if up_to_date_at is not None:
             self._note_up_to_date(up_to_date_at)
         self._up_to_date_at = None
 
     def _note_items(self, dedupe: Dedupe, *, settled: bool) -> None:
-        """Whether the items of the last read were the end of a backfill, and how far they went."""
+        """Note how far the items of the last read went, and whether they ended a backfill."""
         if self._bounds is None and self._gaps.pending_since is None:
             return
         moment = x.published(dedupe.last_key)
@@ -203,13 +203,14 @@ class Tracker:
             self._gaps.delivered(moment, lasting=settled)
 
     def _note_up_to_date(self, at: float) -> None:
-        """All that had come by then has been read.
+        """Note that everything that had arrived at `at` was read.
 
-        Among items with dates, only they and heartbeats tell how far: a notice may overtake what waits.
+        On a stream of items with dates, only such items and heartbeats show this: a notice may overtake items
+        that wait.
         """
         line = self._last_line
         moment = x.dated(line)
-        if moment is None and self._dated and line is not None and line not in HEARTBEATS:
+        if moment is None and self._dated and line is not None and line not in HEARTBEAT_LINES:
             return
         self._dated = self._dated or moment is not None
         self._gaps.up_to_date(at, moment)

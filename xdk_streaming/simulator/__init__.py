@@ -1,6 +1,6 @@
-"""A local X to run, test and demonstrate against."""
+"""A local simulation of X, for tests, demos and development."""
 
-from xdk_streaming.simulator.log import Sent, Visit
+from xdk_streaming.simulator.log import Sent, ServedRequest
 from xdk_streaming.simulator.script import (
     HEARTBEAT,
     OPERATIONAL_DISCONNECT,
@@ -42,9 +42,9 @@ __all__ = [
     "Send",
     "Sent",
     "Serve",
+    "ServedRequest",
     "Simulator",
     "Stall",
     "Step",
     "Uncompressed",
-    "Visit",
 ]

@@ -1,4 +1,4 @@
-"""What an app may do: with which token it comes in, and what of the past it may ask for."""
+"""An app's access: which token is accepted, and whether past items may be requested."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from xdk_streaming.x import Endpoint
 
 @dataclass(frozen=True)
 class Access:
-    """One app's access: any bearer token is taken if `token` is None."""
+    """One app's access. If `token` is None, any bearer token is accepted."""
 
     token: str | None = None
     entitled: bool = True
-    """Whether backfill and recovery may be asked for."""
+    """Whether the app may request backfill and recovery."""
 
     def accepts(self, authorization: str) -> bool:
-        """Whether a request with this header is let in."""
+        """Whether a request with this Authorization header is accepted."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return False
         return self.token is None or hmac.compare_digest(
-            token.strip().encode("latin-1"),  # as http.server has read the header
+            token.strip().encode("latin-1"),  # http.server decodes headers as Latin-1
             self.token.encode(),
         )
 
     def forbids(self, endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
-        """The body of the answer to an app that asks for what it is not entitled to; None if it is."""
+        """The body of a 403 if the app is not entitled to what the parameters request; otherwise None."""
         return None if self.entitled else forbid_parameters(endpoint, params)

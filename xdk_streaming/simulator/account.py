@@ -1,8 +1,8 @@
-"""What a client received, held against what the simulator did: what is missing, and why.
+"""Accounts for every item: what the client received, what is missing, and why.
 
-The simulated world publishes its items whether anybody listens or not, as X does. An item
-that a client lacks must be one that no connection could have brought whole. Where backfill or
-recovery sent an item again, the client may have it as often as it was sent, or once.
+Like X, the simulator publishes items whether or not a client is connected. An item may be missing only if
+no connection could have delivered the whole item. If backfill or recovery sent an item again, the client may
+have received the item once, or as often as it was sent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xdk_streaming.simulator.log import KILLED, Sent, Visit
+from xdk_streaming.simulator.log import KILLED, Sent, ServedRequest
 from xdk_streaming.simulator.simulator import Simulator
 
 
@@ -21,17 +21,17 @@ class Account:
     """The comparison of one client's items with the simulator's log."""
 
     published: int
-    """Items published from the client's coming until its leaving, and those sent ahead of their time."""
+    """Items published while the client was there, and items sent ahead of their time."""
     received: int
     missing: Counter[str] = field(default_factory=Counter)
-    """How many items are missing, by the reason; reasons are sentences."""
+    """The number of missing items for each reason; reasons are phrases for people."""
     objections: list[str] = field(default_factory=list)
-    """What no fault explains: each is a defect, of the client or of the simulator."""
+    """Differences that no fault explains. Each is a defect of the client or of the simulator."""
 
 
 def account(simulator: Simulator, received: Sequence[str | None], left_at: float) -> Account:
-    """Compare the ids that a single client received until it left, at Unix time `left_at`."""
-    log, visits = list(simulator.log), list(simulator.visits)
+    """Compare the ids that one client received until `left_at`, Unix seconds by the simulator's clock."""
+    log, requests = list(simulator.log), list(simulator.requests)
     sent: dict[int, list[int]] = defaultdict(list)
     for place, entry in enumerate(log):
         sent[entry.number].append(place)
@@ -39,7 +39,7 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
     whole = Counter(entry.id for entry in log if entry.whole)
     numbers = [known[item_id] for item_id in received if item_id in known]
     timeline = simulator.timeline
-    came_at = visits[0].opened_at if visits else left_at
+    came_at = requests[0].opened_at if requests else left_at
     due = range(timeline.published(came_at), timeline.published(left_at))
     concerned = sorted({*due, *sent})
     result = Account(published=len(concerned), received=len(received))
@@ -51,7 +51,7 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
     places, in_order = _places(sent, numbers)
     if not in_order:
         result.objections.append("items were received in another order than they were sent in")
-    heard = {log[place].visit: place for place in places}  # of each visit, the last
+    heard = {log[place].request: place for place in places}  # the last received item of each request
     newest = max(places, default=-1)
     unmatched = set(simulator.unmatched)
     for number in sorted(set(concerned) - set(numbers)):
@@ -59,11 +59,11 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
         if number not in sent and number in unmatched:
             reason = "matched no rule"
         elif number not in sent:
-            reason = _unsent(simulator, visits, number)
+            reason = _unsent(simulator, requests, number)
         else:
             for place in sent[number]:
                 blamed = log[place]
-                reason = _lost(visits, blamed, place, newest, heard.get(blamed.visit, -1))
+                reason = _lost(requests, blamed, place, newest, heard.get(blamed.request, -1))
                 if reason is None:
                     break
         if reason is None:
@@ -78,7 +78,7 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
 
 
 def _places(sent: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> tuple[list[int], bool]:
-    """Where in the log the received items are, and whether they came in the order of their sending."""
+    """The places of the received items in the log, and whether the items arrived in the order sent."""
     places: list[int] = []
     in_order = True
     for number in numbers:
@@ -86,41 +86,45 @@ def _places(sent: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> tuple[
         later = bisect_right(sent[number], last)
         if later < len(sent[number]):
             places.append(sent[number][later])
-        elif last not in sent[number]:  # one received again at once is no matter of order
+        elif last not in sent[number]:  # an immediate duplicate does not break the order
             in_order = False
     return places, in_order
 
 
-def _lost(visits: Sequence[Visit], entry: Sent, place: int, newest: int, heard: int) -> str | None:
-    """Why an item that went out did not arrive; `newest` and `heard` are the places of the last that did."""
-    visit = _by_number(visits, entry.visit)
+def _lost(requests: Sequence[ServedRequest], entry: Sent, place: int, newest: int, heard: int) -> str | None:
+    """Why an item that was sent did not arrive; None if unexplained.
+
+    `newest` is the place in the log of the last item received, `heard` that of the last item received from
+    the same request.
+    """
+    request = _by_number(requests, entry.request)
     if not entry.whole:
-        return f"cut in half when connection {visit.number + 1} was {visit.outcome}"
-    if visit is visits[-1] and place > newest:
+        return f"cut in half when connection {request.number + 1} was {request.outcome}"
+    if request is requests[-1] and place > newest:
         return "still under way when the client left"
-    if visit.outcome == "left by the client" and place > heard:
+    if request.outcome == "left by the client" and place > heard:
         return "still under way when the client left"
-    if visit.outcome == KILLED and place > heard:
-        return f"still under way when connection {visit.number + 1} was killed"
+    if request.outcome == KILLED and place > heard:
+        return f"still under way when connection {request.number + 1} was killed"
     return None
 
 
-def _unsent(simulator: Simulator, visits: Iterable[Visit], number: int) -> str | None:
-    """Why an item never went out: nobody listened when it was published. After what?"""
+def _unsent(simulator: Simulator, requests: Iterable[ServedRequest], number: int) -> str | None:
+    """Why an item was never sent: no client was connected at the time. None if there is no explanation."""
     timeline = simulator.timeline
     moment = timeline.dated(number)
-    before: Visit | None = None
-    for visit in visits:
-        # Counted as the connection counted, for a moment lost in rounding would make a difference.
-        since, until = visit.live_since, visit.live_until
+    before: ServedRequest | None = None
+    for request in requests:
+        # Counted exactly as by the connection: otherwise rounding could shift the result by one item.
+        since, until = request.live_since, request.live_until
         if since is None or until is None:
             brought = range(0)
         else:
             brought = range(timeline.published(since), timeline.published(until))
         if number in brought:
             return None
-        if visit.opened_at <= moment:
-            before = visit
+        if request.opened_at <= moment:
+            before = request
     if before is None:
         return None
     return f"published while nobody listened, after connection {before.number + 1} was {before.outcome}"
@@ -129,8 +133,8 @@ def _unsent(simulator: Simulator, visits: Iterable[Visit], number: int) -> str |
 def _unexplained(number: int, entry: Sent | None) -> str:
     if entry is None:
         return f"item number {number} was published while a connection was live, but not sent"
-    return f"item {entry.id} was sent whole on connection {entry.visit + 1}, but not received"
+    return f"item {entry.id} was sent whole on connection {entry.request + 1}, but not received"
 
 
-def _by_number(visits: Sequence[Visit], number: int) -> Visit:
-    return next(visit for visit in visits if visit.number == number)
+def _by_number(requests: Sequence[ServedRequest], number: int) -> ServedRequest:
+    return next(request for request in requests if request.number == number)

@@ -1,4 +1,4 @@
-"""In which order X sends again what it has kept."""
+"""The order in which X resends past items."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import random
 from collections.abc import Iterator
 
 WINDOW = 50
-"""Items among which the order is lost; from one such window to the next it holds."""
+"""Items in one window. Items are shuffled within their window; the windows keep their order."""
 REPEATED = 0.02
-"""The share of items that come twice."""
+"""The share of items that are sent twice."""
 
 
 def delivery(numbers: range, chance: random.Random, portion: int) -> Iterator[list[int]]:
-    """These items, older ones generally first: shuffled within their windows, and a few of them repeated.
+    """These items in portions of `portion` or slightly more: shuffled in windows, a few of them repeated.
 
-    In portions of so many, or a few more.
 
-    docs.x.com/x-api/fundamentals/recovery-and-redundancy: the client has to cope with duplicates.
+    docs.x.com/x-api/fundamentals/recovery-and-redundancy: clients must handle duplicates.
     """
     gathered: list[int] = []
     for first in range(numbers.start, numbers.stop, WINDOW):

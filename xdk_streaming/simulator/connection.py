@@ -11,10 +11,10 @@ import orjson
 
 from xdk_streaming.simulator.backfill import delivery
 from xdk_streaming.simulator.body import Body
-from xdk_streaming.simulator.faults import FAULTS, RANDOM_FAULTS
-from xdk_streaming.simulator.lines import Line
+from xdk_streaming.simulator.client_socket import ClientLeft, ClientSocket
+from xdk_streaming.simulator.faults import RANDOM_FAULTS, STREAM_FAULTS
+from xdk_streaming.simulator.line_cache import Line
 from xdk_streaming.simulator.log import KILLED, OPEN, Sent
-from xdk_streaming.simulator.outlet import ClientLeft, Outlet
 from xdk_streaming.simulator.recovery import span
 from xdk_streaming.simulator.script import Notice, Script
 from xdk_streaming.simulator.service import Exchange, Service
@@ -22,57 +22,58 @@ from xdk_streaming.x import HEARTBEAT_LINE
 
 SILENT = "silent"
 BREATH = 0.002
-"""Seconds at least between two looks at what is due: at high rates, items go out together."""
+"""Minimum seconds between two checks for due items: at high rates, items are sent in groups."""
 BULK = 256
-"""Items written at once, at most."""
+"""The most items written together."""
 SLOW_READER = next(
     orjson.dumps(dict(step.content)) + b"\r\n"
-    for step in FAULTS["slow-reader"].script
+    for step in STREAM_FAULTS["slow-reader"].script
     if isinstance(step, Notice)
 )
 
 
-class Over(Exception):
-    """The connection was ended by the script: nothing can follow."""
+class ScriptEnded(Exception):
+    """The script has ended the connection: nothing can follow."""
 
 
 class SocketWire:
-    """The `Wire` of a real connection. Each method is a step's deed; see there."""
+    """The `Wire` of a real connection. `Wire` describes what each method does."""
 
     def __init__(self, service: Service, exchange: Exchange) -> None:
         self._service = service
-        self._conduct = service.conduct
+        self._behaviour = service.behaviour
         self._timeline = service.feed.timeline
         self._exchange = exchange
-        self._visit = exchange.visit
-        self._outlet = Outlet(exchange.connection, self._conduct.patience.seconds)
-        self._body = Body(self._conduct.sending.framing, self._conduct.sending.encoding)
+        self._request = exchange.request
+        self._client = ClientSocket(exchange.connection, self._behaviour.patience.seconds)
+        self._body = Body(self._behaviour.sending.framing, self._behaviour.sending.encoding)
         self._open = False
         self._quiet_since = time.time()
-        self._chance = random.Random(f"{self._conduct.seed}:{self._visit.number}")
-        self._befallen = False
-        self._past_is_due = True
-        self._has_up_to: int | None = None
+        self._chance = random.Random(f"{self._behaviour.seed}:{self._request.number}")
+        self._fault_happened = False
+        self._backlog_due = True
+        self._delivered_up_to: int | None = None
+        """After a backfill: all items before this number were sent, and later ones follow without a gap."""
         self._live_up_to: int | None = None
-        """Once a backfill has come: what is before this item is delivered, and nothing after is left out."""
+        """Where the last `Live` stopped: the number of its next item."""
 
     def play(self, script: Script) -> None:
-        """Play the script, and write down how the connection ended."""
+        """Play the script, and record how the connection ended."""
         try:
             for step in script:
                 step.play(self)
             self.end()
-        except Over:
+        except ScriptEnded:
             return
         except (ClientLeft, OSError):
-            silent = self._visit.outcome == SILENT
+            silent = self._request.outcome == SILENT
             left = "silent until the client left" if silent else "left by the client"
-            self._close(KILLED if self._visit.killed else left, abrupt=True)
+            self._close(KILLED if self._request.killed else left, abrupt=True)
 
     def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self._close(f"refused with {status}", abrupt=False)
         self._exchange.answer(status, {**headers, "Content-Length": str(len(body))}, body)
-        raise Over
+        raise ScriptEnded
 
     def open(self, status: int, headers: Mapping[str, str]) -> None:
         self._open = True
@@ -80,42 +81,42 @@ class SocketWire:
         self._exchange.answer(status, {**usual, **headers})
 
     def serve(self, count: int) -> None:
-        self._past(self._timeline.reached(time.time()))
+        self._send_backlog(self._timeline.reached(time.time()))
         numbers = self._timeline.take(count)
         self._items(numbers)
-        if self._has_up_to is not None and numbers.start <= self._has_up_to:
-            self._has_up_to = max(self._has_up_to, numbers.stop)
+        if self._delivered_up_to is not None and numbers.start <= self._delivered_up_to:
+            self._delivered_up_to = max(self._delivered_up_to, numbers.stop)
 
     def live(self, seconds: float | None, *, goes_on: bool = False) -> None:
         timeline = self._timeline
         now = time.time()
         position = timeline.join(now)
-        self._visit.live_since, self._visit.live_until = now, None
+        self._request.live_since, self._request.live_until = now, None
         self._open_body()
-        if self._past(position):
+        if self._send_backlog(position):
             now = time.time()
         if goes_on and self._live_up_to is not None:
             position = min(position, self._live_up_to)
-        if self._has_up_to is not None:
-            position = min(position, self._has_up_to)
+        if self._delivered_up_to is not None:
+            position = min(position, self._delivered_up_to)
         since, until = now, math.inf if seconds is None else now + seconds
         while True:
             now = min(time.time(), until)
             due = timeline.published(now)
             while position < due:
                 numbers = range(position, min(due, position + BULK))
-                self._tempt_fate(numbers, live_since=since)
+                self._send_with_faults(numbers, live_since=since)
                 position = numbers.stop
-            self._visit.live_until, self._live_up_to = now, position
-            if self._has_up_to is not None:
-                self._has_up_to = max(self._has_up_to, position)
+            self._request.live_until, self._live_up_to = now, position
+            if self._delivered_up_to is not None:
+                self._delivered_up_to = max(self._delivered_up_to, position)
             if now == until:
                 return
-            if now >= self._quiet_since + self._conduct.heartbeat:
+            if now >= self._quiet_since + self._behaviour.heartbeat:
                 self.send(HEARTBEAT_LINE)
-            heartbeat = self._quiet_since + self._conduct.heartbeat
+            heartbeat = self._quiet_since + self._behaviour.heartbeat
             next_item = max(timeline.due_at(position), now + BREATH)
-            self._outlet.wait(min(heartbeat, next_item, until) - time.time())
+            self._client.wait(min(heartbeat, next_item, until) - time.time())
 
     def send(self, data: bytes) -> None:
         self._open_body()
@@ -129,13 +130,13 @@ class SocketWire:
         self._write([data])
 
     def half(self, share: float) -> None:
-        for _ in range(BULK):  # of the next items, the first that matches the rules
+        for _ in range(BULK):  # take the first of the next items that matches the rules
             _, lines = self._logged(self._timeline.take(1), whole=False)
             if not lines:
                 continue
             ((line, _id),) = lines
-            # Short of the object's last byte: what has come can be no object.
-            share = self._chance.random() if self._befallen else share
+            # Without the object's last byte, what was sent cannot be a complete object.
+            share = self._chance.random() if self._fault_happened else share
             size = min(max(1, int(share * len(line))), len(line) - 1)
             self._open_body()
             self._write([self._body.half(line + b"\r\n", size)])
@@ -144,71 +145,71 @@ class SocketWire:
     def silence(self, seconds: float | None, *, head: bool) -> None:
         if head:
             self._open_body()
-        self._visit.outcome = SILENT
-        self._outlet.wait(seconds)
-        self._visit.outcome = OPEN
+        self._request.outcome = SILENT
+        self._client.wait(seconds)
+        self._request.outcome = OPEN
 
     def end(self) -> None:
         self._open_body()
-        # Whoever has read the end may come back at once.
-        self._service.slots.leave(self._visit.number, abrupt=False)
+        # A client that has read the end may reconnect immediately.
+        self._service.slots.leave(self._request.number, abrupt=False)
         self._write([self._body.end()])
         self._close("ended cleanly", abrupt=False)
-        raise Over
+        raise ScriptEnded
 
     def cut(self) -> None:
         self._close("cut off", abrupt=True)
-        raise Over
+        raise ScriptEnded
 
     def reset(self) -> None:
-        self._outlet.arm()
+        self._client.reset_on_close()
         self._close("reset", abrupt=True)
-        raise Over
+        raise ScriptEnded
 
-    def _past(self, present: int) -> bool:
-        """Deliver what was asked for of the past, once: the items before `present`. Was there any?
+    def _send_backlog(self, present: int) -> bool:
+        """Send the past items that the request asks for, once, up to `present`. Returns whether any were due.
 
-        A recovery is all that its connection brings, whatever backfill was asked for with it.
+        A connection with a recovery range sends only that range, even if the request also asks for backfill.
         """
-        if not self._past_is_due:
+        if not self._backlog_due:
             return False
-        self._past_is_due = False
+        self._backlog_due = False
         endpoint, params = self._exchange.endpoint, self._exchange.params
         recovery = span(endpoint.recovery_parameters, params)
         minutes = int(params.get(endpoint.backfill_parameter, "0"))
         if recovery is None and not minutes:
             return False
         now, timeline = time.time(), self._timeline
-        since, until = recovery or (now - min(60.0 * minutes, self._conduct.backlog), math.inf)
-        chance = random.Random(f"{self._conduct.seed}:{self._visit.number}:past")
+        since, until = recovery or (now - min(60.0 * minutes, self._behaviour.backlog), math.inf)
+        chance = random.Random(f"{self._behaviour.seed}:{self._request.number}:past")
         self._open_body()
         for numbers in delivery(timeline.between(since, until, present), chance, BULK):
-            self._tempt_fate(numbers)
+            self._send_with_faults(numbers)
         if recovery is not None:
             self.end()
-        self._has_up_to = present
+        self._delivered_up_to = present
         return True
 
-    def _tempt_fate(self, numbers: Sequence[int], live_since: float | None = None) -> None:
-        """Send these items, and after each there may be a fault."""
-        sent, faults = 0, self._conduct.random_faults
+    def _send_with_faults(self, numbers: Sequence[int], live_since: float | None = None) -> None:
+        """Send these items, possibly with a random fault after one of them."""
+        sent, faults = 0, self._behaviour.random_faults
         if faults:
             made = self._service.feed.items(numbers, self._exchange.endpoint, self._exchange.params)
             for count, line in enumerate(made, 1):
                 if line is not None and self._chance.random() < faults:
                     self._items(numbers[sent:count], live_since)
-                    sent, self._befallen = count, True
+                    sent, self._fault_happened = count, True
                     for step in self._chance.choice(RANDOM_FAULTS).script:
                         step.play(self)
         self._items(numbers[sent:], live_since)
 
     def _items(self, numbers: Sequence[int], live_since: float | None = None) -> None:
-        """Send these items, in bulk. `live_since` is from when on they are sent as they are published."""
+        """Send these items in groups. `live_since` is the Unix time at which live sending began, if any."""
         timeline = self._timeline
         for first in range(0, len(numbers), BULK):
             some = numbers[first : first + BULK]
             if live_since is not None:
-                self._visit.live_until = timeline.due_at(some[-1])
+                self._request.live_until = timeline.due_at(some[-1])
                 timeline.advance(some[-1] + 1)
             chosen, lines = self._logged(some, whole=True)
             if not lines:
@@ -219,11 +220,11 @@ class SocketWire:
                 self._cut_off([], 0, chosen)
 
     def _logged(self, numbers: Sequence[int], *, whole: bool) -> tuple[Sequence[int], Sequence[Line]]:
-        """The items that are to be sent, as numbers and as lines.
+        """Log the items about to be sent. Returns their numbers and their lines.
 
-        Logged before they are sent, so that whoever has one finds it in the log.
+        Items are logged before they are sent: an item that a client has received is always in the log.
         """
-        exchange, visit, now = self._exchange, self._visit.number, time.time()
+        exchange, request, now = self._exchange, self._request.number, time.time()
         made = self._service.feed.items(numbers, exchange.endpoint, exchange.params)
         lines = [line for line in made if line is not None]
         if len(lines) < len(made):
@@ -231,41 +232,41 @@ class SocketWire:
             self._service.logbook.unmatched.extend(number for number, line in pairs if line is None)
             numbers = [number for number, line in pairs if line is not None]
         self._service.logbook.log.write(
-            [Sent(visit, number, line[1], now, whole) for number, line in zip(numbers, lines, strict=True)]
+            [Sent(request, number, line[1], now, whole) for number, line in zip(numbers, lines, strict=True)]
         )
         return numbers, lines
 
     def _is_behind(self, moment: float) -> bool:
-        """Whether a client that makes the server wait gets only now what should have gone out then."""
-        queue = self._conduct.patience.seconds
-        return queue is not None and self._outlet.waited and time.time() - moment > queue
+        """Whether the client makes the server wait, and is too far behind `moment`, in Unix seconds."""
+        queue = self._behaviour.patience.seconds
+        return queue is not None and self._client.waited and time.time() - moment > queue
 
     def _cut_off(self, pieces: Sequence[bytes], written: int, items: Sequence[int]) -> None:
-        """Cut a slow reader off, of whose pieces so many bytes went out; these items are the pieces, if any.
+        """Cut off a slow reader after `written` bytes of `pieces`; `items` are the items in them, if any.
 
-        Under TLS or compression no notice can follow a piece that has only begun: what comes after
-        it is sealed already.
+        With TLS or compression, no notice can follow a partly sent piece: the bytes that come next are
+        already fixed.
         """
         whole = 0
         while whole < len(pieces) and written >= len(pieces[whole]):
             written -= len(pieces[whole])
             whole += 1
         rest = pieces[whole][written:] if written else b""
-        if self._conduct.patience.notice and self._open and not self._conduct.sending.sealed:
+        if self._behaviour.patience.notice and self._open and not self._behaviour.sending.sealed:
             notice = self._body.piece(SLOW_READER) + self._body.end()
-            if self._outlet.squeeze(rest + notice) >= len(rest) and rest:
+            if self._client.send_now(rest + notice) >= len(rest) and rest:
                 whole, rest = whole + 1, b""
         if items and whole < len(pieces):
-            self._service.logbook.log.retract(self._visit.number, len(pieces) - whole, half=bool(rest))
-            if self._visit.live_until is not None:
+            self._service.logbook.log.retract(self._request.number, len(pieces) - whole, half=bool(rest))
+            if self._request.live_until is not None:
                 last = self._timeline.due_at(items[whole] - 1)
-                self._visit.live_until = min(self._visit.live_until, last)
+                self._request.live_until = min(self._request.live_until, last)
         self._close("cut off as a slow reader", abrupt=False)
-        raise Over
+        raise ScriptEnded
 
     def _close(self, outcome: str, *, abrupt: bool) -> None:
-        self._service.slots.leave(self._visit.number, abrupt=abrupt)
-        self._visit.close(outcome)
+        self._service.slots.leave(self._request.number, abrupt=abrupt)
+        self._request.close(outcome)
 
     def _open_body(self) -> None:
         if not self._open:
@@ -273,7 +274,7 @@ class SocketWire:
 
     def _write(self, pieces: Sequence[bytes], items: Sequence[int] = ()) -> None:
         data = b"".join(pieces)
-        written = self._outlet.write(data)
+        written = self._client.write(data)
         if written < len(data):
             self._cut_off(pieces, written, items)
         self._quiet_since = time.time()

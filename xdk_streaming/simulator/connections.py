@@ -1,8 +1,8 @@
-"""The connections endpoints: which streams an app has and had, and how it ends them.
+"""The connections endpoints: list the current and past streams of an app, and end current ones.
 
-Source: X's OpenAPI document, the operations under `/2/connections`; docs.x.com/x-api/connections. X says
-neither what a stream sees that is ended so, nor how the reasons of an end are called: here the
-connection is closed in mid-stream, and the reasons are sentences.
+Source: X's OpenAPI document, the operations under `/2/connections`; docs.x.com/x-api/connections. X documents
+neither what a client sees when its stream is ended in this way, nor the values of the reasons. Here the
+connection is closed in mid-stream, and reasons are phrases.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdk_streaming.simulator.content.snowflakes import moment
-from xdk_streaming.simulator.log import KILLED, OPEN, Visit
+from xdk_streaming.simulator.log import KILLED, OPEN, ServedRequest
 from xdk_streaming.simulator.slots import Slots
 
 KEPT = 1_000
-"""Connections that are remembered, and more only where more are active."""
+"""Connections to remember; more are kept only if more are active."""
 
 
 @dataclass(frozen=True)
-class Connection:
-    """A stream that was let in."""
+class AppConnection:
+    """An accepted stream of the app."""
 
-    visit: Visit
+    request: ServedRequest
     endpoint_name: str
     client_ip: str
     hang_up: Callable[[], None]
@@ -33,16 +33,16 @@ class Connection:
 
 
 class Connections:
-    """The streams of an app. One is active as long as it holds its place, whoever is still at its end."""
+    """The streams of an app. A stream is active while it holds a slot, even if the client is gone."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._known: list[Connection] = []
+        self._known: list[AppConnection] = []
         self._lock = threading.Lock()
 
-    def enter(self, connection: Connection) -> bool:
-        """Let it in, if there is a place."""
-        if not self._slots.enter(connection.visit.number):
+    def enter(self, connection: AppConnection) -> bool:
+        """Accept a connection if a slot is free. Returns whether it was."""
+        if not self._slots.enter(connection.request.number):
             return False
         with self._lock:
             self._known.append(connection)
@@ -51,64 +51,64 @@ class Connections:
         return True
 
     def listed(self, status: str, endpoint_names: Collection[str]) -> list[dict[str, Any]]:
-        """Those that are `active`, `inactive`, or `all`, the newest first; no names ask for any."""
+        """Connections that are `active`, `inactive` or `all`, newest first; no names mean any endpoint."""
         active = self._slots.holders()
         return [
-            _shown(connection, active=connection.visit.number in active)
+            _shown(connection, active=connection.request.number in active)
             for connection in reversed(self._all())
-            if status in {"all", "active" if connection.visit.number in active else "inactive"}
+            if status in {"all", "active" if connection.request.number in active else "inactive"}
             and (not endpoint_names or connection.endpoint_name in endpoint_names)
         ]
 
     def kill(self, ids: Iterable[str]) -> dict[str, Any]:
-        """End these."""
+        """End the connections with these ids."""
         known = {connection.id: connection for connection in self._all()}
         return _told([(asked, asked in known and self._end(known[asked])) for asked in ids])
 
     def kill_all(self, endpoint_name: str | None = None) -> dict[str, Any]:
-        """End every active one, or those of one endpoint."""
+        """End all active connections, or those of one endpoint."""
         active = self._slots.holders()
         return _told(
             [
                 (connection.id, self._end(connection))
                 for connection in self._all()
-                if connection.visit.number in active and endpoint_name in (None, connection.endpoint_name)
+                if connection.request.number in active and endpoint_name in (None, connection.endpoint_name)
             ]
         )
 
     def _forget_one(self) -> None:
-        """The oldest of those that are over."""
+        """Forget the oldest connection that has ended."""
         active = self._slots.holders()
-        over = (place for place, known in enumerate(self._known) if known.visit.number not in active)
+        over = (place for place, known in enumerate(self._known) if known.request.number not in active)
         place = next(over, None)
         if place is not None:
             del self._known[place]
 
-    def _all(self) -> list[Connection]:
+    def _all(self) -> list[AppConnection]:
         with self._lock:
             return list(self._known)
 
-    def _end(self, connection: Connection) -> bool:
-        """Give its place to others at once, and close what is still open. Was it active?"""
-        if not self._slots.free(connection.visit.number):
+    def _end(self, connection: AppConnection) -> bool:
+        """Free the slot, and close an open connection. Returns whether the connection was active."""
+        if not self._slots.free(connection.request.number):
             return False
-        if connection.visit.ended_at is None:
-            connection.visit.killed = True
-            connection.visit.close(KILLED)
+        if connection.request.ended_at is None:
+            connection.request.killed = True
+            connection.request.close(KILLED)
             connection.hang_up()
         return True
 
 
-def _shown(connection: Connection, *, active: bool) -> dict[str, Any]:
-    visit = connection.visit
+def _shown(connection: AppConnection, *, active: bool) -> dict[str, Any]:
+    request = connection.request
     shown = {
         "id": connection.id,
         "endpoint_name": connection.endpoint_name,
-        "connected_at": moment(visit.opened_at),
+        "connected_at": moment(request.opened_at),
         "client_ip": connection.client_ip,
     }
-    if not active and visit.ended_at is not None and visit.outcome != OPEN:
-        shown |= {"disconnected_at": moment(visit.ended_at), "disconnect_reason": visit.outcome}
+    if not active and request.ended_at is not None and request.outcome != OPEN:
+        shown |= {"disconnected_at": moment(request.ended_at), "disconnect_reason": request.outcome}
     return shown
 
 

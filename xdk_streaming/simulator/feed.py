@@ -1,4 +1,4 @@
-"""What there is to stream: made-up items or a recording's, when each is published, and which match a rule."""
+"""The items to stream, generated or recorded: their content, their times, and whether they match a rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from xdk_streaming.simulator.content.items import item_id, make_item, ruled_item
-from xdk_streaming.simulator.lines import Line, Lines
+from xdk_streaming.simulator.line_cache import Line, LineCache
 from xdk_streaming.simulator.recording import Recording
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.timeline import Timeline
@@ -15,7 +15,7 @@ from xdk_streaming.x import Endpoint, Kind
 
 
 class Feed:
-    """The items of a simulator, by number. `ruled`: the rules are in force before the first is posted."""
+    """The items of a simulator, by number. If `ruled`, the rules apply even before the first one is added."""
 
     def __init__(
         self, timeline: Timeline, book: RuleBook, seed: int, *, ruled: bool, recording: Recording | None
@@ -25,10 +25,10 @@ class Feed:
         self._seed = seed
         self._ruled = ruled
         self._recording = recording
-        self._lines = Lines()
+        self._lines = LineCache()
 
     def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> Line:
-        """An item as this endpoint and these parameters have it, without the line's end; and its id."""
+        """An item for this endpoint and these parameters, as a line without line end; and the item's id."""
         if self._recording is not None:
             line = self._recording.line(number)
             return line, _recorded_id(line)
@@ -38,7 +38,7 @@ class Feed:
     def items(
         self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]
     ) -> Sequence[Line | None]:
-        """Each as `item` makes it, None if it matches no rule; what was made lately is not made again."""
+        """Items as made by `item`; None for an item that matches no rule. Recent lines are cached."""
         if not self.is_ruled(endpoint):
             return self._lines.of(
                 numbers, endpoint, params, lambda number: self.item(number, endpoint, params)
@@ -52,7 +52,7 @@ class Feed:
         )
 
     def is_ruled(self, endpoint: Endpoint) -> bool:
-        """Whether only posts that match a rule come from this endpoint."""
+        """Whether this endpoint sends only posts that match a rule."""
         in_force = self._ruled or self._book.revision > 0
         return in_force and endpoint.kind is Kind.RULED_POST and self._recording is None
 

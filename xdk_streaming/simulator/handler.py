@@ -1,4 +1,4 @@
-"""One request to the simulator: which endpoint it is for, and whether it may have what it asks for."""
+"""Handles one request: finds the endpoint, checks access and parameters, and responds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from xdk_streaming.simulator.calls import Call, answer, is_call
+from xdk_streaming.simulator.api import ApiRequest, answer, is_api_request
+from xdk_streaming.simulator.client_socket import shut_down
 from xdk_streaming.simulator.connection import SocketWire
-from xdk_streaming.simulator.connections import Connection
-from xdk_streaming.simulator.faults import FAULTS
-from xdk_streaming.simulator.outlet import shut_down
+from xdk_streaming.simulator.connections import AppConnection
+from xdk_streaming.simulator.faults import STREAM_FAULTS
 from xdk_streaming.simulator.parameters import refuse_parameters
-from xdk_streaming.simulator.rules.book import Answer
+from xdk_streaming.simulator.rules.book import ApiResponse
 from xdk_streaming.simulator.service import Exchange, Service
 from xdk_streaming.x import ENDPOINTS
 
@@ -31,15 +31,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def __init__(self, service: Service, *connection: Any) -> None:
         self._service = service
-        super().__init__(*connection)  # which handles the request
+        super().__init__(*connection)  # handles the request
 
     def do_GET(self) -> None:
-        """Stream, or refuse to."""
+        """Stream, or refuse the request."""
         path, params = self._asked()
         access, endpoint = self._service.access, ENDPOINTS.get(path)
-        if endpoint is None and self._call(path, params):
+        if endpoint is None and self._served_api(path, params):
             return
-        self.visit = self._service.logbook.note(path, params)
+        self.request = self._service.logbook.add_stream_request(path, params)
         if not access.accepts(self.headers.get("Authorization", "")):
             self._refuse(401, UNAUTHORIZED)
         elif endpoint is None:
@@ -49,72 +49,74 @@ class Handler(BaseHTTPRequestHandler):
         elif problem := access.forbids(endpoint, params):
             self._refuse(403, problem)
         else:
-            self._stream(Exchange(self.connection, self.visit, endpoint, params, self.answer))
+            self._stream(Exchange(self.connection, self.request, endpoint, params, self.answer))
 
     def do_POST(self) -> None:
         """Change the rules."""
-        self._call_or_refuse()
+        self._serve_api_or_refuse()
 
     def do_DELETE(self) -> None:
         """End connections."""
-        self._call_or_refuse()
+        self._serve_api_or_refuse()
 
     def _asked(self) -> tuple[str, dict[str, str]]:
-        self.close_connection = True  # also where no answer says so
+        self.close_connection = True  # even if no response says so
         path, _, query = self.path.partition("?")
         return path, dict(parse_qsl(query, keep_blank_values=True))
 
     def _stream(self, exchange: Exchange) -> None:
-        """Play what comes next, if there is something to stream and a place for one connection more."""
+        """Play the next script, if there is something to stream and a free slot."""
         service, endpoint = self._service, exchange.endpoint
         wire = SocketWire(service, exchange)
-        connection = Connection(
-            self.visit, endpoint.name, self.client_address[0], lambda: shut_down(self.connection)
+        connection = AppConnection(
+            self.request, endpoint.name, self.client_address[0], lambda: shut_down(self.connection)
         )
         if service.feed.is_ruled(endpoint) and not service.book.rules:
-            wire.play(FAULTS["no-rules"].script)
+            wire.play(STREAM_FAULTS["no-rules"].script)
         elif not service.connections.enter(connection):
-            wire.play(FAULTS["too-many-connections"].script)
+            wire.play(STREAM_FAULTS["too-many-connections"].script)
         else:
             try:
                 wire.play(service.scripts.next())
             finally:
-                service.slots.leave(self.visit.number, abrupt=True)
+                service.slots.leave(self.request.number, abrupt=True)
 
-    def _call_or_refuse(self) -> None:
+    def _serve_api_or_refuse(self) -> None:
         path, params = self._asked()
-        if not self._call(path, params):
-            self.visit = self._service.logbook.note_call(self.command, path, params)
+        if not self._served_api(path, params):
+            self.request = self._service.logbook.add_api_request(self.command, path, params)
             self._refuse(404, NOT_FOUND)
 
-    def _call(self, path: str, params: dict[str, str]) -> bool:
-        """Answer a request to the rules or the connections. Was it one?"""
+    def _served_api(self, path: str, params: dict[str, str]) -> bool:
+        """Answer a request to the rules or connections. Returns whether there is such an endpoint."""
         service = self._service
-        call = Call(self.command, path, params, self._body())
+        request = ApiRequest(self.command, path, params, self._body())
         if not service.access.accepts(self.headers.get("Authorization", "")):
-            answered: Answer | None = (401, UNAUTHORIZED) if is_call(call) else None
+            answered: ApiResponse | None = (401, UNAUTHORIZED) if is_api_request(request) else None
         else:
-            answered = answer(call, service.book, service.connections)
+            answered = answer(request, service.book, service.connections)
         if answered is None:
             return False
         status, content = answered
-        self.visit = service.logbook.note_call(self.command, path, params)
+        self.request = service.logbook.add_api_request(self.command, path, params)
         body = orjson.dumps(content)
-        self.visit.close(f"answered with {status}")
+        self.request.close(f"answered with {status}")
         headers = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
         self.answer(status, headers, body)
         return True
 
     def _body(self) -> bytes:
-        """What came with the request; nothing where its length is not told or out of all reason."""
+        """The body of the request; empty if its length is missing or unreasonable."""
         length = self.headers.get("Content-Length", "0")
         size = int(length) if re.fullmatch("[0-9]{1,7}", length) else 0
         return self.rfile.read(size)
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Send the head, and what of the body is known."""
+        """Send the head of the response, and the body if it is known."""
         self.send_response(status)
-        self.send_header("Connection", "close")  # one request each: what a script does to it ends there
+        self.send_header(
+            "Connection", "close"
+        )  # one request per connection: a script affects no other request
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -122,9 +124,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: int, problem: Mapping[str, Any]) -> None:
         body = orjson.dumps(dict(problem))
-        self.visit.close(f"refused with {status}")
+        self.request.close(f"refused with {status}")
         headers = {"Content-Type": "application/problem+json", "Content-Length": str(len(body))}
         self.answer(status, headers, body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep the terminal for the user."""
+        """Log nothing: the terminal belongs to the user."""

@@ -1,4 +1,4 @@
-"""What a simulator did, for those who compare it with what a client saw."""
+"""A log of what the simulator did, to compare with what a client saw."""
 
 from __future__ import annotations
 
@@ -15,62 +15,65 @@ KILLED = "killed through the connections endpoint"
 
 
 @dataclass
-class Visit:
-    """One request: who came, what was asked, how it ended. Times are Unix seconds."""
+class ServedRequest:
+    """One request that the simulator served, and how it ended. Times are Unix seconds by the wall clock."""
 
     number: int
     path: str
     params: dict[str, str]
     opened_at: float
     outcome: str = OPEN
-    """In words, once it is over."""
+    """How the request ended, in words; "open" until then."""
     ended_at: float | None = None
     live_since: float | None = None
     live_until: float | None = None
-    """Between these two it sent every item that was published."""
+    """Between these two times, the connection sent every item when the item was published."""
     killed: bool = False
-    """Somebody asked for its end, from another thread than its own."""
+    """Whether another request ended this one, through the connections endpoint."""
 
     def close(self, outcome: str) -> None:
-        """It is over, or as good as over."""
+        """Note that the request has ended, or is about to end."""
         self.outcome = outcome
         self.ended_at = time.time()
 
 
 class Sent(NamedTuple):
-    """One item on its way: its number in the simulated world, its id, and whether all of it was sent."""
+    """One item that was sent: by which request, its number and id, when, and whether it was sent whole."""
 
-    visit: int
+    request: int
     number: int
     id: str | None
     at: float
     whole: bool
 
 
-class Log(deque[Sent]):
-    """The items sent, in the order of their sending; the oldest make room where it is full."""
+class SentLog(deque[Sent]):
+    """The sent items, in order; if the log is full, the oldest are dropped."""
 
     def __init__(self, length: int) -> None:
         super().__init__(maxlen=length)
         self.total = 0
-        """How many were ever written: the oldest may have made room."""
+        """Items ever written, including those dropped from the log."""
         self._lock = threading.Lock()
 
     def write(self, entries: Iterable[Sent]) -> None:
-        """Add these, all at once."""
+        """Add these entries together."""
         with self._lock:
             written = list(entries)
             self.total += len(written)
             self.extend(written)
 
-    def retract(self, visit: int, count: int, *, half: bool) -> None:
-        """The last so many of this visit were not sent after all, but, if `half`, a part of the first."""
+    def retract(self, request: int, count: int, *, half: bool) -> None:
+        """Remove the last `count` items of a request, which were not sent after all.
+
+        If `half`, part of the first of them was sent: it stays, marked as not whole.
+        """
         with self._lock:
             place = len(self)
             while count and place:
                 place -= 1
                 entry = self[place]
-                if entry.visit != visit:
+                if entry.request != request:
                     continue
                 count -= 1
                 if half and not count:
@@ -80,29 +83,29 @@ class Log(deque[Sent]):
 
 
 class Logbook:
-    """All that a simulator did, the last `length` of each kind. For any thread."""
+    """Everything that the simulator did: the last `length` entries of each kind. Any thread may use it."""
 
     def __init__(self, length: int) -> None:
-        self.visits: deque[Visit] = deque(maxlen=length)
-        """The streams that were asked for."""
-        self.calls: deque[Visit] = deque(maxlen=length)
+        self.requests: deque[ServedRequest] = deque(maxlen=length)
+        """The requests for streams."""
+        self.api_requests: deque[ServedRequest] = deque(maxlen=length)
         """The other requests."""
-        self.log = Log(length)
+        self.log = SentLog(length)
         self.unmatched: deque[int] = deque(maxlen=length)
         """The numbers of the items that matched no rule."""
-        self._visit_numbers = count()
-        self._call_numbers = count()
+        self._stream_numbers = count()
+        self._api_numbers = count()
         self._lock = threading.Lock()
 
-    def note(self, path: str, params: dict[str, str]) -> Visit:
-        """Note a new request for a stream."""
+    def add_stream_request(self, path: str, params: dict[str, str]) -> ServedRequest:
+        """Add a request for a stream."""
         with self._lock:
-            visit = Visit(next(self._visit_numbers), path, params, time.time())
-            self.visits.append(visit)
-        return visit
+            request = ServedRequest(next(self._stream_numbers), path, params, time.time())
+            self.requests.append(request)
+        return request
 
-    def note_call(self, method: str, path: str, params: dict[str, str]) -> Visit:
-        """Note a request that asks for no stream."""
-        visit = Visit(next(self._call_numbers), f"{method} {path}", params, time.time())
-        self.calls.append(visit)
-        return visit
+    def add_api_request(self, method: str, path: str, params: dict[str, str]) -> ServedRequest:
+        """Add a request that is not for a stream."""
+        request = ServedRequest(next(self._api_numbers), f"{method} {path}", params, time.time())
+        self.api_requests.append(request)
+        return request

@@ -1,7 +1,6 @@
-"""Which parameters of a stream X turns down, and in which words.
+"""Query parameters that X refuses, and the error bodies.
 
-Knows partitions, backfill and recovery. Refuses to know who may connect, how often, and what an item
-looks like.
+Knows partitions, backfill and recovery; does not know access, rate limits or items.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from xdk_streaming.x import MAX_BACKFILL_MINUTES, PROBLEMS, Endpoint
 
 
 def refuse_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
-    """The body of X's 400 where a partition, a backfill or a recovery cannot be served, else None.
+    """The body of X's 400 if a partition, backfill or recovery parameter is invalid; otherwise None.
 
-    The shape is that of X's own emulator (xdevplatform/playground). The message for a number out
-    of range is the one the service gives for other whole-number parameters.
+    The shape comes from X's own emulator (xdevplatform/playground). The message for a number out of range is
+    the one that X gives for other integer parameters.
     """
     faults = []
     if endpoint.partitions:
@@ -31,7 +30,7 @@ def refuse_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str
 
 
 def invalid_request(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The body of X's 400: what is wrong with which parameter."""
+    """The body of X's 400: what is wrong with each parameter."""
     return {
         "errors": list(faults),
         "title": "Invalid Request",
@@ -41,9 +40,9 @@ def invalid_request(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def forbid_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
-    """The body of X's 403 to an app that may not have of the past what it asks for; None where it asks not.
+    """The body of X's 403 to an app that requests past items without access; None without such a request.
 
-    To ask for no minute of backfill is to ask for nothing.
+    A request for 0 minutes of backfill does not count.
     """
     past = (endpoint.backfill_parameter, *endpoint.recovery_parameters)
     name = next((name for name in past if params.get(name, "0") != "0"), None)
@@ -62,7 +61,7 @@ def _faults(name: str, value: str, lowest: int, highest: int) -> list[dict[str, 
     if not value:
         message = f"The `{name}` query parameter can not be empty"
         return [{"parameters": {name: []}, "message": message}]
-    # Compared as text: int() would also take "1_0", " 1" and the digits of other scripts.
+    # Compared as text: int() would also accept "1_0", " 1" and digits of other scripts.
     if value not in map(str, range(lowest, highest + 1)):
         message = f"The `{name}` query parameter value [{value}] is not between {lowest} and {highest}"
         return [{"parameters": {name: [value]}, "message": message}]

@@ -1,4 +1,4 @@
-"""A file of recorded lines (NDJSON), read by number. Holds the lines' places, not the lines."""
+"""A file of recorded lines (NDJSON), read by number. Only the positions of the lines are kept in memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 class Recording:
-    """The items of a file, one a line; blank lines are skipped.
+    """The items of a file, one per line; blank lines are skipped.
 
-    Raises `OSError` where the file cannot be read, `ValueError` where it holds no line.
+    Raises `OSError` if the file cannot be read, `ValueError` if the file has no lines.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -24,13 +24,13 @@ class Recording:
             place += len(line)
         if not self._places:
             self._file.close()
-            raise ValueError(f"{path} holds no line to replay; expected one JSON object a line")
+            raise ValueError(f"{path} has no lines to replay; expected one JSON object per line")
 
     def __len__(self) -> int:
         return len(self._places)
 
     def line(self, number: int) -> bytes:
-        """The line of that number, 0-based, without its end."""
+        """The line with this number, counted from 0, without line end."""
         with self._lock:
             self._file.seek(self._places[number])
             return self._file.readline().rstrip(b"\r\n")

@@ -1,7 +1,7 @@
-"""Which range of the past a client asks to be streamed again, and which ranges X turns down.
+"""Ranges of time that a client asks to recover, and the ranges that X refuses.
 
-docs.x.com/x-api/fundamentals/recovery-and-redundancy. The messages are those that the service gives
-for the same parameters of a search.
+Source: docs.x.com/x-api/fundamentals/recovery-and-redundancy. The messages are those that X gives for the
+same parameters of a search.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xdk_streaming.x import MAX_RECOVERY_AGE, TIME_FORMAT
 
 
 def span(names: tuple[str, str], params: Mapping[str, str]) -> tuple[float, float] | None:
-    """From when and until when, as Unix time; None where no such range is asked for."""
+    """Start and end of the requested range, in Unix seconds; None if no range is requested."""
     start, end = (_moment(params.get(name, "")) for name in names)
     return None if start is None or end is None else (start, end)
 
@@ -24,7 +24,7 @@ def span(names: tuple[str, str], params: Mapping[str, str]) -> tuple[float, floa
 def recovery_faults(
     names: tuple[str, str], offered: bool, params: Mapping[str, str], now: float
 ) -> list[dict[str, Any]]:
-    """What is wrong with the range asked for: one entry for each parameter that is."""
+    """The errors in the requested range, one entry for each invalid parameter."""
     if not any(name in params for name in names):
         return []
     if not offered:
@@ -56,7 +56,7 @@ def _fault(name: str, value: str, message: str) -> dict[str, Any]:
 
 
 def _moment(text: str) -> float | None:
-    # strptime() alone would also take single digits, and the digits of other scripts.
+    # strptime() alone would also accept single digits, and digits of other scripts.
     if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z", text):
         return None
     try:

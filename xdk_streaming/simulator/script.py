@@ -1,7 +1,7 @@
-"""What a server does with a connection, step by step: the language of faults, demos and tests.
+"""Scripts: what a server does with a connection, step by step. Used by faults, demos and tests.
 
-A script is a sequence of steps, played on a `Wire`: the simulator's is a real socket, that of
-`xdk_streaming.testing` is in memory. A connection whose script runs out ends cleanly.
+A script is a sequence of steps, played on a `Wire`. The wire of the simulator is a real socket; the wire of
+`xdk_streaming.testing` is in memory. A connection ends cleanly after the last step.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ class Wire(Protocol):
         """Answer with this status and body instead of a stream."""
 
     def open(self, status: int, headers: Mapping[str, str]) -> None:
-        """Answer with this head; the body follows."""
+        """Send this status and these headers; the body follows."""
 
     def serve(self, count: int) -> None:
-        """Send the next items at once."""
+        """Send the next items immediately."""
 
     def live(self, seconds: float | None, *, goes_on: bool) -> None:
-        """Send items as they are published, heartbeats between them, for so long; None for ever."""
+        """Send items as they are published, and heartbeats, for this many seconds; None for ever."""
 
     def send(self, data: bytes) -> None:
-        """Send these bytes of the body: framed, and compressed where the body is."""
+        """Send these bytes in the body, framed, and compressed if the body is compressed."""
 
     def uncompressed(self, data: bytes) -> None:
-        """Send these bytes of the body: framed, but never compressed."""
+        """Send these bytes in the body, framed but never compressed."""
 
     def raw(self, data: bytes) -> None:
-        """Write these bytes to the connection, whatever they do to its framing."""
+        """Write these bytes to the connection, without framing."""
 
     def half(self, share: float) -> None:
-        """Send so much of the next item: a byte at least, and not the last."""
+        """Send this share of the next item: at least one byte, and never all."""
 
     def silence(self, seconds: float | None, *, head: bool) -> None:
-        """Send nothing for so long; None until the client leaves. `head`: but the head of the answer."""
+        """Send nothing for this many seconds (None: until the client leaves), or only the head if `head`."""
 
     def end(self) -> None:
-        """End the body in good order."""
+        """End the body cleanly."""
 
     def cut(self) -> None:
         """Close the connection without ending the body."""
@@ -64,10 +64,10 @@ class Wire(Protocol):
 
 
 class Step(Protocol):
-    """Something a connection does."""
+    """One step of a script."""
 
     def play(self, wire: Wire) -> None:
-        """Do it."""
+        """Play the step on a connection."""
 
 
 Script = Sequence[Step]
@@ -75,7 +75,7 @@ Script = Sequence[Step]
 
 @dataclass(frozen=True)
 class Refuse:
-    """No stream, but this answer. Nothing can follow."""
+    """This response instead of a stream. No step can follow."""
 
     status: int
     body: bytes = b""
@@ -87,14 +87,14 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Limited:
-    """429, with headers that tell the limit on connecting: the window ends in so many seconds."""
+    """429 with rate limit headers for connection attempts; the window ends `reset` seconds from now."""
 
     body: bytes = b""
     remaining: int = 0
     reset: float = 300.0
 
     def headers(self, now: float) -> dict[str, str]:
-        """Those of an answer that is given at this time, in Unix seconds."""
+        """The headers of a response sent at `now`, in Unix seconds."""
         return {
             LIMIT_HEADER: str(CONNECTS_PER_WINDOW),
             REMAINING_HEADER: str(self.remaining),
@@ -107,7 +107,7 @@ class Limited:
 
 @dataclass(frozen=True)
 class Open:
-    """The head of an answer, where it is to be another than that of a stream; the body follows."""
+    """The head of a response, if it differs from that of a stream; the body follows."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class Open:
 
 @dataclass(frozen=True)
 class Serve:
-    """The next items, at once."""
+    """The next items, sent immediately."""
 
     count: int = 1
 
@@ -128,11 +128,11 @@ class Serve:
 
 @dataclass(frozen=True)
 class Live:
-    """Items at the simulator's rate and heartbeats between them, for so many seconds or for ever."""
+    """Items at the simulator's rate, with heartbeats, for this many seconds or for ever."""
 
     seconds: float | None = None
     goes_on: bool = False
-    """From where the `Live` before it on this connection stopped; else from the present."""
+    """Continue where the previous `Live` on this connection stopped, instead of at the present."""
 
     def play(self, wire: Wire) -> None:
         wire.live(self.seconds, goes_on=self.goes_on)
@@ -140,7 +140,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Send:
-    """These bytes of the body, in one piece."""
+    """These bytes in the body, in one piece."""
 
     data: bytes
 
@@ -150,7 +150,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Flood:
-    """These bytes of the body, over and over until the client leaves."""
+    """These bytes in the body, repeated until the client leaves."""
 
     data: bytes
 
@@ -161,7 +161,7 @@ class Flood:
 
 @dataclass(frozen=True)
 class Uncompressed:
-    """These bytes of the body in one piece, uncompressed in a body that is said to be compressed."""
+    """These bytes in one piece, uncompressed even if the body is declared as compressed."""
 
     data: bytes
 
@@ -171,7 +171,7 @@ class Uncompressed:
 
 @dataclass(frozen=True)
 class Raw:
-    """These bytes as they are, beneath the framing and, as the first step, instead of the head."""
+    """These bytes without framing; as the first step, instead of the response head."""
 
     data: bytes
 
@@ -191,11 +191,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Stall:
-    """Silence, with the connection open: for so many seconds, or until the client leaves."""
+    """Silence on an open connection, for this many seconds or until the client leaves."""
 
     seconds: float | None = None
     head: bool = True
-    """Whether the head of the answer has gone out at least."""
+    """Whether the response head is sent before the silence."""
 
     def play(self, wire: Wire) -> None:
         wire.silence(self.seconds, head=self.head)
@@ -203,7 +203,7 @@ class Stall:
 
 @dataclass(frozen=True)
 class End:
-    """The end of the body in good order."""
+    """A clean end of the body."""
 
     def play(self, wire: Wire) -> None:
         wire.end()
@@ -211,11 +211,12 @@ class End:
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection closed without the end of the body: in the middle of an item, or where it stands."""
+    """The connection closed without ending the body, in the middle of an item or between items."""
 
     half: bool = True
+    """Whether part of an item is sent first."""
     share: float = 0.5
-    """How much of the item has gone out, where it is in the middle of one."""
+    """How much of the item is sent, if `half`."""
 
     def play(self, wire: Wire) -> None:
         if self.half:
@@ -225,11 +226,12 @@ class Cut:
 
 @dataclass(frozen=True)
 class Reset:
-    """The connection reset: in the middle of an item, or where it stands."""
+    """The connection reset, in the middle of an item or between items."""
 
     half: bool = True
+    """Whether part of an item is sent first."""
     share: float = 0.5
-    """How much of the item has gone out, where it is in the middle of one."""
+    """How much of the item is sent, if `half`."""
 
     def play(self, wire: Wire) -> None:
         if self.half:

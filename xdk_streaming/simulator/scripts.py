@@ -1,4 +1,4 @@
-"""What the connections of a simulator do, in turn."""
+"""The scripts of a simulator's connections, in turn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xdk_streaming.simulator.script import Script
 
 
 class Scripts:
-    """A script for each of the first connections; `then` is every later one's. For any thread."""
+    """A script for each of the first connections, and `then` for all later ones. Any thread may use it."""
 
     def __init__(self, first: Iterable[Script], then: Script) -> None:
         self._first = iter(first)
@@ -17,6 +17,6 @@ class Scripts:
         self._lock = threading.Lock()
 
     def next(self) -> Script:
-        """What the connection does that gets its stream now."""
+        """The script for the connection that opens a stream now."""
         with self._lock:
             return next(self._first, self._then)

@@ -1,7 +1,7 @@
-"""Listens on loopback, and holds every connection until it is closed.
+"""The listening server, which keeps track of its open connections.
 
-The standard library's http.server reads the requests; response bodies are written to the socket as they
-are, for their framing has to be broken on purpose, and every fuller server library guards it.
+The standard library's http.server reads the requests. Response bodies are written directly to the socket,
+because faults must break the framing, which full-featured server libraries prevent.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from xdk_streaming.simulator.outlet import shut_down
+from xdk_streaming.simulator.client_socket import shut_down
 
 
 class Server(ThreadingHTTPServer):
-    """Accepts, and keeps hold of what it accepted, so that closing it leaves no connection behind.
+    """Accepts connections and keeps track of them, so that no connection outlives the server.
 
-    `handle` answers the request of one connection. With `tls` all connections are under TLS.
+    `handle` handles the request of one connection. With `tls`, all connections use TLS.
     """
 
     daemon_threads = False  # so that server_close() waits for them
@@ -39,18 +39,18 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, handle)
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection, and keep hold of it from that moment."""
+        """Accept a connection, and keep track of it from then on."""
         request, address = super().get_request()
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._hold(request)
         return request, address
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Serve one connection, on its own thread: a client slow in its TLS handshake delays nobody."""
+        """Serve one connection on its own thread, so that a slow TLS handshake delays no other client."""
         if self._tls is None:
             super().finish_request(request, client_address)
             return
-        # Of a client that is gone by now, wrap_socket() would make an SSLSocket that nobody closes.
+        # If the client has already left, wrap_socket() would create an SSLSocket that nothing closes.
         if not request.recv(1, socket.MSG_PEEK):
             return
         with self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as wrapped:
@@ -62,12 +62,12 @@ class Server(ThreadingHTTPServer):
                 self._connections.discard(wrapped)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close without the FIN of socketserver's own: a script may have asked for RST."""
+        """Close without shutdown(), which would send FIN: a script may have requested RST."""
         self.close_request(request)
         self._connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes is no error of ours; anything else is shown."""
+        """Ignore clients that disconnect; show any other error."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -79,7 +79,7 @@ class Server(ThreadingHTTPServer):
         return f"{'https' if self._tls else 'http'}://{bracketed!s}:{port}"
 
     def hang_up(self) -> None:
-        """Shut all connections down, those included that are only just being taken on."""
+        """Shut down all connections, including those being accepted now."""
         self._closing = True
         for connection in list(self._connections):
             shut_down(connection)

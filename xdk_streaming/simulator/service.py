@@ -1,4 +1,4 @@
-"""What a request is served from: the parts of a simulator, and how its streams behave. Values only."""
+"""The parts of a simulator that serve a request, and the behaviour of its streams. Values only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xdk_streaming.simulator.access import Access
-from xdk_streaming.simulator.body import Sending
+from xdk_streaming.simulator.body import BodyFormat
+from xdk_streaming.simulator.client_socket import SlowReaderPolicy
 from xdk_streaming.simulator.connections import Connections
 from xdk_streaming.simulator.feed import Feed
-from xdk_streaming.simulator.log import Logbook, Visit
-from xdk_streaming.simulator.outlet import Patience
+from xdk_streaming.simulator.log import Logbook, ServedRequest
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.scripts import Scripts
 from xdk_streaming.simulator.slots import Slots
@@ -20,26 +20,26 @@ from xdk_streaming.x import Endpoint
 
 
 @dataclass(frozen=True)
-class Conduct:
-    """How the streams of a simulator behave. Times are seconds."""
+class StreamBehaviour:
+    """How the streams of a simulator behave. Durations are in seconds."""
 
     heartbeat: float
-    """Silence before one."""
+    """Silence before a heartbeat."""
     random_faults: float
-    """The chance of one after each item of a live stream, drawn from `seed`."""
+    """Probability of a fault after each item of a live stream, drawn from `seed`."""
     seed: int
     backlog: float
-    """How far back a backfill reaches at most."""
-    sending: Sending
-    patience: Patience
+    """How far back a backfill can reach."""
+    sending: BodyFormat
+    patience: SlowReaderPolicy
 
 
 @dataclass(frozen=True)
 class Service:
-    """All that a request has to do with."""
+    """Everything needed to serve a request."""
 
     access: Access
-    conduct: Conduct
+    behaviour: StreamBehaviour
     feed: Feed
     book: RuleBook
     slots: Slots
@@ -48,19 +48,19 @@ class Service:
     logbook: Logbook
 
 
-class Answer(Protocol):
-    """Sends the head of an answer, and what of the body is known."""
+class SendResponse(Protocol):
+    """Sends the head of a response, and the body if it is known."""
 
     def __call__(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Send it."""
+        """Send the head, and this body."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """The request that a connection answers."""
+    """One request for a stream, and how to respond to it."""
 
     connection: socket.socket
-    visit: Visit
+    request: ServedRequest
     endpoint: Endpoint
     params: Mapping[str, str]
-    answer: Answer
+    answer: SendResponse

@@ -1,7 +1,7 @@
 """A local X: the streaming endpoints over real HTTP, with faults on demand.
 
-Speaks as docs.x.com and X's OpenAPI document describe it: paths, bearer check, problem objects, JSON lines
-ended by CRLF, heartbeats. Puts the parts together; what each does is its own affair.
+Behaves as docs.x.com and X's OpenAPI document describe: paths, bearer tokens, problem objects, JSON lines
+that end with CRLF, heartbeats. This module only assembles the parts.
 """
 
 from __future__ import annotations
@@ -16,51 +16,52 @@ from types import TracebackType
 from typing import Any
 
 from xdk_streaming.simulator.access import Access
-from xdk_streaming.simulator.body import Encoding, Framing, Sending
+from xdk_streaming.simulator.body import BodyFormat, Encoding, Framing
+from xdk_streaming.simulator.client_socket import SlowReaderPolicy
 from xdk_streaming.simulator.connections import Connections
 from xdk_streaming.simulator.feed import Feed
 from xdk_streaming.simulator.handler import Handler
-from xdk_streaming.simulator.lines import Line
-from xdk_streaming.simulator.log import Log, Logbook, Visit
-from xdk_streaming.simulator.outlet import Patience
+from xdk_streaming.simulator.line_cache import Line
+from xdk_streaming.simulator.log import Logbook, SentLog, ServedRequest
 from xdk_streaming.simulator.recording import Recording
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.script import LIVE, Script
 from xdk_streaming.simulator.scripts import Scripts
 from xdk_streaming.simulator.server import Server
-from xdk_streaming.simulator.service import Conduct, Service
+from xdk_streaming.simulator.service import Service, StreamBehaviour
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
 from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULES, Endpoint
 
 
 class Simulator:
-    """A server on loopback that streams made-up posts, or a recording, and fails as told.
+    """A server on loopback that streams generated posts or a recording, and fails on demand.
 
         with Simulator(rate=50) as simulator:
             stream_with_retry(session, "get", simulator.url + "/2/tweets/sample/stream", ...)
 
-    `rate` is items a second, 0 for an idle stream; `heartbeat` seconds of silence before one.
-    `script` holds what the first connections do, one script each; later ones do `then`.
-    `random_faults` is the chance of a fault after each item of a live stream, drawn from
-    `seed`. `replay` is an NDJSON file to serve instead of made-up items. Any bearer token
-    is taken unless `token` names one. `framing` and `encoding` say how bodies are sent,
-    `tls` is a server's SSLContext.
+    `rate` is the number of items per second, 0 for an idle stream; `heartbeat` is the silence in
+    seconds before a heartbeat. `script` has one script for each of the first connections; later ones
+    play `then`. `random_faults` is the probability of a fault after each item of a live stream, drawn
+    from `seed`. `replay` is an NDJSON file to serve instead of generated items. If `token` is None,
+    any bearer token is accepted. `framing` and `encoding` say how response bodies are sent, `tls` is a
+    server-side SSLContext.
 
-    An app that is `entitled` may ask for backfill, of the last `backlog` seconds at most, and
-    for recovery. `connections` is how many streams there may be at once; after an abrupt loss
-    a place stays taken for `zombie` seconds. A client that takes nothing for `queue` seconds
-    is cut off, with a notice where `slow_notice` and plain bodies allow it.
+    An app that is `entitled` may request recovery, and backfill of up to the last `backlog` seconds.
+    `connections` is the number of streams allowed at a time; after an abrupt loss, the slot stays
+    taken for `zombie` seconds. A client that reads nothing for `queue` seconds is cut off, with a
+    notice if `slow_notice` is set and the bodies are neither compressed nor encrypted.
 
-    `rules` are the values of the filtered stream's first rules, each with a tag if one likes; a post
-    comes there if it matches one, and says which. With `()` there are none yet, and X's 409 comes
-    until one is posted. With None every post comes and bears made-up rules, until the first is
-    posted. A recording is served whole, whatever the rules. There may be `most_rules`.
+    `rules` are the first rules of the filtered stream: values, or pairs of a value and a tag. A post
+    is sent if it matches a rule, and names its rules. With `()`, the stream is refused with X's 409
+    until a rule is added. With None, all posts are sent, with invented rules, until a rule is added. A
+    recording is sent whole, regardless of rules. At most `max_rules` rules are allowed.
 
-    `visits` and `log` tell what was done: a `Visit` a stream that was asked for, a `Sent` an item;
-    `unmatched` has the numbers of the items that matched no rule, `calls` a `Visit` for each request
-    to the rules and connections; of each the last `logged`. Runs in threads of its own from
-    `__enter__` to `__exit__`. A bad value raises `ValueError`, a port in use `OSError`.
+    `requests` has a `ServedRequest` for each request for a stream, `api_requests` one for each request
+    to the rules and connections endpoints, `log` a `Sent` for each item, and `unmatched` the numbers
+    of the items that matched no rule. The last `logged` entries of each are kept. The simulator runs in
+    its own threads from `__enter__` to `__exit__`. Raises `ValueError` for an invalid argument, and
+    `OSError` if the port is in use.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Simulator:
         queue: float | None = None,
         slow_notice: bool = True,
         rules: Iterable[str | tuple[str, str]] | None = None,
-        most_rules: int = MAX_RULES,
+        max_rules: int = MAX_RULES,
         logged: int = 100_000,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -96,9 +97,9 @@ class Simulator:
         _want(connections is None or connections >= 1, "connections", connections, "a number from 1, or None")
         _want(0 <= zombie < math.inf, "zombie", zombie, "a finite number from 0")
         _want(queue is None or 0 < queue < math.inf, "queue", queue, "a finite number above 0, or None")
-        _want(most_rules >= 1, "most_rules", most_rules, "a number from 1")
+        _want(max_rules >= 1, "most_rules", max_rules, "a number from 1")
         _want(logged >= 1, "logged", logged, "a number from 1")
-        self.book = _book(rules or (), most_rules)
+        self.book = _book(rules or (), max_rules)
         self.slots = Slots(connections, zombie)
         self.connections = Connections(self.slots)
         self._logbook = Logbook(logged)
@@ -111,13 +112,13 @@ class Simulator:
         timeline = Timeline(rate, length=math.inf if recording is None else len(recording))
         self._feed = Feed(timeline, self.book, seed, ruled=rules is not None, recording=recording)
         self.access = Access(token, entitled)
-        self.conduct = Conduct(
+        self.behaviour = StreamBehaviour(
             heartbeat=heartbeat,
             random_faults=random_faults,
             seed=seed,
             backlog=backlog,
-            sending=Sending(framing, encoding, tls),
-            patience=Patience(queue, slow_notice),
+            sending=BodyFormat(framing, encoding, tls),
+            patience=SlowReaderPolicy(queue, slow_notice),
         )
         self._scripts = Scripts(script, then)
         self._thread = threading.Thread(
@@ -131,7 +132,7 @@ class Simulator:
 
     @property
     def timeline(self) -> Timeline:
-        """When which item is published; another may be set before the first connection."""
+        """When each item is published; can be replaced before the first connection."""
         return self._feed.timeline
 
     @timeline.setter
@@ -139,18 +140,18 @@ class Simulator:
         self._feed.timeline = timeline
 
     @property
-    def visits(self) -> deque[Visit]:
-        """The streams that were asked for, the oldest first."""
-        return self._logbook.visits
+    def requests(self) -> deque[ServedRequest]:
+        """The requests for streams, oldest first."""
+        return self._logbook.requests
 
     @property
-    def calls(self) -> deque[Visit]:
-        """The requests to the rules and connections, the oldest first."""
-        return self._logbook.calls
+    def api_requests(self) -> deque[ServedRequest]:
+        """The requests to the rules and connections endpoints, oldest first."""
+        return self._logbook.api_requests
 
     @property
-    def log(self) -> Log:
-        """The items that were sent, in the order of their sending."""
+    def log(self) -> SentLog:
+        """The items that were sent, in order."""
         return self._logbook.log
 
     @property
@@ -172,20 +173,20 @@ class Simulator:
         self._feed.close()
 
     def item(self, number: int, endpoint: Endpoint, params: Mapping[str, str]) -> Line:
-        """An item as this endpoint and these parameters have it, without the line's end; and its id."""
+        """An item for this endpoint and these parameters, as a line without line end; and the item's id."""
         return self._feed.item(number, endpoint, params)
 
     def items(
         self, numbers: Sequence[int], endpoint: Endpoint, params: Mapping[str, str]
     ) -> Sequence[Line | None]:
-        """Each as `item` makes it, None if it matches no rule."""
+        """Items as made by `item`; None for an item that matches no rule."""
         return self._feed.items(numbers, endpoint, params)
 
     def _handle(self, *connection: Any) -> Handler:
-        """Answer the request of one connection, as the simulator is set then."""
+        """Handle the request of one connection, with the settings of that moment."""
         service = Service(
             access=self.access,
-            conduct=self.conduct,
+            behaviour=self.behaviour,
             feed=self._feed,
             book=self.book,
             slots=self.slots,

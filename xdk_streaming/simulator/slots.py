@@ -1,4 +1,4 @@
-"""How many streams an app may have at once, and who holds which of them."""
+"""Slots: how many streams an app may have at a time, and which requests hold one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 
 
 class Slots:
-    """So many places for connections, or as many as come where `connections` is None.
+    """A limited number of slots for connections; no limit if `connections` is None.
 
-    After an abrupt loss X takes a while to notice: for `zombie` seconds the place stays taken.
+    X takes a while to notice an abrupt loss: the slot stays taken for `zombie` seconds.
     """
 
     def __init__(self, connections: int | None, zombie: float) -> None:
@@ -19,31 +19,31 @@ class Slots:
         self._until: dict[int, float] = {}
         self._lock = threading.Lock()
 
-    def enter(self, visit: int) -> bool:
-        """Take a place, if there is one."""
+    def enter(self, request: int) -> bool:
+        """Take a slot, if one is free. Returns whether one was."""
         now = time.monotonic()
         with self._lock:
             self._until = {other: until for other, until in self._until.items() if until > now}
             if len(self._until) >= self._connections:
                 return False
-            self._until[visit] = math.inf
+            self._until[request] = math.inf
             return True
 
-    def leave(self, visit: int, *, abrupt: bool) -> None:
-        """Give the place back, if it was not given back before."""
+    def leave(self, request: int, *, abrupt: bool) -> None:
+        """Give the slot back, unless it was given back before."""
         with self._lock:
-            if self._until.get(visit) == math.inf:
-                del self._until[visit]
+            if self._until.get(request) == math.inf:
+                del self._until[request]
                 if abrupt and self._zombie:
-                    self._until[visit] = time.monotonic() + self._zombie
+                    self._until[request] = time.monotonic() + self._zombie
 
     def holders(self) -> set[int]:
-        """The visits that hold a place: those that go on, and those of which the loss is not noticed yet."""
+        """The requests that hold a slot: open ones, and lost ones whose loss is not noticed yet."""
         now = time.monotonic()
         with self._lock:
-            return {visit for visit, until in self._until.items() if until > now}
+            return {request for request, until in self._until.items() if until > now}
 
-    def free(self, visit: int) -> bool:
-        """Take a place away from who holds it. Was it held?"""
+    def free(self, request: int) -> bool:
+        """Take the slot away from a request. Returns whether the request held one."""
         with self._lock:
-            return self._until.pop(visit, 0.0) > time.monotonic()
+            return self._until.pop(request, 0.0) > time.monotonic()

@@ -1,1 +1,1 @@
-"""The faces: `Stream`, `AsyncStream`, and the two functions that xdk.streaming has or would have."""
+"""The public streams: the classes `Stream` and `AsyncStream`, and a function for each."""

@@ -1,13 +1,13 @@
-"""How a stream is put together from its parts: the same for both faces.
+"""Puts a stream together from its parts, for `Stream` and `AsyncStream` alike.
 
-Nothing here runs; the faces know who iterates, and on which thread.
+Nothing runs here: the two classes know what iterates, and on which thread.
 """
 
 from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from xdk_streaming import x
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock, SystemClock
-from xdk_streaming.config import Buffer, StreamConfig, as_config
+from xdk_streaming.config import Buffer, NamedValuesSource, StreamConfig, as_config
 from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.driver.parts import Parts
@@ -35,18 +35,17 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     T = TypeVar("T", default=dict[str, Any])
-else:  # a default of a type variable means nothing at run time, and Python has it from 3.13 on
+else:  # a type variable's default has no effect at run time, and Python supports it only from 3.13 on
     from typing import TypeVar
 
     T = TypeVar("T")
 
-Fields = Mapping[str, Any]
 Model = type[T] | TypeAdapter[T] | Callable[[bytes], T]
-"""What makes items of lines: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
+"""A `response_model`: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
 
 
 class Assembly(ABC, Generic[T]):
-    """A driver with its parts, and what is seen of it, for those who iterate on a thread or on a loop."""
+    """A driver with its parts, and the attributes that `Stream` and `AsyncStream` share."""
 
     def __init__(
         self,
@@ -54,8 +53,8 @@ class Assembly(ABC, Generic[T]):
         method: str,
         url: str,
         config: StreamConfig | None = None,
-        params: Fields | Callable[[], Fields] | None = None,
-        headers: Fields | Callable[[], Fields] | None = None,
+        params: NamedValuesSource = None,
+        headers: NamedValuesSource = None,
         json_data: Any = None,
         response_model: Model[T] | None = None,
         *,
@@ -94,15 +93,15 @@ class Assembly(ABC, Generic[T]):
     @staticmethod
     @abstractmethod
     def _another_stream(*arguments: Any) -> Any:
-        """A stream of this face, for what remains uncovered of a gap."""
+        """A stream of the same class, for the uncovered span of a gap."""
 
     @abstractmethod
     def _make_callbacks(self, config: StreamConfig) -> Callbacks:
-        """Who is told, and on which thread."""
+        """The callbacks, which know on which thread they run."""
 
     @abstractmethod
     def _prepare(self, config: StreamConfig) -> None:
-        """What the face needs besides."""
+        """Make what the class itself needs, such as the iterator."""
 
     def _threaded_driver(self, buffer: Buffer, on_ready: Callable[[], object] | None = None) -> Threaded:
         config, callbacks = self._parts.config, self._parts.callbacks
@@ -114,22 +113,22 @@ class Assembly(ABC, Generic[T]):
             hands_over_lines=buffer.overflow == "block"
             and config.recovery is None
             and config.on_model_error != "raise",
-            on_lag=callbacks.tell if config.buffer is not None else None,
+            on_lag=callbacks.report if config.buffer is not None else None,
             on_ready=on_ready,
         )
 
     @property
     def connection_state(self) -> ConnectionState:
-        """Where the connection's machine stands."""
+        """The present state of the connection, for any thread."""
         return self._parts.machine.connection_state
 
     @property
     def history(self) -> tuple[Transition, ...]:
-        """The last transitions, oldest first: `StreamConfig.history` of them."""
+        """The last transitions, oldest first, at most `StreamConfig.history` of them. For any thread."""
         return tuple(self._parts.machine.history)
 
     def __repr__(self) -> str:
-        # The query may hold a secret of the user's.
+        # The query is left out, because it may hold a secret of the user's.
         request = self._parts.request
         url = request.url.partition("?")[0]
         return f"<{type(self).__name__} {request.method} {url} {self.connection_state.name}>"

@@ -1,4 +1,4 @@
-"""Between a driver's thread and an event loop: wakes the consumer there, and runs the callbacks there."""
+"""The bridge from the driver's thread to an event loop: wakes the consumer and runs the callbacks there."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 
 from xdk_streaming.driver.threaded import Threaded
 
-GLANCE = 0.1
-"""Seconds after which a thread that waits for a callback looks whether there is still a loop to run it."""
-NUDGE = 0.02
-"""Seconds after which a thread that should end, but still dials, is woken again: it may have begun anew."""
+LOOP_CHECK_SECONDS = 0.1
+"""Seconds after which a thread that waits for a callback checks whether the loop can still run it."""
+WAKE_AGAIN_SECONDS = 0.02
+"""Seconds after which a thread that should end, but is still connecting, is woken again: it may have begun
+another attempt."""
 
 
-class Call:
-    """One callback, which the loop runs while the driver's thread waits for it.
+class CallbackCall:
+    """One call of a callback. The loop runs it while the driver's thread waits.
 
-    `KeyboardInterrupt` and `SystemExit` leave the loop, as asyncio has it. One that is cancelled has ended.
+    `KeyboardInterrupt` and `SystemExit` leave the loop, as asyncio defines. A cancelled call has ended.
     """
 
     def __init__(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -29,12 +30,13 @@ class Call:
         self._cancelled = False
         self._error: BaseException | None = None
         self.task: asyncio.Future[Any] | None = None
-        """What a coroutine function runs as."""
+        """The task of a coroutine; None if the callback is a plain function."""
         self.done = threading.Lock()
+        """Held until the call is done."""
         self.done.acquire()
 
     def begin(self) -> None:
-        """On the loop."""
+        """Call the callback. On the loop."""
         try:
             result = self._callback(*self._arguments)
             if isawaitable(result):
@@ -54,19 +56,19 @@ class Call:
             self.cancel()
 
     def cancel(self) -> None:
-        """Have it end soon, where it is a coroutine. On the loop."""
+        """End the call soon, if it is a coroutine. On the loop."""
         self._cancelled = True
         if self.task is not None and self.task is not asyncio.current_task():
             self.task.cancel()
 
     def result(self) -> None:
-        """Raise what it raised. On the driver's thread, when it is done."""
+        """Raise the callback's exception, if any. On the driver's thread, once the call is done."""
         error, self._error = self._error, None
         try:
             if error is not None:
                 raise error
         finally:
-            del error  # its traceback holds this frame
+            del error  # the exception's traceback holds this frame
 
     def _end(self, task: asyncio.Future[Any]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -76,37 +78,37 @@ class Call:
 
 
 class LoopBridge:
-    """Knows the loop, from `open` on. Keeps no reference to the consumer, whose end must be noticed."""
+    """Serves a loop once `open` was called. Holds no reference to the consumer, which must be collectable."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
-        self._call: Call | None = None
+        self._call: CallbackCall | None = None
         self.closed = asyncio.Event()
-        """Set when the thread is gone and all is settled."""
+        """Set when the thread is gone and the closing is complete."""
 
     def open(self, threaded: Threaded) -> None:
-        """Before the thread starts, on the loop that is to be served."""
+        """Serve the running loop. Call this on that loop, before the thread starts."""
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._threaded = threaded
 
     @property
     def opened(self) -> bool:
-        """Whether there is a loop to be served."""
+        """Whether `open` was called."""
         return self._loop is not None
 
     def wake(self) -> None:
-        """Have the consumer look: from any thread or signal handler."""
+        """Wake the consumer, from any thread or signal handler."""
         if self._loop is None:
             return
         try:
             self._loop.call_soon_threadsafe(self._ready.set)
-        except RuntimeError:  # the loop is closed: nobody will take anything any more
+        except RuntimeError:  # the loop is closed, so nothing will take any more items
             self._threaded.stop()
 
     async def woken(self, within: float | None = None) -> None:
-        """Wait for a `wake`, so long at most."""
+        """Wait for a `wake`, at most `within` seconds."""
         nudge = within and asyncio.get_running_loop().call_later(within, self._ready.set)
         try:
             await self._ready.wait()
@@ -118,25 +120,25 @@ class LoopBridge:
     # Callbacks
 
     def run(self, callback: Callable[..., Any], *arguments: Any) -> None:
-        """Run it on the loop, and return or raise when it is done. On the driver's thread."""
+        """Run the callback on the loop, and return or raise when it is done. On the driver's thread."""
         loop = self._loop
         assert loop is not None
-        call = self._call = Call(callback, arguments)
+        call = self._call = CallbackCall(callback, arguments)
         loop.call_soon_threadsafe(call.begin, context=self._context)
-        while not call.done.acquire(timeout=GLANCE):
+        while not call.done.acquire(timeout=LOOP_CHECK_SECONDS):
             if loop.is_closed() or (self._threaded.stopping and not loop.is_running()):
                 raise RuntimeError("The event loop has ended, and the callback cannot run")
         self._call = None
         call.result()
 
     def cancel(self) -> None:
-        """End the callback that runs, if it is a coroutine. On the loop."""
+        """End the callback that is running, if it is a coroutine. On the loop."""
         call = self._call
         if call is not None:
             call.cancel()
 
     @property
     def inside(self) -> bool:
-        """Whether this is asked by the callback that runs."""
+        """Whether the caller is the callback that is running."""
         call = self._call
         return call is not None and call.task is not None and call.task is asyncio.current_task()

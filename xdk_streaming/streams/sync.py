@@ -1,17 +1,17 @@
-"""The synchronous face: `Stream`, and `stream_with_retry` as `xdk.streaming` has it."""
+"""The synchronous stream: `Stream`, and `stream_with_retry` with the signature of `xdk.streaming`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from inspect import GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import Callbacks
-from xdk_streaming.config import StreamConfig
+from xdk_streaming.config import NamedValuesSource, StreamConfig
 from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.state import StreamState
-from xdk_streaming.streams.assembly import Assembly, Fields, Model, T
+from xdk_streaming.streams.assembly import Assembly, Model, T
 
 if TYPE_CHECKING:
     import requests
@@ -20,27 +20,26 @@ S = TypeVar("S", bound="Stream[Any]")
 
 
 class Stream(Assembly[T]):
-    """One stream, over as many connections as it takes.
+    """One stream, over as many connections as needed.
 
         with Stream(session, "get", url) as stream:
             for post in stream:
                 ...
 
-    Iterate it on one thread; callbacks run there, but with a `StreamConfig.buffer` on the
-    one that reads. `stop()`, `state`, `connection_state` and `history` are for any thread.
-    Nothing connects before the first item is asked for. Only `with` promises that the
-    connection is closed when the consumer raises and keeps the iterator; left in good
-    order, it counts the item in hand as delivered.
+    Iterate the stream on one thread. Callbacks run on that thread, or, with a `StreamConfig.buffer`, on the
+    thread that reads. `stop()`, `state`, `connection_state` and `history` are for any thread. Nothing
+    connects before the first item is asked for. Only `with` guarantees that the connection is closed if the
+    consumer raises and keeps the iterator. If the block is left without an exception, the last item counts as
+    delivered.
 
-    `params` and `headers` may be callables that give them anew at every attempt, for
-    tokens that expire. `response_model` is a pydantic model class, a `TypeAdapter`, or a
-    function from a line to an item; without one the items are dicts, and with `bytes` they
-    are the lines as they came.
-    `state` is a `StreamState` of your own to be kept up to date; `clock` and `rng`
-    replace time and jitter in tests.
+    `params` and `headers` may be callables, which are called at every attempt, for tokens that expire.
+    `response_model` is a pydantic model class, a `TypeAdapter`, or a function from a line to an item. Without
+    one the items are dicts; with `bytes` they are the lines as they were received. `state` is a `StreamState`
+    of your own, which the stream keeps up to date. `clock` and `rng` replace time and jitter in tests.
 
-    Iterating raises `StreamError` where an error cannot be retried, `RetriesExhausted`
-    where the retries are spent. Bad arguments raise `ValueError` here.
+    Iterating raises `StreamError` if an error cannot be retried, and `RetriesExhausted` if no attempt is
+    left. The constructor raises `ValueError` for a bad argument, and `TypeError` if `config` is no
+    `StreamConfig`.
     """
 
     @staticmethod
@@ -63,20 +62,20 @@ class Stream(Assembly[T]):
             self._driver.finish()
 
     def __iter__(self) -> Iterator[T]:
-        """The items. There is one iterator: a second `iter()` goes on where the first stands."""
+        """The items. There is one iterator: a second `iter()` continues where the first one is."""
         return self._items
 
     def stop(self) -> None:
         """End the stream soon: from any thread, signal handler or callback. Returns at once.
 
-        A blocked read and a wait are woken; an attempt to connect runs out, at most until
-        its timeout. The iteration then ends normally. Items read but not yet yielded are
-        not delivered; `state.undelivered_items` tells how many.
+        A blocked read and a wait are interrupted; an attempt to connect ends by its timeout at the latest.
+        The iteration then ends normally. Items that were read but not yet yielded are not delivered;
+        `state.undelivered_items` counts them.
         """
         (self._threaded or self._driver).stop()
 
     def close(self) -> None:
-        """Stop, and close the connection before returning; while another thread iterates, stop."""
+        """Stop, and close the connection before returning. While another thread iterates, only stop."""
         self.stop()
         if getgeneratorstate(self._items) != GEN_RUNNING:
             self._items.close()
@@ -100,21 +99,21 @@ def stream_with_retry(
     method: str,
     url: str,
     config: StreamConfig | None = None,
-    params: Fields | Callable[[], Fields] | None = None,
-    headers: Fields | Callable[[], Fields] | None = None,
+    params: NamedValuesSource = None,
+    headers: NamedValuesSource = None,
     json_data: Any = None,
     response_model: Model[T] | None = None,
     *,
     state: StreamState | None = None,
 ) -> Generator[T, None, None]:
-    """The items of a stream, reconnecting by itself: the call of `xdk.streaming`, name for name.
+    """The items of a stream, with automatic reconnects: the function of `xdk.streaming`, name for name.
 
-    A generator: nothing happens before the first `next()`, and closing it closes the
-    connection. `state` is a `StreamState` of your own to watch it by. For `stop()` and the
-    rest take `Stream`, whose arguments these are.
+    A generator: nothing happens before the first `next()`, and closing it closes the connection. `state` is a
+    `StreamState` of your own, in which to watch the stream. The arguments are those of `Stream`, which also
+    offers `stop()`.
 
-    Raises `StreamError` where an error cannot be retried, `RetriesExhausted` where the
-    retries are spent.
+    Raises `StreamError` if an error cannot be retried, `RetriesExhausted` if no attempt is left, and
+    `ValueError` for a bad argument, all of them at the first `next()`.
     """
     with Stream(
         session, method, url, config, params, headers, json_data, response_model, state=state

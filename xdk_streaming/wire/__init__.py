@@ -1,1 +1,1 @@
-"""What the bytes say: HTTP, lines, items, and X's error bodies. No policy, no retry, no state."""
+"""Reads the bytes: HTTP, lines, items, and X's error bodies. No policy, no retry, no state."""

@@ -1,8 +1,8 @@
 """An answer to a request: status, headers, and the body's bytes as they come.
 
-Foreign exceptions end here. Interprets no body. Leans on what is not public in `_detach`: the `sock` of the
-connection that urllib3's response keeps. If there is none, the session keeps its connection, and X may
-count it until the response is collected.
+Every exception of another library is translated here. The body is not interpreted. `_detach` relies on an
+attribute that is not public: the `sock` of the connection that urllib3's response keeps. If the attribute is
+missing, the session keeps the connection, and X may count the connection until the response is collected.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from xdk_streaming.wire.translation import translate
 
 
 class Answer:
-    """What the server answered: its status, its headers (names in lower case), and its bytes as they come."""
+    """A server's answer: its status, its headers (names in lower case), and its bytes as they arrive.
 
-    # What close() needs is there before anything else is: Ctrl-C may come at any line.
+    For one thread; only `wake` may be called on any thread.
+    """
+
+    # Class attributes, so that close() finds them at any time: Ctrl-C may come at any line.
     _response: Any = None
     _socket: socket.socket | None = None
 
@@ -43,7 +46,7 @@ class Answer:
     def read(self) -> bytes:
         """The next bytes, decompressed, as soon as there are any; empty at the end.
 
-        Raises `StreamError`, and nothing else, where the body breaks off.
+        Raises `StreamError`, and no other `Exception`, if the body breaks off.
         """
         try:
             data = next(self._chunks, b"")
@@ -57,7 +60,7 @@ class Answer:
         return data
 
     def read_start(self, limit: int, seconds: float) -> bytes:
-        """The first `limit` bytes at most, or what of them comes within `seconds`. Raises nothing."""
+        """At most the first `limit` bytes, and only those that arrive within `seconds`. Raises nothing."""
         watchdog = threading.Timer(seconds, self.wake)
         watchdog.daemon = True
         watchdog.start()
@@ -66,28 +69,28 @@ class Answer:
             while len(body) < limit and (data := self.read()):
                 body += data
         except StreamError:
-            return body[:limit]  # broken off or cut short: what came is still worth reading
+            return body[:limit]  # broken off or cut short: the bytes that arrived are still worth reading
         finally:
             watchdog.cancel()
         return body[:limit]
 
     @property
     def delimited(self) -> bool:
-        """Whether the body's end can be told from a break: it tells its length, or comes in chunks."""
+        """Whether the body's end can be distinguished from a break: it has a length, or comes in chunks."""
         return (
             "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
         )
 
     def idle(self) -> bool:
-        """Whether nothing waits to be read: all that has come is read. True where that cannot be told."""
+        """Whether no bytes wait to be read. True if that cannot be determined."""
         if self._socket is None:
             return True
         return not _waits(self._socket)
 
     def wake(self) -> None:
-        """End a `read` that blocks, from any thread or signal handler: it then sees the end, or a fault.
+        """End a `read` that blocks, from any thread or signal handler. The read then returns or raises.
 
-        Nothing more comes after it; the caller knows why. The server sees the connection closed.
+        No more bytes arrive after this. The server sees the connection closed.
         """
         handle = self._socket
         if handle is not None:
@@ -97,21 +100,21 @@ class Answer:
                 handle.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the connection, whoever else holds the response: X counts one left open against its app."""
+        """Close the connection, even if other code holds the response: X counts open connections."""
         self.wake()
-        with suppress(Exception):  # a foreign response; the connection is shut down whatever it says
+        with suppress(Exception):  # foreign code; the connection is shut down whatever it raises
             self._response.close()
         self._let_go()
 
     def _let_go(self) -> None:
-        """Give up our handle, without a word to the server."""
+        """Close our handle, which sends nothing to the server."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 def _waits(handle: socket.socket) -> bool:
-    """Whether there is something to read, an end or a fault included."""
+    """Whether there is something to read; an end or a fault also counts."""
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(0))
@@ -131,21 +134,21 @@ def _plain_headers(response: Any) -> dict[str, str]:
 def _detach(raw: urllib3.HTTPResponse) -> None:
     """Take the connection from the session, for servers that ignore our `Connection: close`.
 
-    One given back to the session's pool at a stream's end may be on its way out, and would look
-    like a refusal to whoever takes it next; and X counts one left open. The body's own file
-    keeps the socket until it is closed.
+    A connection that returns to the session's pool at the end of a stream may be closing, and would look like
+    a refusal to the next request; and X counts a connection that stays open. The body's own file keeps the
+    socket until the file is closed.
     """
     connection: Any = raw.connection
     held = getattr(connection, "sock", None)
-    if held is not None:  # else it is detached already, by the server's wish
-        with suppress(AttributeError, OSError):  # a foreign connection, whose socket is its own
+    if held is not None:  # otherwise it is detached already, because the server closes the connection
+        with suppress(AttributeError, OSError):  # a foreign connection class, which owns its socket
             connection.sock = None
             held.close()
 
 
 def _second_handle(raw: urllib3.HTTPResponse) -> socket.socket | None:
-    """A handle of our own on the connection, so that it can be shut down from anywhere at any time."""
-    try:  # the family is not looked at when a socket is shut down: this serves IPv6 as well
+    """A handle of our own on the connection, so that any thread can shut the connection down at any time."""
+    try:  # shutdown() ignores the address family, so this also serves IPv6
         return socket.fromfd(raw.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-    except (OSError, AttributeError):  # no socket under it: a body made in memory, or one already read whole
+    except (OSError, AttributeError):  # no socket: a body made in memory, or one that is already read whole
         return None

@@ -1,4 +1,4 @@
-"""An answer's body as it arrives: frames undone, codings taken off, never waiting for more than there is."""
+"""An answer's body as it arrives, without chunk frames and compression. Never waits to fill a buffer."""
 
 from __future__ import annotations
 
@@ -17,48 +17,52 @@ FRAMING = re.compile(r"^(Transfer-Encoding|Content-Length|Content-Encoding)\s*:"
 
 
 def arriving(raw: urllib3.HTTPResponse, handle: socket.socket | None = None) -> Iterator[bytes]:
-    """The body of urllib3's response, by the fast route where that can be taken.
+    """The body of urllib3's response, by the fast route if that is possible.
 
-    `handle` is one of the connection's socket, if there is one.
+    `handle` is a handle on the connection's socket, if there is one.
     """
-    if raw.length_remaining == 0:  # as after HEAD, whatever the headers tell of chunks
+    if raw.length_remaining == 0:  # for example after HEAD, whatever the headers say of chunks
         return
     _refuse_codings(raw)
     _refuse_lost_headers(raw)
     coding = ", ".join(_listed(raw.headers.get("Content-Encoding")))
     file = bulk.file_under(raw, coding)
-    yield from _public(raw, coded=bool(coding)) if file is None else bulk.arriving(file, coding, handle)
+    yield from _public(raw, coded=bool(coding)) if file is None else bulk.read_chunked(file, coding, handle)
 
 
 def _public(raw: urllib3.HTTPResponse, *, coded: bool) -> Iterator[bytes]:
-    """`read1` returns what is there; `iter_content` waits for whole chunks where a body is not chunked.
+    """The body by `read1`, which returns what is there; `iter_content` waits for whole pieces.
 
-    It is not told to decode where there is nothing to: that alone costs a quarter of it.
+    `read1` decodes only if the body has a coding: asking it to decode an uncoded body costs a quarter of its
+    speed.
     """
     while data := raw.read1(bulk.READ_SIZE, decode_content=coded):
         yield data
 
 
 def _refuse_codings(raw: urllib3.HTTPResponse) -> None:
-    """urllib3 hands on as it is what it cannot decode, and its bytes would be taken for broken lines."""
+    """Refuse codings that urllib3 cannot decode: it passes such bytes on, and they look like bad lines."""
     content = set(_listed(raw.headers.get("Content-Encoding"))) - {"identity", *raw.CONTENT_DECODERS}
     transfer = set(_listed(raw.headers.get("Transfer-Encoding"))) - {"identity", "chunked"}
     if unknown := sorted(content | transfer):
         raise StreamError(
             f"The server sends the body as {', '.join(unknown)}, which cannot be decoded here; leave the "
-            "Accept-Encoding header to requests, or install what urllib3 needs for it",
+            "Accept-Encoding header to requests, or install the package that urllib3 needs for this coding",
             StreamErrorType.FATAL_ERROR,
         )
 
 
 def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
-    """http.client reads no header after a line that is none, and would take frames for data without them."""
+    """Refuse an answer with framing headers after a malformed line: http.client reads no header there.
+
+    Without these headers http.client would take chunk frames for data.
+    """
     response = bulk.original(raw)
     unread = response.msg.get_payload() if response else ""
     if isinstance(unread, str) and FRAMING.search(unread):
         raise StreamError(
-            f"The server's answer has a line among its headers that is none ({quotable(unread)}), and the "
-            "headers are lost that tell how to read its body",
+            f"The server's answer has a line among its headers that is no header ({quotable(unread)}), and "
+            "the headers that say how to read its body are lost",
             StreamErrorType.STREAM_INTERRUPTED,
         )
 
@@ -68,7 +72,7 @@ def _listed(header: str | None) -> list[str]:
 
 
 def portable(response: Any, chunk_size: int | None) -> Iterator[bytes]:
-    """The body of anything that has requests' `iter_content`, as bytes or as text."""
+    """The body of any object with the `iter_content` of requests, which may give bytes or text."""
     for chunk in response.iter_content(chunk_size=chunk_size):
         if chunk:
             is_text = isinstance(chunk, str)

@@ -1,8 +1,8 @@
-"""Chunked transfer coding, undone in bulk: bytes of a connection in, bytes of the body out.
+"""Removes the frames of chunked transfer coding in bulk, from a connection's bytes. Does no I/O.
 
-RFC 9112 section 7.1, strictly, where http.client is not: it takes "-5" for a size, whatever two
-bytes come after a chunk for its end, and a size cut short after a leading 0 for the last one. It
-would then give frames for data, or an end where there was none. Does no I/O.
+Follows RFC 9112 section 7.1 strictly. http.client does not: it accepts "-5" as a size, any two bytes as the
+end of a chunk, and a size that is cut off after a leading 0 as the last one. It would then return frames as
+data, or report an end that did not come.
 """
 
 from __future__ import annotations
@@ -10,29 +10,30 @@ from __future__ import annotations
 import http.client
 import re
 
-LONGEST_LINE = 64 * 1024
-"""Bytes of a chunk's size line, extensions included; http.client allows as many."""
+MAX_FRAME_BYTES = 64 * 1024
+"""Bytes of a chunk's size line, extensions included, at most; http.client allows as many."""
 FRAME = re.compile(rb"\r?\n([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r?\n")
-"""What stands before a chunk: the line end of the one before it, and its own size."""
-BEGUN = re.compile(rb"\r?(?:\n(?:[0-9A-Fa-f]+[ \t]*(?:\r|;[^\n]*)?)?)?")
-"""What a frame can look like while its end is still to come."""
-REMEMBERED = 4096
-LINE_END = b"\r\n"
+"""The frame before a chunk: the line end of the previous chunk, and the size of this one."""
+PARTIAL_FRAME = re.compile(rb"\r?(?:\n(?:[0-9A-Fa-f]+[ \t]*(?:\r|;[^\n]*)?)?)?")
+"""A frame whose end has not arrived yet."""
+MAX_KNOWN_FRAMES = 4096
+"""Frames whose sizes are remembered, at most."""
+CRLF = b"\r\n"
 
 
 class Dechunker:
-    """Takes the frames off. What is fed is gone through once, however it is cut.
+    """Removes the frames. The bytes are scanned once, however they are cut.
 
-    `ended` is true once the last chunk's size has come. The trailers behind it are left where
-    they are, for nobody asks for them, and the connection ends here. `fault` is what is wrong
-    with a frame; nothing that follows one is looked at.
+    `ended` is true once the size of the last chunk has arrived. The trailers after it are not read: nothing
+    needs them, and the connection ends there. `fault` is the error in a frame; the bytes after a bad frame
+    are ignored.
     """
 
     def __init__(self) -> None:
         self.ended = False
         self.fault: http.client.HTTPException | None = None
         self._left = 0
-        self._held = LINE_END  # the first chunk has no chunk before it to end
+        self._held = CRLF  # before the first chunk there is no chunk whose line end could come
         self._sizes: dict[bytes, int] = {}
 
     def feed(self, data: bytes) -> bytes:
@@ -46,11 +47,11 @@ class Dechunker:
             data, self._held = self._held + data, b""
         end = len(data)
         while place <= end:
-            if end - place == 2 and data.endswith(LINE_END):
-                self._held = LINE_END  # read up to the end of a chunk, as on a stream where little happens
+            if end - place == 2 and data.endswith(CRLF):
+                self._held = CRLF  # the bytes end with a chunk, as usual on a quiet stream
                 break
-            # A frame that was seen before, as most are, costs a find and a look-up.
-            stop = data.find(LINE_END, place + 2) + 2
+            # Most frames were seen before, and cost one search and one look-up.
+            stop = data.find(CRLF, place + 2) + 2
             size = self._sizes.get(data[place:stop])
             if size is None:
                 size, stop = self._read_frame(data, place)
@@ -63,16 +64,16 @@ class Dechunker:
         return b"".join(pieces)
 
     def _read_frame(self, data: bytes, place: int) -> tuple[int, int]:
-        """The size of the chunk whose frame stands here, and where it begins; 0 where there is none."""
+        """The size of the chunk with its frame at `place`, and where the chunk begins; 0 for no frame."""
         frame = FRAME.match(data, place)
         if frame is not None:
             size = int(frame[1], 16)
             self.ended = size == 0
-            if len(self._sizes) < REMEMBERED and size:
+            if len(self._sizes) < MAX_KNOWN_FRAMES and size:
                 self._sizes[frame[0]] = size
             return size, frame.end()
         rest = data[place:]
-        if len(rest) < LONGEST_LINE and BEGUN.fullmatch(rest):
+        if len(rest) < MAX_FRAME_BYTES and PARTIAL_FRAME.fullmatch(rest):
             self._held = rest
         else:
             self.fault = http.client.HTTPException(f"what should frame a chunk is {rest[:20]!r}")

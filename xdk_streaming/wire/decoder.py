@@ -1,7 +1,6 @@
-"""Lines into items. Knows JSON and the user's model; decides nothing about the connection.
+"""Decodes lines into items. Knows JSON and the user's model; decides nothing about the connection.
 
-A post is the common case by far, so an item comes out bare; whatever else a line can be
-is a `NotAnItem`.
+Nearly every line is a post, so an item is returned as it is. Any other line is returned as a `NotAnItem`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class NotAnItem:
-    """What a line can be besides an item."""
+    """A line that is no item. The subclasses say what it is."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Heartbeat(NotAnItem):
 
 
 @dataclass(frozen=True)
-class Notice(NotAnItem):
-    """An object that is about the stream and not part of it: errors without data."""
+class StreamNotice(NotAnItem):
+    """An object about the stream itself, such as errors without data."""
 
     content: dict[str, Any]
     line: bytes
@@ -41,10 +40,10 @@ class Notice(NotAnItem):
 
 @dataclass(frozen=True)
 class Invalid(NotAnItem):
-    """A line that is no item, or not a valid one: its first bytes at least, and why.
+    """A line that is no item, or no valid one: at least its first bytes, and the reason.
 
-    `cause` is what the model raised, where it was the model that refused; the reason then
-    quotes the item, as pydantic does.
+    `cause` is the exception of the model, if the model refused the item. The reason then quotes the item, as
+    pydantic does.
     """
 
     line: bytes
@@ -59,27 +58,27 @@ class Truncated(Invalid):
 
 @dataclass(frozen=True)
 class Rejected(NotAnItem):
-    """An item that the model refuses, where the user wants to see that raised."""
+    """An item that the model refused, if the user has asked for an error in this case."""
 
     line: bytes
     cause: Exception
 
 
-HEARTBEAT = Heartbeat()
+HEARTBEAT_EVENT = Heartbeat()
 DATA_FIRST = b'{"data":'
 
 CONTROL_MESSAGES = ("limit", "warning", "disconnect", "info")
-"""Keys under which X's older streaming APIs speak of the stream, each alone in its object."""
+"""Keys of messages about the stream in X's older streaming APIs. Each key is alone in its object."""
 TYPING_MODULES = ("typing", "typing_extensions")
-"""Where things come from that can be called and mean a type."""
-INTEGERS = range(-(2**63), 2**64)
-"""What orjson keeps to the last digit; an integer beyond comes as the nearest float."""
+"""Modules with objects that are callable and still denote a type."""
+EXACT_INTEGERS = range(-(2**63), 2**64)
+"""Integers that orjson keeps exactly. It returns any other integer as the nearest float."""
 
 
 def _integer(digits: str) -> int | float:
-    """As orjson reads it: what one parser refuses must not look otherwise through the other."""
+    """The number as orjson reads it, so that a line means the same whichever parser accepts it."""
     number = float(digits)
-    if abs(number) < 2.0**65 and int(digits) in INTEGERS:
+    if abs(number) < 2.0**65 and int(digits) in EXACT_INTEGERS:
         return int(digits)
     return number
 
@@ -88,10 +87,10 @@ LENIENT = json.JSONDecoder(parse_int=_integer)
 
 
 def decoder_for(model: Any, on_model_error: OnModelError = "report") -> Decoder:
-    """The decoder for what a user gives as `response_model`.
+    """The decoder for a user's `response_model`.
 
-    None, `bytes`, a pydantic model class, a `TypeAdapter` or what pydantic can make one from; or a callable
-    from a line to an item.
+    The model is None, `bytes`, a pydantic model class, a `TypeAdapter`, a type that pydantic can adapt, or a
+    callable from a line to an item.
     """
     if model is bytes:
         return LineDecoder()
@@ -101,10 +100,10 @@ def decoder_for(model: Any, on_model_error: OnModelError = "report") -> Decoder:
 
 
 class Decoder:
-    """Decodes one line at a time; nothing is carried over from line to line.
+    """Decodes one line at a time, independently of other lines.
 
-    `model` is a pydantic model class, a `TypeAdapter`, or anything pydantic can make one
-    from; `on_model_error` says what becomes of an item that it refuses.
+    `model` is a pydantic model class, a `TypeAdapter`, or a type that pydantic can adapt. `on_model_error`
+    says what happens to an item that the model refuses.
     """
 
     def __init__(self, model: Any = None, on_model_error: OnModelError = "report") -> None:
@@ -113,20 +112,20 @@ class Decoder:
         self.keyed_by_line = False
         """Whether an item is told from others by its line, because the item itself may be anything."""
         self.quick: Callable[[Any], Any] = loads if model is None else self._validated
-        """Decodes a line that begins with its data, as posts do. If it raises, the decoder itself tells."""
+        """Decodes a line that begins with its data, as posts do. If it raises, call the decoder itself."""
 
     def quickest(self, lines: Sequence[bytes | Oversized]) -> Callable[[Any], Any]:
-        """The quickest way to decode these lines. If it raises, the decoder itself tells what the line is.
+        """The quickest function to decode these lines. If the function raises, call the decoder itself.
 
-        Posts are the common case by far. A line that begins with its data is one, if it is JSON at
-        all: neither a notice nor a heartbeat.
+        Nearly every line is a post. A line that begins with its data is an item if it is JSON at all, and
+        neither a notice nor a heartbeat.
         """
         return self.quick if _all_begin_with_data(lines) else self
 
     def __call__(self, line: bytes | Oversized | Unended) -> Any:
-        """An item (a dict, or what the model makes of it), or a `NotAnItem`. Raises nothing.
+        """An item (a dict, or what the model makes of the dict), or a `NotAnItem`. Raises nothing.
 
-        An integer beyond 64 bits may come as the nearest float, as orjson reads it.
+        An integer of more than 64 bits may come as the nearest float, as orjson reads it.
         """
         try:
             content = loads(line)  # type: ignore[arg-type]  # an Oversized is refused like any bad line
@@ -139,10 +138,11 @@ class Decoder:
         return not isinstance(self(line), NotAnItem)
 
     def decode_tail(self, line: bytes | Oversized) -> Any:
-        """The same for bytes that no LF ended: a whole object is an item, less is `Truncated`."""
+        """The same for bytes that no LF ended: a whole object is an item, part of one is `Truncated`."""
         event = self(line)
         if isinstance(line, Oversized):
-            return Truncated(line.head, f"{line.length:,} bytes came of it, more than max_item_bytes")
+            received = f"after {line.length:,} bytes, more than max_item_bytes"
+            return Truncated(line.head, f"the connection ended inside this line, {received}")
         if isinstance(event, Invalid) and event.cause is None:
             return Truncated(event.line, "the connection ended inside this line")
         return event
@@ -151,9 +151,9 @@ class Decoder:
         if type(content) is not dict:
             return Invalid(line, f"not a JSON object but {_json_type(content)}")
         if "data" not in content and _is_about_the_stream(content):
-            return Notice(content, line)
+            return StreamNotice(content, line)
         if not content:
-            return HEARTBEAT
+            return HEARTBEAT_EVENT
         return self._item(content, line)
 
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
@@ -163,7 +163,7 @@ class Decoder:
             return self._refused(content, line, refusal)
 
     def _validated(self, line: bytes) -> Any:
-        """A line that is an item if it is JSON, in one call."""
+        """Decode and validate, in one call, a line that is an item if it is JSON."""
         content = loads(line)
         try:
             return self._validate(content)
@@ -178,14 +178,14 @@ class Decoder:
         return Invalid(line, f"refused by the response model: {refusal}", refusal)
 
     def _reread(self, line: bytes | Oversized | Unended) -> Any:
-        """What orjson refuses: blank lines, a byte order mark, and NaN among them."""
+        """Decode a line that orjson refuses: for example a blank line, a byte order mark, or NaN."""
         if isinstance(line, Unended):
             return self.decode_tail(line.line)
         if isinstance(line, Oversized):
             return Invalid(line.head, f"{line.length:,} bytes long, more than max_item_bytes")
         bare = line.strip().removeprefix(BOM)
         if not bare:
-            return HEARTBEAT
+            return HEARTBEAT_EVENT
         try:
             content = LENIENT.decode(bare.decode())
         except (ValueError, RecursionError) as refusal:
@@ -194,14 +194,15 @@ class Decoder:
 
 
 class LineDecoder(Decoder):
-    """For those who forward items: the item is its line, as it came but for the LF.
+    """For users who forward items: the item is its line as it was received, without the LF.
 
-    What begins with its data is no notice and no heartbeat, and is handed on unread.
+    A line that begins with its data is neither a notice nor a heartbeat, and is returned without being
+    parsed.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.quick = bytes  # which gives back what is bytes already
+        self.quick = bytes  # returns a bytes object unchanged
 
     def __call__(self, line: bytes | Oversized | Unended) -> Any:
         """The line, or a `NotAnItem`. Raises nothing."""
@@ -210,7 +211,7 @@ class LineDecoder(Decoder):
         return super().__call__(line)
 
     def decode_tail(self, line: bytes | Oversized) -> Any:
-        """The same for bytes that no LF ended, which have to be read to tell whether they are whole."""
+        """The same for bytes without an LF at their end, which are parsed to find whether they are whole."""
         event = PLAIN.decode_tail(line)
         return line if type(event) is dict else event
 
@@ -219,10 +220,10 @@ class LineDecoder(Decoder):
 
 
 class FunctionDecoder(Decoder):
-    """For those who decode by themselves: the item is what their function makes of the line.
+    """For users who decode by themselves: the item is what their function makes of the line.
 
-    It is asked for lines that are items, and for no others: what is no JSON object, a heartbeat or a notice
-    never reaches it. What it raises counts as a model's refusal.
+    The function is called only for lines that are items, never for a heartbeat, a notice, or a line that is
+    no JSON object. An exception from the function counts as a refusal by the model.
     """
 
     def __init__(self, function: Callable[[bytes], Any], on_model_error: OnModelError = "report") -> None:
@@ -241,18 +242,21 @@ class FunctionDecoder(Decoder):
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
         try:
             return self._function(line)
-        except Exception as refusal:  # noqa: BLE001 - it is the user's code, and may raise anything
+        except Exception as refusal:  # noqa: BLE001 - the function is the user's code, and may raise anything
             return self._refused(content, line, refusal)
 
 
 def _is_function(model: Any) -> bool:
-    """Whether it is to be called, rather than a type for pydantic, which may be callable as well."""
+    """Whether the model is a function to call, and not a type for pydantic, which may also be callable."""
     is_type = isinstance(model, (type, TypeAdapter)) or get_origin(model) or hasattr(model, "model_validate")
     return callable(model) and not is_type and type(model).__module__ not in TYPING_MODULES
 
 
 def _all_begin_with_data(lines: Sequence[Any]) -> bool:
-    """What the least and the greatest begin with, all between them do. An `Oversized` compares with none."""
+    """Whether all lines begin with their data. They do if the least and the greatest line do.
+
+    An `Oversized` cannot be compared with a line, and the answer is then False.
+    """
     if not lines:
         return True
     try:
@@ -262,7 +266,7 @@ def _all_begin_with_data(lines: Sequence[Any]) -> bool:
 
 
 def _is_about_the_stream(content: dict[str, Any]) -> bool:
-    """Errors alone, wrapped or bare; a control message of X's older APIs; Powerstream's first object."""
+    """Whether this is errors alone (wrapped or bare), a control message, or Powerstream's first object."""
     return (
         "errors" in content
         or ("type" in content and "title" in content)
@@ -277,14 +281,14 @@ def _as_it_is(content: Any) -> Any:
 
 
 def _validator(model: Any) -> Validate:
-    """The shortest way into the model.
+    """The quickest function that validates decoded JSON.
 
-    On decoded JSON, which orjson gives in less time than pydantic's own parser: measured on a post's model,
-    `validate_json` takes a quarter more.
+    orjson decodes faster than pydantic's own parser: measured on a post's model, `validate_json` takes a
+    quarter more time.
     """
     own = getattr(model, "model_validate", None)
     if own is not None and getattr(own, "__func__", own) is not BaseModel.model_validate.__func__:  # type: ignore[attr-defined]
-        validate: Validate = own  # one of the user's own
+        validate: Validate = own  # the user has overridden it
         return validate
     adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
     return adapter.validator.validate_python

@@ -1,8 +1,8 @@
-"""Bytes into lines. Knows nothing of JSON, HTTP or time.
+"""Splits bytes into lines. Knows nothing of JSON, HTTP or time.
 
-A line ends at LF, and only there: a decoder of text would also end it at U+2028, U+0085
-and others, which stand raw in JSON strings. What is fed is scanned once, however the
-bytes are cut, so a line costs time in proportion to its length.
+Only LF ends a line. A text decoder would also end it at U+2028, U+0085 and others, which JSON strings may
+contain unescaped. The bytes are scanned once, however they are cut, so the time for a line is proportional to
+its length.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 
-KEPT_OF_OVERSIZED = 64 * 1024
-RUNAWAY = 4
-"""Times `max_bytes` without an LF: this is no stream of lines any more."""
+OVERSIZED_HEAD_BYTES = 64 * 1024
+"""Bytes that are kept of a line longer than allowed."""
+RUNAWAY_FACTOR = 4
+"""With this many times `max_bytes` and no LF, the data is no longer a stream of lines."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Oversized:
         return self.length
 
     def startswith(self, prefix: bytes) -> bool:
-        """As the line itself would answer."""
+        """Whether the line begins with `prefix`, as `bytes.startswith` says it."""
         return self.head.startswith(prefix)
 
 
 @dataclass(frozen=True)
 class Unended:
-    """What came of a line that no LF ended."""
+    """The beginning of a line whose LF did not arrive."""
 
     line: bytes | Oversized
 
@@ -48,24 +49,25 @@ def bare(line: bytes | Oversized | Unended) -> bytes | Oversized:
 
 
 class LineSplitter:
-    """Collects bytes and gives back whole lines, without their LF.
+    """Collects bytes and returns whole lines, without their LF.
 
-    A line over `max_bytes` comes out as `Oversized`; what exceeds the limit is not kept
-    meanwhile. Its neighbours are whole. At four times the limit it is no stream of lines
-    any more: `runaway` is then the fault, and nothing that follows is looked at.
+    A line longer than `max_bytes` is returned as `Oversized`, and its excess is not kept. Its neighbours are
+    whole. At four times the limit the data is no longer a stream of lines: `runaway` is then the error, and
+    all further bytes are ignored.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._runaway_at = RUNAWAY * max_bytes + 1
-        self._kept = min(max(max_bytes, KEPT_OF_OVERSIZED), self._runaway_at)
+        self._runaway_at = RUNAWAY_FACTOR * max_bytes + 1
+        self._kept = min(max(max_bytes, OVERSIZED_HEAD_BYTES), self._runaway_at)
         self.begun = 0
-        """Bytes that have come of a line which no LF has ended yet."""
+        """Bytes received of a line whose LF has not arrived yet."""
         self._held = bytearray()
         self.runaway: StreamError | None = None
+        """The error if a line went on for too long; None otherwise."""
 
     def feed(self, data: bytes) -> list[bytes | Oversized]:
-        """The lines that `data` completes, in order; only those before a runaway line."""
+        """The lines that `data` completes, in order. Lines from a runaway line on are left out."""
         if self.runaway is not None:
             return []
         lines: list[Any] = data.split(b"\n")
@@ -80,11 +82,11 @@ class LineSplitter:
         return lines
 
     def tail(self) -> bytes | Oversized:
-        """What came after the last LF; empty where nothing did. The splitter is empty afterwards."""
+        """The bytes after the last LF, which may be none. The splitter is empty afterwards."""
         return self._release()
 
     def _guarded(self, whole: list[bytes], rest: bytes) -> list[bytes | Oversized]:
-        """The lines, each measured: one of them may be too long."""
+        """The lines, each checked for its length: one of them may be too long."""
         lines: list[bytes | Oversized] = []
         for piece in whole:
             self._hold(piece)
@@ -100,18 +102,18 @@ class LineSplitter:
             self._held += memoryview(piece)[:room]
         self.begun += len(piece)
         if self.begun >= self._runaway_at:
-            self.begun = self._runaway_at  # where it is given up, however the bytes were cut
+            self.begun = self._runaway_at  # the same number, however the bytes were cut
             self.runaway = _runaway(self._max_bytes)
 
     def _release(self) -> bytes | Oversized:
         line, length = bytes(self._held), self.begun
         self._held, self.begun = bytearray(), 0
-        return line if length <= self._max_bytes else Oversized(line[:KEPT_OF_OVERSIZED], length)
+        return line if length <= self._max_bytes else Oversized(line[:OVERSIZED_HEAD_BYTES], length)
 
 
 def _runaway(max_bytes: int) -> StreamError:
     return StreamError(
-        f"A line of more than {RUNAWAY * max_bytes:,} bytes came; this connection is given up. "
+        f"A line of more than {RUNAWAY_FACTOR * max_bytes:,} bytes came; this connection is given up. "
         f"Raise max_item_bytes (now {max_bytes:,}) if lines may be that long",
         StreamErrorType.STREAM_INTERRUPTED,
     )

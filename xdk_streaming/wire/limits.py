@@ -1,6 +1,7 @@
-"""When a server wants us back: `Retry-After`, and X's rate-limit headers.
+"""How long a server asks the client to wait: `Retry-After`, and X's rate-limit headers.
 
-Reads headers (names in lower case) and times given to it; has no clock and waits for nothing.
+Reads headers (names in lower case). `now` is Unix seconds of this machine's wall clock. Has no clock of its
+own, and never waits.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ logger = logging.getLogger("xdk_streaming")
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """What an answer tells of the limit on connecting; None where it tells nothing."""
+    """The limit on connecting in an answer's headers; None if there is none."""
     limit, remaining, reset = (
         _number(headers.get(name, "")) for name in (x.LIMIT_HEADER, x.REMAINING_HEADER, x.RESET_HEADER)
     )
@@ -28,7 +29,7 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """The seconds that `Retry-After` asks for, in either form of RFC 9110 section 10.2.3; None for none."""
+    """Seconds to wait by `Retry-After`, in either form of RFC 9110 section 10.2.3; None if not asked."""
     value = headers.get("retry-after", "")
     seconds = _number(value)
     if seconds is None:
@@ -37,15 +38,15 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def until_reset(limit: RateLimit | None, now: float) -> float | None:
-    """Seconds until the next window; None where that is unknown, or, with a warning, cannot be true."""
+    """Seconds until the next window; None if that is unknown, or impossible, which logs a warning."""
     if limit is None or limit.reset is None:
         return None
     seconds = limit.reset - now
-    if 0 < seconds <= x.RATE_LIMIT_WINDOW:  # no reset lies further off
+    if 0 < seconds <= x.RATE_LIMIT_WINDOW:  # no reset is further away
         return seconds
     logger.warning(
-        "The server's rate limit is said to reset %.0f s %s, where a window lasts %.0f s: its clock and this "
-        "machine's disagree. The reset is ignored, and the usual backoff waited; check this machine's clock",
+        "The server says that its rate limit resets %.0f s %s, but a window lasts %.0f s: its clock and this "
+        "machine's disagree. The reset is ignored, and the usual backoff applies; check this machine's clock",
         abs(seconds),
         "from now" if seconds > 0 else "ago",
         x.RATE_LIMIT_WINDOW,
@@ -63,7 +64,7 @@ def _until_date(value: str, now: float) -> float | None:
 
 def _number(value: str) -> float | None:
     try:
-        number = float(value.replace("_", "x"))  # Python takes 1_000 for a number, HTTP does not
+        number = float(value.replace("_", "x"))  # 1_000 is a number in Python, but not in HTTP
     except ValueError:
         return None
     return number if math.isfinite(number) else None

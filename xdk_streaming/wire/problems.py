@@ -1,7 +1,7 @@
-"""What a server says when it refuses or ends a stream, in our words.
+"""Translates a server's reason to refuse or end a stream into a `StreamError`.
 
-Reads statuses, headers and every form of error body that X is known to send; does no I/O
-and decides no state. What the words mean is in the table of `verdicts`.
+Reads statuses, headers and every form of error body that X is known to send. Does no I/O and decides no
+state. The table in `verdicts` gives the meaning of X's words.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from pydantic_core import from_json
 
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
 from xdk_streaming.wire import limits, verdicts
-from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, Notice
+from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, StreamNotice
 from xdk_streaming.wire.verdicts import Verdict
 
-KEPT_OF_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
+"""Bytes of an error body that are read, at most."""
 BODY_SECONDS = 5.0
-"""An error body that is not here by then is not waited for."""
-LONGEST_QUOTE = 500
-"""Characters of the server's own words in a message."""
-MOST_QUOTES = 12
-TELLING = (
+"""Seconds to wait for an error body, at most."""
+MAX_SERVER_QUOTE = 500
+"""Characters of the server's own words in a message, at most."""
+MAX_QUOTES = 12
+"""Pieces of the server's own words in a message, at most."""
+QUOTED_FIELDS = (
     "reason",
     "required_enrollment",
     "registration_url",
@@ -35,21 +37,21 @@ TELLING = (
     "product_name",
 )
 """Fields of a problem that name what was refused: the parameter, the enrolment, the usage cap's period."""
-TOKEN = re.compile(
+TOKEN_PATTERN = re.compile(
     r"(?<=bearer)\W+(?!tokens?\b)\S+|(?<=bearer token)\W+(?=\S*\d)\S+|[\w%+=.~-]{40,}", re.IGNORECASE
 )
-"""What follows the word, and whatever is as long as a token."""
-TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
+"""Text that may be a token: text after the word "bearer", and any word as long as a token."""
+TITLE_PATTERN = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 
 def is_stream(status: int, content_type: str) -> bool:
-    """Whether an answer is a stream: a success with a body that is no web page."""
+    """Whether an answer is a stream: its status is a success, and its body is no web page."""
     success = 200 <= status < 300 and status not in verdicts.BY_STATUS
     return success and not content_type.lower().startswith("text/html")
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> StreamError:
-    """The error that an answer without a stream means. Header names in lower case; `now` in Unix seconds."""
+    """The error for an answer that is no stream. Header names are in lower case, `now` is in Unix seconds."""
     text = body.removeprefix(BOM).decode(errors="replace").strip()
     problems = list(_problems(_json_object(text)))
     problem, verdict = _judged_refusal(status, problems)
@@ -66,22 +68,22 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
     )
 
 
-def ending(notice: Notice) -> StreamError | None:
-    """The error of a notice that ends the stream; None where the stream goes on after it."""
+def ending(notice: StreamNotice) -> StreamError | None:
+    """The error for a notice that ends the stream; None if the stream goes on after the notice."""
     for problem in _problems(notice.content):
         if problem.kind in verdicts.ENDING_KINDS:
             return _in_stream(problem, notice, verdicts.ENDING_KINDS[problem.kind])
     return None
 
 
-def parting(notice: Notice) -> StreamError:
-    """The error of a notice that turned out to be the last word: the stream ended right after it."""
+def parting(notice: StreamNotice) -> StreamError:
+    """The error for a notice after which the stream ended at once: the notice is taken as the reason."""
     unknown = Problem("about:blank", "Unknown problem", "", notice.content)
     problem = next(_problems(notice.content), unknown)
     return _in_stream(problem, notice, verdicts.ENDING_KINDS["operational-disconnect"])
 
 
-def _in_stream(problem: Problem, notice: Notice, otherwise: Verdict) -> StreamError:
+def _in_stream(problem: Problem, notice: StreamNotice, otherwise: Verdict) -> StreamError:
     verdict = verdicts.ISSUES.get(problem.issue, otherwise)
     return StreamError(
         _sentence("The server ended the stream", _quoted([problem]), verdict),
@@ -92,12 +94,12 @@ def _in_stream(problem: Problem, notice: Notice, otherwise: Verdict) -> StreamEr
 
 
 def _judged_refusal(status: int, problems: list[Problem]) -> tuple[Problem | None, Verdict]:
-    """The problem that tells most, and the verdict: by its issue, else by its kind, else by the status."""
+    """The most telling problem, and its verdict: by its issue, else by its kind, else by the status."""
     by_kind = {**verdicts.ENDING_KINDS, **verdicts.REFUSING_KINDS}
     for problem in problems:
         verdict = verdicts.ISSUES.get(problem.issue) or by_kind.get(problem.kind)
-        # What interrupts a stream cannot have refused one, and an issue that is not known or not given
-        # tells nothing: then the status says more.
+        # A cause that interrupts a stream cannot have refused one, and an unknown or missing issue says
+        # nothing: in both cases the status says more.
         if verdict in (None, verdicts.CLIENT_FAULT):
             continue
         if verdict.error_type is not StreamErrorType.STREAM_INTERRUPTED:
@@ -106,7 +108,7 @@ def _judged_refusal(status: int, problems: list[Problem]) -> tuple[Problem | Non
 
 
 def _sentence(happened: str, said: str, verdict: Verdict, asked: str = "") -> str:
-    """What happened and what the server said; what that means; what it asks; what to do."""
+    """One sentence: what happened, the server's words, their meaning, the wait it asks for, and advice."""
     first = f"{happened}: {said.rstrip('.')}" if said else happened
     return "; ".join(part for part in (first, verdict.meaning, asked, verdict.advice) if part)
 
@@ -114,13 +116,13 @@ def _sentence(happened: str, said: str, verdict: Verdict, asked: str = "") -> st
 def _wait_asked(
     headers: Mapping[str, str], now: float, verdict: Verdict, problem: Problem | None
 ) -> float | None:
-    """Seconds that the server asks us to stay away; None where it says nothing that can be used."""
+    """Seconds that the server asks the client to wait; None if it gives no usable time."""
     asked = limits.retry_after(headers, now)
     if asked is not None or verdict.error_type is not StreamErrorType.RATE_LIMITED:
         return asked
     limit = limits.rate_limit(headers)
     if limit is None or limit.remaining is None:
-        # X refuses one connection too many with plenty of connects left: it is not the window that is full.
+        # X refuses one connection too many although attempts are left: the window is then not used up.
         spent = problem is None or problem.issue != "TooManyConnections"
     else:
         spent = limit.remaining <= 0
@@ -128,7 +130,7 @@ def _wait_asked(
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    """The object in a body, or what came of it where the body was cut off; empty where there is none."""
+    """The JSON object in a body, in part if the body was cut off; empty if there is no object."""
     try:
         content = from_json(text, allow_partial="trailing-strings")
     except ValueError:
@@ -137,7 +139,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def _problems(content: dict[str, Any]) -> Iterator[Problem]:
-    """The problems in an object: itself, its `errors`, an older API's control message."""
+    """The problems in an object: the object itself, its `errors`, and an older API's control messages."""
     errors = content.get("errors")
     control = [{"type": name, **_as_object(content[name])} for name in CONTROL_MESSAGES if name in content]
     for fields in (content, *(errors if isinstance(errors, list) else ()), *control):
@@ -157,32 +159,32 @@ def _text(fields: dict[str, Any], key: str) -> str:
 
 
 def _quoted(problems: Iterable[Problem]) -> str:
-    """Titles, causes, details and whatever else tells something, each once."""
+    """The problems' titles, causes, details and other telling fields, each once."""
     words = dict.fromkeys(word for problem in problems for word in _words(problem))
-    return _clean(", ".join(list(words)[:MOST_QUOTES]))
+    return _clean(", ".join(list(words)[:MAX_QUOTES]))
 
 
 def _words(problem: Problem) -> Iterator[str]:
     yield from filter(None, (problem.title or problem.kind, problem.issue, problem.detail))
-    for name in TELLING:
+    for name in QUOTED_FIELDS:
         value = problem.fields.get(name)
         if isinstance(value, str) and value not in ("", problem.detail):
             yield f"{name.replace('_', ' ')} {value}"
 
 
 def _excerpt(text: str) -> str:
-    """What a body that is no problem object says: a web page's title, a text's beginning."""
+    """A quote from a body that is no problem object: a web page's title, or the beginning of a text."""
     if text[:1] in ("{", "["):
         return ""
-    title = TITLE.search(text)
+    title = TITLE_PATTERN.search(text)
     if title is None and text[:1] == "<":
         return ""
     said = _clean(unescape(title[1]) if title else text)
-    return "" if "\ufffd" in said else said  # in another encoding, or compressed
+    return "" if "\ufffd" in said else said  # the body has another encoding, or is compressed
 
 
 def _clean(text: str) -> str:
-    """As one line of bounded length, without a token that the server may have sent back."""
-    begun = text[: 4 * LONGEST_QUOTE]  # cut shorter at once, a token could not be told from a word
+    """The text as one line of bounded length, without any token that the server may have sent back."""
+    begun = text[: 4 * MAX_SERVER_QUOTE]  # longer than the result, so that no token is cut into a short word
     printable = "".join(character if character.isprintable() else " " for character in begun)
-    return " ".join(TOKEN.sub(" [hidden]", printable).split())[:LONGEST_QUOTE].strip()
+    return " ".join(TOKEN_PATTERN.sub(" [hidden]", printable).split())[:MAX_SERVER_QUOTE].strip()

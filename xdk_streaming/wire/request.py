@@ -1,6 +1,6 @@
-"""What is asked for, through requests: one attempt at a time.
+"""Sends the stream's request through requests, one attempt at a time.
 
-Foreign exceptions end here. Retries nothing.
+Every exception of other code is translated here. Nothing is retried.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import FrameType, MappingProxyType
 from typing import Any
 from urllib.request import getproxies
@@ -16,6 +16,7 @@ from urllib.request import getproxies
 import requests
 from requests import exceptions as rq
 
+from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import interrupt
 from xdk_streaming.wire.answer import Answer
@@ -23,18 +24,15 @@ from xdk_streaming.wire.translation import translate
 
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
-Fields = Mapping[str, Any]
-NOTHING_MORE: Fields = MappingProxyType({})
-Source = Fields | Callable[[], Fields] | None
-"""Params or headers: plain ones, or a callable that is asked at every attempt."""
+NO_VALUES: NamedValues = MappingProxyType({})
 
 
 class Request:
-    """What is asked for, anew at every attempt.
+    """The stream's request, sent anew at every attempt. For one thread; `wake` is for any thread.
 
-    Callable params and headers are asked each time. Plain headers, and the session's
-    Authorization, stay those of the first attempt: another call on a shared session must
-    not change this stream's identity at its next reconnect.
+    Callable params and headers are called at every attempt. Plain headers, and the session's Authorization,
+    remain those of the first attempt: another call on a shared session must not change this stream's identity
+    at its next reconnect. Raises `ValueError` if `method` is no HTTP method.
     """
 
     def __init__(
@@ -42,8 +40,8 @@ class Request:
         session: requests.Session,
         method: str,
         url: str,
-        params: Source = None,
-        headers: Source = None,
+        params: NamedValuesSource = None,
+        headers: NamedValuesSource = None,
         json_data: Any = None,
     ) -> None:
         if method.lower() not in METHODS:
@@ -59,7 +57,7 @@ class Request:
         self._body = {} if json_data is None else {"json": json_data}
         self._identity: dict[str, Any] | None = None
         self.params: dict[str, Any] = {}
-        """What the last attempt asked with."""
+        """The query parameters of the last attempt."""
         self._sender = 0
 
     def send(
@@ -68,11 +66,12 @@ class Request:
         connect_timeout: float | None,
         read_timeout: float | None,
         chunk_size: int | None,
-        more: Fields = NOTHING_MORE,
+        more: NamedValues = NO_VALUES,
     ) -> Answer:
-        """One attempt. Raises `StreamError`, and nothing else, where it brings no answer.
+        """Make one attempt. Raises `StreamError`, and no other `Exception`, if there is no answer.
 
-        `more` are params of this attempt alone; they go before the others.
+        `more` are parameters for this attempt alone; they replace others of the same name. Timeouts are in
+        seconds.
         """
         self._sender = threading.get_ident()
         try:
@@ -88,17 +87,17 @@ class Request:
             raise
 
     def wake(self) -> None:
-        """Break off a `send` in progress, from any thread: the sockets that it is at are shut down.
+        """Interrupt a `send` in progress, from any thread, by shutting down its sockets.
 
-        It may stand before its first socket or between two, so call this until it has returned. A name
-        lookup cannot be broken off.
+        The attempt may be before its first socket or between two sockets, so call this until `send` has
+        returned. A name lookup cannot be interrupted.
         """
         interrupt.shut_down_sockets(self._sender, self._is_sent_in)
 
     def _is_sent_in(self, frame: FrameType) -> bool:
         return frame.f_code is Request.send.__code__ and frame.f_locals.get("self") is self
 
-    def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: Fields) -> Any:
+    def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: NamedValues) -> Any:
         send = getattr(self._session, self._verb)
         try:
             self.params = {**_asked(self._params), **more}
@@ -112,7 +111,7 @@ class Request:
             )
         except Exception as exception:
             if isinstance(exception, rq.HTTPError) and exception.response is not None:
-                return exception.response  # a hook's raise_for_status() brings the answer
+                return exception.response  # a hook called raise_for_status(); the answer is in its exception
             if interrupt.quotes_a_header(exception):
                 raise rq.InvalidHeader from None
             raise
@@ -126,9 +125,9 @@ class Request:
             StreamErrorType.FATAL_ERROR,
         )
 
-    def _identified(self, headers: Fields) -> Fields:
+    def _identified(self, headers: NamedValues) -> NamedValues:
         if self._identity is None:
-            # A stream has a connection of its own; see `Answer` for servers that do not listen.
+            # A stream needs a connection of its own; see `Answer` for servers that ignore this header.
             self._identity = {"Connection": "close", **_authorization(self._session)}
             if not callable(self._headers):
                 self._identity.update(headers)
@@ -136,14 +135,14 @@ class Request:
 
 
 def _passwords(url: str, session: Any) -> set[str]:
-    """User names and passwords in this URL, and in those of the proxies: in pieces, where a URL may break."""
+    """User names and passwords in this URL and the proxies', split wherever a parser may split a URL."""
     proxies = getattr(session, "proxies", None)
     urls = [url, *(proxies.values() if isinstance(proxies, Mapping) else ()), *getproxies().values()]
     logins = [re.sub(r"^[\w+.-]+://", "", text).rpartition("@")[0] for text in map(str, urls)]
     return {piece for login in logins for piece in re.split(r"[:/?#@]", login) if piece}
 
 
-def _asked(source: Source) -> dict[str, Any]:
+def _asked(source: NamedValuesSource) -> dict[str, Any]:
     return dict((source() if callable(source) else source) or {})
 
 

@@ -1,6 +1,6 @@
-"""Foreign exceptions into ours: by a table, by class, never by their text.
+"""Translates exceptions of other code into `StreamError`s: by a table, by class, never by text.
 
-Passes on what they say as far as it holds no secret and fits on a line.
+Quotes an exception's text only if the text contains no secret, and only as much of it as fits on a line.
 """
 
 from __future__ import annotations
@@ -17,77 +17,78 @@ from urllib3 import exceptions as u3
 from xdk_streaming.errors import StreamError, StreamErrorType
 
 CONNECTION_FAILED = "The connection failed; check the network and any proxy"
-LONGEST_QUOTE = 200
-"""Characters of a foreign exception's text in a message; http.client quotes up to 64 KiB of an answer."""
+MAX_EXCEPTION_QUOTE = 200
+"""Characters of an exception's text in a message, at most; http.client quotes up to 64 KiB of an answer."""
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One row of the translation: exceptions, what they are to us, and what to say of them."""
+class Translation:
+    """One row of the translation: classes of exceptions, the type of our error, and its message."""
 
     exceptions: tuple[type[Exception], ...]
     error_type: StreamErrorType
     sentence: str
     secret: bool = False
-    """Its text quotes a header, and so perhaps the token: neither shown nor chained."""
+    """Whether the text quotes a header, and so perhaps the token: the exception is not shown or chained."""
     quotes_urls: bool = False
-    """Its text may quote a URL: neither shown nor chained where it then has a piece of a password in it."""
+    """Whether the exception's text may quote a URL. If the text contains part of a password, the exception is
+    neither shown nor chained."""
     unless: tuple[type[Exception], ...] = ()
-    """The row does not hold where one of these is among what the exception wraps."""
+    """The row does not apply if the exception wraps one of these."""
 
 
-FAULTS: tuple[Fault, ...] = (
-    Fault(
+TRANSLATIONS: tuple[Translation, ...] = (
+    Translation(
         (rq.InvalidHeader, UnicodeEncodeError),
         StreamErrorType.FATAL_ERROR,
         "A header cannot be sent as it is; look for line breaks, blanks and odd characters in the token, "
         "and in a proxy's password",
         secret=True,
-        unless=(u3.InvalidHeader,),  # urllib3's is about the server's headers
+        unless=(u3.InvalidHeader,),  # urllib3 raises this one for the server's headers
     ),
-    Fault(
+    Translation(
         (ssl.SSLCertVerificationError,),
         StreamErrorType.FATAL_ERROR,
         "The certificate of the server or of a proxy was refused; check the host name, the clock and "
         "session.verify",
     ),
-    Fault(
+    Translation(
         (rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL, u3.LocationValueError),
         StreamErrorType.FATAL_ERROR,
-        "The URL, a proxy's or that of a redirect cannot be used; correct it",
+        "A URL cannot be used: the stream's, a proxy's or that of a redirect; correct this URL",
         quotes_urls=True,
     ),
-    Fault(
+    Translation(
         (rq.TooManyRedirects,), StreamErrorType.CLIENT_ERROR, "The server redirects in circles; check the URL"
     ),
-    Fault(
+    Translation(
         (rq.RetryError, rq.HTTPError),
         StreamErrorType.SERVER_ERROR,
         "The session itself gave up on the server's answers",
         quotes_urls=True,
     ),
-    Fault(
+    Translation(
         (rq.ReadTimeout, u3.ReadTimeoutError),
         StreamErrorType.TIMEOUT,
         "The server, or a proxy, was silent for longer than timeout or stall_timeout allow",
     ),
-    Fault(
+    Translation(
         (u3.NewConnectionError, u3.ProxyError, ConnectionRefusedError, socket.gaierror),
         StreamErrorType.CONNECTION_ERROR,
         "No connection could be made; check the network, the host name and any proxy",
     ),
-    Fault(
+    Translation(
         (rq.Timeout, u3.TimeoutError, TimeoutError),
         StreamErrorType.TIMEOUT,
         "No connection was made, or none held, for as long as timeout or stall_timeout allow",
     ),
-    Fault(
+    Translation(
         (rq.SSLError,),
         StreamErrorType.CONNECTION_ERROR,
         "TLS could not be agreed on; check the URL's scheme and port, session.verify and session.cert",
     ),
-    Fault((rq.ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
-    Fault(
+    Translation((rq.ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
+    Translation(
         (
             rq.ChunkedEncodingError,
             rq.ContentDecodingError,
@@ -98,25 +99,25 @@ FAULTS: tuple[Fault, ...] = (
         StreamErrorType.STREAM_INTERRUPTED,
         "The server's answer was cut off or garbled",
     ),
-    Fault((ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
+    Translation((ConnectionError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED),
 )
-"""Tried from the top, each against the exception and all that it wraps: urllib3 counts a refused
-connection among its timeouts and a silent proxy among its broken ones, and requests calls a stall
-in mid-stream a ConnectionError."""
+"""The rows are tried from the top, each against the exception and all that it wraps. The order matters:
+urllib3 makes a refused connection a timeout and a silent proxy a broken connection, and requests makes a
+stall within a stream a ConnectionError."""
 
 
 def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamError:
-    """The exception as an error of ours. What no row knows is FATAL_ERROR.
+    """The exception as a `StreamError`. If no row applies, the type is FATAL_ERROR.
 
-    `passwords` are those in the URLs that the exception may quote, in pieces: of a URL that
-    cannot be read, urllib3 quotes what it takes for the host.
+    `passwords` are the passwords, in pieces, of the URLs that the exception may quote: urllib3 quotes a part
+    of an unreadable URL that it takes for the host.
     """
     chain = list(_wrapped(exception))
-    for fault in FAULTS:
-        if _among(chain, fault.exceptions) and not _among(chain, fault.unless):
-            return _error(fault, chain, chain[-1], passwords)
+    for row in TRANSLATIONS:
+        if _among(chain, row.exceptions) and not _among(chain, row.unless):
+            return _error(row, chain, chain[-1], passwords)
     unknown = f"The session or its adapter raised {type(exception).__name__}, which no retry is known to cure"
-    row = Fault((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
+    row = Translation((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
     return _error(row, chain, exception, passwords)
 
 
@@ -124,15 +125,17 @@ def _among(chain: list[Exception], classes: tuple[type[Exception], ...]) -> bool
     return any(isinstance(link, classes) for link in chain)
 
 
-def _error(fault: Fault, chain: list[Exception], root: Exception, passwords: Collection[str]) -> StreamError:
-    if fault.secret:
-        return StreamError(fault.sentence, fault.error_type)
+def _error(
+    row: Translation, chain: list[Exception], root: Exception, passwords: Collection[str]
+) -> StreamError:
+    if row.secret:
+        return StreamError(row.sentence, row.error_type)
     texts = [_words(link) for link in chain]
-    if fault.quotes_urls and any(password in text for password in passwords for text in texts):
+    if row.quotes_urls and any(password in text for password in passwords for text in texts):
         withheld = f"the {type(root).__name__} quotes a password, and is not shown"
-        return StreamError(f"{fault.sentence} ({withheld})", fault.error_type)
-    told = quotable(_words(root)) or type(root).__name__
-    return StreamError(f"{fault.sentence} ({told})", fault.error_type, chain[0])
+        return StreamError(f"{row.sentence} ({withheld})", row.error_type)
+    quoted = quotable(_words(root)) or type(root).__name__
+    return StreamError(f"{row.sentence} ({quoted})", row.error_type, chain[0])
 
 
 def _words(exception: Exception) -> str:
@@ -143,13 +146,13 @@ def _words(exception: Exception) -> str:
 
 
 def quotable(text: str) -> str:
-    """The start of a text, on one line, whatever a server put into it."""
-    start = text.strip()[:LONGEST_QUOTE]
+    """The start of a text on one line, with unprintable characters escaped."""
+    start = text.strip()[:MAX_EXCEPTION_QUOTE]
     return start if start.isprintable() else start.encode("unicode_escape").decode()
 
 
 def _wrapped(exception: Exception) -> Iterator[Exception]:
-    """The exception and what it wraps, outermost first: as argument (requests), reason (urllib3), cause."""
+    """The exception and all that it wraps, by argument (requests), reason (urllib3) or cause."""
     seen: list[BaseException] = []
     link: object = exception
     while isinstance(link, Exception) and not any(link is earlier for earlier in seen):

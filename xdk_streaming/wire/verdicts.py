@@ -1,7 +1,7 @@
-"""What each status and each problem of X's means, whether another attempt can help, and what to do: a table.
+"""A table of X's statuses and problems: what each means, whether another attempt can help, and what to do.
 
-The statuses and kinds are those of docs.x.com (response codes and errors, handling disconnections,
-rate limits, connections) and of X's OpenAPI document 2.159; every enumeration of X's is open.
+The statuses and kinds are those of docs.x.com (response codes and errors, handling disconnections, rate
+limits, connections) and of X's OpenAPI document 2.159. Every enumeration of X's is open.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xdk_streaming.errors import StreamErrorType
+from xdk_streaming.errors import (
+    AUTHENTICATION_ERROR,
+    CLIENT_ERROR,
+    RATE_LIMITED,
+    SERVER_ERROR,
+    STREAM_INTERRUPTED,
+    TIMEOUT,
+    StreamErrorType,
+)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The class of an error, and what a person should know of it beyond the server's own words."""
+    """The class of an error, and advice and meaning that the server's own words do not give."""
 
     error_type: StreamErrorType
     advice: str
     meaning: str = ""
 
-
-AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
-CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
-RATE_LIMITED = StreamErrorType.RATE_LIMITED
-SERVER_ERROR = StreamErrorType.SERVER_ERROR
-STREAM_INTERRUPTED = StreamErrorType.STREAM_INTERRUPTED
-TIMEOUT = StreamErrorType.TIMEOUT
 
 TRY_AGAIN = "another attempt can help"
 CONNECT_AGAIN = "connect again"
@@ -44,7 +45,7 @@ ADD_A_RULE = Verdict(
 )
 MEND_THE_RULES = Verdict(
     CLIENT_ERROR,
-    "look at them with GET /2/tweets/search/stream/rules, delete the bad ones with "
+    "list the rules with GET /2/tweets/search/stream/rules, delete the bad ones with "
     'POST /2/tweets/search/stream/rules {"delete": {"ids": ["..."]}}, then connect again',
     "X does not accept the stream's rules as they are",
 )
@@ -55,7 +56,7 @@ BY_STATUS: Mapping[int, Verdict] = {
     401: Verdict(AUTHENTICATION_ERROR, "check the bearer token: a stream wants the app's own"),
     403: FORBIDDEN,
     404: Verdict(CLIENT_ERROR, "correct the URL"),
-    406: Verdict(CLIENT_ERROR, 'send "Accept-Encoding: gzip", as requests does unless told otherwise'),
+    406: Verdict(CLIENT_ERROR, 'send "Accept-Encoding: gzip", as requests does by default'),
     407: Verdict(CLIENT_ERROR, "put user and password into the proxy's URL", "a proxy asks for credentials"),
     408: Verdict(TIMEOUT, TRY_AGAIN, "the request took too long to arrive"),
     409: ADD_A_RULE,
@@ -77,7 +78,7 @@ REFUSING_KINDS: Mapping[str, Verdict] = {
     "rule-cap": MEND_THE_RULES,
     "rule-length": MEND_THE_RULES,
 }
-"""Kinds of problem that say more than the status beside them."""
+"""Kinds of problem that say more than the status of the answer."""
 
 ENDING_KINDS: Mapping[str, Verdict] = {
     "operational-disconnect": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "X closed the connection"),
@@ -90,7 +91,7 @@ ENDING_KINDS: Mapping[str, Verdict] = {
         "this app has read all the posts that its plan allows",
     ),
 }
-"""Kinds of problem after which X ends a stream; any other in a stream is a notice in passing."""
+"""Kinds of problem after which X ends a stream. A problem of any other kind does not end the stream."""
 
 ISSUES: Mapping[str, Verdict] = {
     # connection_issue
@@ -118,11 +119,11 @@ ISSUES: Mapping[str, Verdict] = {
     "PackageUpgraded": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "the app's access level was raised"),
     "PackageDowngraded": Verdict(STREAM_INTERRUPTED, CONNECT_AGAIN, "the app's access level was lowered"),
 }
-"""X's words for the cause, where they say more than the kind."""
+"""X's words for the cause that say more than the kind of problem."""
 
 
 def of_status(status: int) -> Verdict:
-    """The verdict on an answer without a stream, from its status alone."""
+    """The verdict on an answer that is no stream, by its status alone."""
     if status in BY_STATUS:
         return BY_STATUS[status]
     if 200 <= status < 300:

@@ -1,10 +1,10 @@
-"""What a post carries besides its text: media, polls and the place it was written at.
+"""Attachments of a post: media, polls and places.
 
-Knows the names of `media.fields`, `poll.fields` and `place.fields`. Refuses to know posts: an
-attachment is told its id, its time and its chance.
+Knows the names of `media.fields`, `poll.fields` and `place.fields`. Does not know posts: an attachment is
+given its id, its time and its random bits.
 
-X leaves out a field that an object has no value for, such as the length of a photo. Here each
-field that is asked for is there, so that a test can count on it.
+X omits a field if the object has no value for it, such as the duration of a photo. Here every requested
+field is present, so that tests can rely on it.
 
 Shapes: X's OpenAPI document, schemas Media, Poll and Place.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from xdk_streaming.simulator.content.fields import Fields, Maker, chosen
+from xdk_streaming.simulator.content.fields import FieldMakers, Maker, chosen
 from xdk_streaming.simulator.content.snowflakes import moment
 
 _MEDIA = (("3", "photo"), ("3", "photo"), ("7", "video"), ("16", "animated_gif"))
@@ -22,7 +22,7 @@ _ANSWERS = ("Да", "No 🙅‍♀️", "たぶん", "لا أعرف", "Só vendo
 
 
 class Attachment(NamedTuple):
-    """A medium or a poll: its id, when it was made, and the 64 bits it is drawn from."""
+    """A medium or a poll: its id, its creation in Unix seconds, and the random bits that determine it."""
 
     id: str
     at: float
@@ -30,7 +30,7 @@ class Attachment(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A place as X knows it: west, south, east and north are degrees."""
+    """A place in X's form; west, south, east and north are degrees."""
 
     id: str
     name: str
@@ -56,7 +56,7 @@ PLACES = (
 
 
 def media_key(medium: Attachment) -> str:
-    """The key of a medium: a digit or two for its type, then its id."""
+    """The key of a medium: one or two digits for the type, then the id."""
     return f"{_MEDIA[medium.chance & 3][0]}_{medium.id}"
 
 
@@ -74,7 +74,7 @@ def _variants(medium: Attachment) -> list[dict[str, Any]]:
     return [{"bit_rate": 832000, "content_type": "video/mp4", "url": clip}]
 
 
-MEDIA_FIELDS: Mapping[str, Maker[Attachment]] = {
+MEDIA_MAKERS: Mapping[str, Maker[Attachment]] = {
     "media_key": media_key,
     "type": lambda medium: _MEDIA[medium.chance & 3][1],
     "alt_text": lambda medium: "A cat asleep on a keyboard 🐈",
@@ -107,15 +107,15 @@ def _minutes(poll: Attachment) -> int:
     return (60, 720, 1440, 10080)[poll.chance >> 5 & 3]
 
 
-POLL_FIELDS: Mapping[str, Maker[Attachment]] = {
+POLL_MAKERS: Mapping[str, Maker[Attachment]] = {
     "id": lambda poll: poll.id,
     "options": _options,
     "duration_minutes": _minutes,
     "end_datetime": lambda poll: moment(poll.at + 60 * _minutes(poll)),
-    "voting_status": lambda poll: "open",  # a stream shows a post when it is new
+    "voting_status": lambda poll: "open",  # a stream sends new posts
 }
 
-PLACE_FIELDS: Mapping[str, Maker[Place]] = {
+PLACE_MAKERS: Mapping[str, Maker[Place]] = {
     "id": lambda place: place.id,
     "full_name": lambda place: f"{place.name}, {place.country}",
     "contained_within": lambda place: [f"{int(place.id, 16) ^ 0xFFFF:016x}"],
@@ -131,16 +131,16 @@ PLACE_FIELDS: Mapping[str, Maker[Place]] = {
 }
 
 
-def media_fields(asked: tuple[str, ...]) -> Fields[Attachment]:
-    """The fields X gives of a medium by default, and those asked for."""
-    return chosen(MEDIA_FIELDS, {"media_key", "type", *asked})
+def media_fields(asked: tuple[str, ...]) -> FieldMakers[Attachment]:
+    """The default fields of a medium, and the requested ones."""
+    return chosen(MEDIA_MAKERS, {"media_key", "type", *asked})
 
 
-def poll_fields(asked: tuple[str, ...]) -> Fields[Attachment]:
-    """The fields X gives of a poll by default, and those asked for."""
-    return chosen(POLL_FIELDS, {"id", "options", *asked})
+def poll_fields(asked: tuple[str, ...]) -> FieldMakers[Attachment]:
+    """The default fields of a poll, and the requested ones."""
+    return chosen(POLL_MAKERS, {"id", "options", *asked})
 
 
-def place_fields(asked: tuple[str, ...]) -> Fields[Place]:
-    """The fields X gives of a place by default, and those asked for."""
-    return chosen(PLACE_FIELDS, {"id", "full_name", *asked})
+def place_fields(asked: tuple[str, ...]) -> FieldMakers[Place]:
+    """The default fields of a place, and the requested ones."""
+    return chosen(PLACE_MAKERS, {"id", "full_name", *asked})

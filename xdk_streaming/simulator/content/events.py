@@ -1,6 +1,6 @@
-"""What happens to posts and users: likes, compliance and label events, account activity.
+"""Events about posts and users: likes, compliance and label events, account activity.
 
-Knows the shape of each event. Refuses to know what a client does about one, and who may see it.
+Knows the shape of each event; does not know what a client does with an event, or who may see one.
 
 Shapes: X's OpenAPI document, the 200 schemas of the streams; docs.x.com/x-api/activity/event-payloads
 for activity, docs.x.com/x-api/compliance/streams/introduction for what the compliance events mean.
@@ -14,27 +14,25 @@ from typing import Any
 
 from xdk_streaming.simulator.content.attachments import media_key
 from xdk_streaming.simulator.content.expansions import (
-    Expansion,
+    Expander,
     included,
     its_medium,
     its_parent,
     its_parents_author,
     plan,
 )
-from xdk_streaming.simulator.content.fields import Fields, Maker, chosen, filled, listed
+from xdk_streaming.simulator.content.fields import FieldMakers, Maker, chosen, filled, listed
 from xdk_streaming.simulator.content.phrases import LANGUAGES
-from xdk_streaming.simulator.content.posts import FIELDS as POST_FIELDS
-from xdk_streaming.simulator.content.posts import Post
+from xdk_streaming.simulator.content.posts import POST_MAKERS, Post
 from xdk_streaming.simulator.content.snowflakes import exact_moment, moment
-from xdk_streaming.simulator.content.users import FIELDS as USER_FIELDS
-from xdk_streaming.simulator.content.users import User
+from xdk_streaming.simulator.content.users import USER_MAKERS, User
 
-Event = Callable[[Post], dict[str, Any]]
-"""Made from the post that would stand at this place in a stream of posts: mostly it happens to its parent."""
+EventMaker = Callable[[Post], dict[str, Any]]
+"""Makes an event from the post at the same place in a stream of posts; mostly an event about its parent."""
 
 # ------------------------------------------------------------------------------------------- likes
 
-LIKE_FIELDS: Mapping[str, Maker[Post]] = {
+LIKE_MAKERS: Mapping[str, Maker[Post]] = {
     "id": lambda post: f"{int(post.id):016x}{post.chance:016x}",
     "created_at": lambda post: moment(post.at),
     "timestamp_ms": lambda post: round(post.at * 1000),
@@ -45,10 +43,10 @@ LIKE_FIELDS: Mapping[str, Maker[Post]] = {
     "attachments_media_keys": lambda post: [media_key(post.parent.medium)],
 }
 
-# X's pages do not say what comes unasked: here it is what its sample of the stream shows.
+# X does not document the default fields of a like. These are the ones in X's sample of the stream.
 _LIKE_DEFAULTS = frozenset({"id", "created_at", "timestamp_ms", "liked_tweet_id", "tweet_author_id"})
 
-LIKE_EXPANSIONS: Mapping[str, tuple[str, Expansion]] = {
+LIKE_EXPANDERS: Mapping[str, tuple[str, Expander]] = {
     "attachments.media_keys": ("attachments_media_keys", its_medium),
     "liked_tweet_author_id": ("liked_tweet_author_id", its_parents_author),
     "liked_tweet_id": ("liked_tweet_id", its_parent),
@@ -56,14 +54,14 @@ LIKE_EXPANSIONS: Mapping[str, tuple[str, Expansion]] = {
 
 
 @lru_cache(maxsize=64)
-def _like_plan(fields: str | None, expansions: str | None) -> tuple[Fields[Post], tuple[Expansion, ...]]:
-    expanded = [LIKE_EXPANSIONS[name] for name in listed(expansions) if name in LIKE_EXPANSIONS]
+def _like_plan(fields: str | None, expansions: str | None) -> tuple[FieldMakers[Post], tuple[Expander, ...]]:
+    expanded = [LIKE_EXPANDERS[name] for name in listed(expansions) if name in LIKE_EXPANDERS]
     wanted = _LIKE_DEFAULTS.union(listed(fields), (field for field, _ in expanded))
-    return chosen(LIKE_FIELDS, wanted), tuple(bring for _, bring in expanded)
+    return chosen(LIKE_MAKERS, wanted), tuple(bring for _, bring in expanded)
 
 
 def like_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """Somebody likes the post's parent."""
+    """A like of the post's parent."""
     fields, expansions = _like_plan(params.get("like_with_tweet_author.fields"), params.get("expansions"))
     return {"data": filled(post, fields), **included(post, plan(params), expansions)}
 
@@ -87,7 +85,7 @@ def _edit(post: Post) -> dict[str, Any]:
     }
 
 
-POST_COMPLIANCE: tuple[tuple[str, Event], ...] = (
+POST_COMPLIANCE: tuple[tuple[str, EventMaker], ...] = (
     ("delete", _about_parent),
     ("withheld", lambda post: {**_about_parent(post), "withheld_in_countries": ["DE", "FR"]}),
     ("drop", _about_parent),
@@ -108,7 +106,7 @@ def _new_profile(post: Post) -> dict[str, Any]:
     }
 
 
-USER_COMPLIANCE: tuple[tuple[str, Event], ...] = (
+USER_COMPLIANCE: tuple[tuple[str, EventMaker], ...] = (
     ("user_protect", _about_author),
     ("user_unprotect", _about_author),
     ("user_delete", _about_author),
@@ -128,7 +126,7 @@ def _unlike(post: Post) -> dict[str, Any]:
     }
 
 
-LIKE_COMPLIANCE: tuple[tuple[str, Event], ...] = (("delete", _unlike),)
+LIKE_COMPLIANCE: tuple[tuple[str, EventMaker], ...] = (("delete", _unlike),)
 
 
 def _unviewable(post: Post) -> dict[str, Any]:
@@ -145,14 +143,14 @@ def _notice(post: Post) -> dict[str, Any]:
     }
 
 
-LABELS: tuple[tuple[str, Event], ...] = (
+LABELS: tuple[tuple[str, EventMaker], ...] = (
     ("public_tweet_notice", _notice),
     ("public_tweet_unviewable", _unviewable),
 )
 
 
-def one_of(events: tuple[tuple[str, Event], ...]) -> Callable[[Post, Mapping[str, str]], dict[str, Any]]:
-    """Makes items with one of these events in turn. They carry no id, and take no fields."""
+def one_of(events: tuple[tuple[str, EventMaker], ...]) -> Callable[[Post, Mapping[str, str]], dict[str, Any]]:
+    """A maker of items with these events in turn. The items have no id, and no fields can be requested."""
 
     def item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
         name, make = events[post.number % len(events)]
@@ -168,12 +166,12 @@ _WRITTEN = ("id", "text", "author_id", "created_at", "conversation_id", "edit_hi
 
 
 def _user(user: User) -> dict[str, Any]:
-    return filled(user, chosen(USER_FIELDS, _PROFILE))
+    return filled(user, chosen(USER_MAKERS, _PROFILE))
 
 
 def _new_post(post: Post) -> dict[str, Any]:
     return {
-        "payload": filled(post, chosen(POST_FIELDS, _WRITTEN)),
+        "payload": filled(post, chosen(POST_MAKERS, _WRITTEN)),
         "includes": {"users": [_user(post.author)]},
     }
 
@@ -187,7 +185,7 @@ def _deleted_post(post: Post) -> dict[str, Any]:
 
 def _like(post: Post) -> dict[str, Any]:
     fields = ("id", "created_at", "timestamp_ms", "liked_tweet_id", "liked_tweet_author_id")
-    return {"payload": filled(post, chosen(LIKE_FIELDS, fields))}
+    return {"payload": filled(post, chosen(LIKE_MAKERS, fields))}
 
 
 def _follow(post: Post) -> dict[str, Any]:
@@ -200,7 +198,7 @@ def _bio(post: Post) -> dict[str, Any]:
 
 
 def _picture(post: Post) -> dict[str, Any]:
-    image = USER_FIELDS["profile_image_url"]
+    image = USER_MAKERS["profile_image_url"]
     return {"payload": {"before": image(post.parent.author), "after": image(post.author)}}
 
 
@@ -212,7 +210,7 @@ def _news(post: Post) -> dict[str, Any]:
     return {"filter": {"keyword": "news"}, "payload": payload}
 
 
-ACTIVITY: tuple[tuple[str, Event], ...] = (
+ACTIVITY_EVENTS: tuple[tuple[str, EventMaker], ...] = (
     ("post.create", _new_post),
     ("post.delete", _deleted_post),
     ("like.create", _like),
@@ -225,8 +223,8 @@ ACTIVITY: tuple[tuple[str, Event], ...] = (
 
 
 def activity_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """One of the account activities in turn. X's `event_uuid` is a number of 64 bits, despite its name."""
-    name, make = ACTIVITY[post.number % len(ACTIVITY)]
+    """The next kind of account activity in turn. X's `event_uuid` is a 64-bit number, despite the name."""
+    name, make = ACTIVITY_EVENTS[post.number % len(ACTIVITY_EVENTS)]
     envelope = {
         "event_uuid": post.id,
         "filter": {"user_id": post.author.id},

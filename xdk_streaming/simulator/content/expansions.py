@@ -1,7 +1,7 @@
-"""What comes along with a post: what was asked for, and the objects that go into `includes`.
+"""Expansions of a post: the objects that go into `includes`.
 
-Knows the names of `expansions`, and works out once for each set of query parameters what a post
-and its companions are to hold. Refuses to know how any of them is made.
+Knows the names of `expansions`, and determines once per set of query parameters which fields a post and its
+included objects have. Does not know how fields are made.
 
 Shapes: X's OpenAPI document, schema Expansions; docs.x.com/x-api/fundamentals/expansions.
 """
@@ -20,13 +20,13 @@ from xdk_streaming.simulator.content.attachments import (
     place_fields,
     poll_fields,
 )
-from xdk_streaming.simulator.content.fields import Fields, chosen, filled, listed
-from xdk_streaming.simulator.content.posts import DEFAULTS, FIELDS, Post
+from xdk_streaming.simulator.content.fields import FieldMakers, chosen, filled, listed
+from xdk_streaming.simulator.content.posts import DEFAULTS, POST_MAKERS, Post
 from xdk_streaming.simulator.content.users import User, user_fields
 
-# What comes along is a plain post. What X shows to the author alone (docs.x.com/x-api/fundamentals/metrics)
-# or to writers of Community Notes, and what few posts have, is told of the post at hand only: an item
-# with all that can be asked for stays near 8 kB.
+# Included posts lack fields that X shows only to the author (docs.x.com/x-api/fundamentals/metrics) or to
+# writers of Community Notes, and fields that few posts have. Only the main post has them: an item with all
+# fields stays near 8 kB.
 _RARE = frozenset(
     {"non_public_metrics", "organic_metrics", "promoted_metrics", "paid_partnership", "scopes", "withheld"}
     | {"matched_media_notes", "note_request_suggestions", "article", "card_uri", "community_id"}
@@ -35,25 +35,25 @@ _RARE = frozenset(
 
 
 class Plan(NamedTuple):
-    """What was asked for: worked out once, then followed for each post."""
+    """The requested fields and expansions, determined once and used for each post."""
 
-    post: Fields[Post]
-    companion: Fields[Post]
-    user: Fields[User]
-    media: Fields[Attachment]
-    poll: Fields[Attachment]
-    place: Fields[Place]
-    expansions: tuple[Expansion, ...]
+    post: FieldMakers[Post]
+    companion: FieldMakers[Post]
+    user: FieldMakers[User]
+    media: FieldMakers[Attachment]
+    poll: FieldMakers[Attachment]
+    place: FieldMakers[Place]
+    expansions: tuple[Expander, ...]
 
 
 Companion = tuple[str, str, dict[str, Any]]
-"""An object for `includes`: under which name, its id, and itself."""
+"""An object for `includes`: the name of its list, its id, and the object."""
 
-Expansion = Callable[[Post, Plan], "Companion | None"]
+Expander = Callable[[Post, Plan], "Companion | None"]
 
 
 def its_author(post: Post, plan: Plan) -> Companion:
-    """Who wrote the post."""
+    """The author of the post."""
     return "users", post.author.id, filled(post.author, plan.user)
 
 
@@ -63,12 +63,12 @@ def its_parent(post: Post, plan: Plan) -> Companion:
 
 
 def its_parents_author(post: Post, plan: Plan) -> Companion:
-    """Who is answered, and mentioned."""
+    """The author of the parent, who is also mentioned."""
     return its_author(post.parent, plan)
 
 
 def its_medium(post: Post, plan: Plan) -> Companion:
-    """Its parent's as well: both show the same."""
+    """The medium of the post, which the parent shows as well."""
     return "media", media_key(post.medium), filled(post.medium, plan.media)
 
 
@@ -81,13 +81,13 @@ def _its_place(post: Post, plan: Plan) -> Companion:
 
 
 def _its_first_edition(post: Post, plan: Plan) -> Companion | None:
-    """None of a post that was never edited: its only edition is the post itself."""
+    """The original version of an edited post; None for a post that was never edited."""
     if post.id == post.editions[0]:
         return None
     return "tweets", post.editions[0], filled(post.first_edition(), plan.companion)
 
 
-EXPANSIONS: Mapping[str, tuple[str, tuple[Expansion, ...]]] = {
+EXPANDERS: Mapping[str, tuple[str, tuple[Expander, ...]]] = {
     "article.cover_media": ("article", (its_medium,)),
     "article.media_entities": ("article", (its_medium,)),
     "attachments.media_keys": ("attachments", (its_medium,)),
@@ -103,9 +103,9 @@ EXPANSIONS: Mapping[str, tuple[str, tuple[Expansion, ...]]] = {
     "referenced_tweets.id.attachments.media_keys": ("referenced_tweets", (its_parent, its_medium)),
     "referenced_tweets.id.author_id": ("referenced_tweets", (its_parent, its_parents_author)),
 }
-"""Expansion -> the field of the post that refers to the objects, and what brings them."""
+"""Expansion -> the field of the post that refers to the objects, and the functions that make them."""
 
-# The field of the parent that refers further.
+# The field of the parent that refers to the expanded objects.
 _REFERRING = {
     "referenced_tweets.id.author_id": "author_id",
     "referenced_tweets.id.attachments.media_keys": "attachments",
@@ -113,7 +113,7 @@ _REFERRING = {
 
 
 def plan(params: Mapping[str, str]) -> Plan:
-    """What these query parameters ask for of posts."""
+    """The plan for the posts that these query parameters request."""
     return _plan(
         params.get("tweet.fields"),
         params.get("expansions"),
@@ -133,28 +133,28 @@ def _plan(
     polls: str | None,
     places: str | None,
 ) -> Plan:
-    expanded = [name for name in listed(expansions) if name in EXPANSIONS]
+    expanded = [name for name in listed(expansions) if name in EXPANDERS]
     asked = DEFAULTS.union(listed(posts))
     further = [_REFERRING[name] for name in expanded if name in _REFERRING]
     return Plan(
-        post=chosen(FIELDS, asked.union(EXPANSIONS[name][0] for name in expanded)),
-        companion=chosen(FIELDS, (asked - _RARE).union(further)),
+        post=chosen(POST_MAKERS, asked.union(EXPANDERS[name][0] for name in expanded)),
+        companion=chosen(POST_MAKERS, (asked - _RARE).union(further)),
         user=user_fields(listed(users)),
         media=media_fields(listed(media)),
         poll=poll_fields(listed(polls)),
         place=place_fields(listed(places)),
-        expansions=tuple(dict.fromkeys(bring for name in expanded for bring in EXPANSIONS[name][1])),
+        expansions=tuple(dict.fromkeys(bring for name in expanded for bring in EXPANDERS[name][1])),
     )
 
 
 def post_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """What a stream of posts carries for this post."""
+    """The item for this post in a stream of posts."""
     asked = plan(params)
     return {"data": filled(post, asked.post), **included(post, asked, asked.expansions)}
 
 
-def included(post: Post, asked: Plan, expansions: tuple[Expansion, ...]) -> dict[str, Any]:
-    """The objects that come along, by what they are, each of them once; without any, no `includes` either."""
+def included(post: Post, asked: Plan, expansions: tuple[Expander, ...]) -> dict[str, Any]:
+    """`includes` with each object once, grouped by type; empty if there are no objects."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for bring in expansions:
         if companion := bring(post, asked):

@@ -1,8 +1,8 @@
-"""What a stream carries: the number-th item of an endpoint, made on the spot.
+"""Generated items: the item with a given number of an endpoint, made on demand.
 
-Pure and deterministic: the same arguments make the same item, so that a test can make again what
-a client should have received, and a replay sends what was sent before. Knows which kind of item
-belongs to which kind of endpoint. Refuses to know clocks, connections and serialising.
+Pure and deterministic: the same arguments make the same item. So a test can make the items that a client
+should have received, and a backfill sends the same items again. Knows which kind of item belongs to which
+kind of endpoint; does not know clocks, connections or serialisation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RULES = (
 
 
 def _ruled_post_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """A post is delivered once, with all the rules it matched: here one, sometimes two."""
+    """A post is sent once, with all rules that it matches: here one, sometimes two."""
     first = post.chance >> 6 & 3
     matched = (_RULES[first], _RULES[first - 1])[: 1 + (not post.chance >> 9 & 7)]
     return {**post_item(post, params), "matching_rules": [{"id": rule, "tag": tag} for rule, tag in matched]}
@@ -53,10 +53,10 @@ _MAKERS: Mapping[Kind, Callable[[Post, Mapping[str, str]], dict[str, Any]]] = Ma
 def make_item(
     endpoint: Endpoint, number: int, at: float, seed: int, params: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The number-th item of the world `seed`, published at Unix time `at`, ready to be serialised.
+    """The item with this number, generated from `seed`, published at Unix time `at`, ready to serialise.
 
-    `params` are the query parameters; those that name fields and expansions are heeded, the
-    others are the server's business. The item is the caller's to change.
+    `params` are the query parameters; only those for fields and expansions are used here. The caller may
+    modify the item.
     """
     return _MAKERS[endpoint.kind](Post(seed, number, at, endpoint.language), params)
 
@@ -69,14 +69,14 @@ def ruled_item(
     params: Mapping[str, str],
     matching: Callable[[str], Sequence[Mapping[str, str]]],
 ) -> dict[str, Any] | None:
-    """A post as `make_item` makes it, with the rules that it matches; None where it matches none."""
+    """A post as made by `make_item`, with the rules that it matches; None if it matches no rule."""
     post = Post(seed, number, at, endpoint.language)
     matched = matching(post.composition.text)
     return {**post_item(post, params), "matching_rules": list(matched)} if matched else None
 
 
 def item_id(item: Mapping[str, Any]) -> str | None:
-    """What tells this item from all others; None where X gives no id: compliance, label events, errors."""
+    """The id of an item; None if X gives none, as for compliance events, label events and errors."""
     data = item.get("data")
     if not isinstance(data, Mapping):
         data = item

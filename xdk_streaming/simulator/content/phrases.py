@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001 - letters of many scripts look alike, and here they are meant
-"""What people write: sentences, hashtags and emoji in the scripts that a reader of X must survive.
+"""Phrases for generated posts: sentences, hashtags and emoji in the scripts that readers of X must handle.
 
-Knows words and how a post is put together from them. Refuses to know posts, users and ids.
-No sentence holds an at sign, a number sign, a dollar sign or a link, so that each of these is
-found in a finished text exactly where it was put.
+Knows words and how to build a text from them; does not know posts, users and ids. No sentence has an at
+sign, a number sign, a dollar sign or a link, so that each of them appears in a text only where it was
+inserted.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-class Language(NamedTuple):
-    """What is written in one language: sentences of 22 to 62 characters, hashtags of at most 14."""
+class Phrasebook(NamedTuple):
+    """Phrases in one language: sentences of 22 to 62 characters, and hashtags of at most 14."""
 
     sentences: tuple[str, ...]
     hashtags: tuple[str, ...]
 
 
-# Keys are the codes X uses: Hebrew is "iw" (docs.x.com/x-api/posts/filtered-stream/integrate/operators).
-LANGUAGES: Mapping[str, Language] = {
-    "en": Language(
+# Keys are X's language codes: Hebrew is "iw" (docs.x.com/x-api/posts/filtered-stream/integrate/operators).
+LANGUAGES: Mapping[str, Phrasebook] = {
+    "en": Phrasebook(
         (
             "The last train left without me, so I walked home singing.",
             'She said "ship it" and then went on holiday.',
@@ -32,7 +32,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("rainyday", "buildinpublic", "MondayMood"),
     ),
-    "es": Language(
+    "es": Phrasebook(
         (
             "¿Alguien más se ha quedado sin luz en el centro?",
             "El café de mañana lo pago yo, que ganamos por fin.",
@@ -42,7 +42,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("Felicidades", "mañana", "vamos"),
     ),
-    "pt": Language(
+    "pt": Phrasebook(
         (
             "Não acredito que já é sexta-feira outra vez.",
             "Alguém aí sabe onde fica a melhor feijoada da cidade?",
@@ -53,7 +53,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("sextou", "coração", "bomdia"),
     ),
-    "fr": Language(
+    "fr": Phrasebook(
         (
             "Le marché était fermé, alors on a mangé des crêpes.",
             "Ça fait deux jours que l'ascenseur est en panne.",
@@ -62,7 +62,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("apéro", "déjàvu", "Noël"),
     ),
-    "tr": Language(
+    "tr": Phrasebook(
         (
             "İstanbul'da kar var, vapurlar yine iptal oldu.",
             "Çayı demledim, gelen gelsin, kapı açık.",
@@ -71,7 +71,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("günaydın", "İstanbul", "çay"),
     ),
-    "ru": Language(
+    "ru": Phrasebook(
         (
             "Снег выпал ночью, а дворник уже всё убрал.",
             "Кто-нибудь видел мою кошку? Рыжая, зовут Булка.",
@@ -81,7 +81,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("доброеутро", "Москва", "ёлка"),
     ),
-    "uk": Language(
+    "uk": Phrasebook(
         (
             "Сьогодні вперше за тиждень вийшло сонце.",
             "Їду потягом до Львова, книжка вже закінчилась.",
@@ -90,7 +90,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("Київ", "добрийранок", "їжа"),
     ),
-    "ar": Language(
+    "ar": Phrasebook(
         (
             "القطار تأخر ساعة كاملة والناس تضحك في المحطة.",
             "من يعرف مطعمًا جيدًا قريبًا من البحر؟",
@@ -100,7 +100,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("صباح_الخير", "الرياض", "كرة_القدم"),
     ),
-    "iw": Language(
+    "iw": Phrasebook(
         (
             "האוטובוס איחר, אבל הנהג חילק לכולם תפוזים.",
             "מישהו יודע מתי הגשם אמור להיפסק היום?",
@@ -109,7 +109,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("תלאביב", "בוקרטוב", "חורף"),
     ),
-    "hi": Language(
+    "hi": Phrasebook(
         (
             "आज सुबह की चाय के साथ बारिश भी मिल गई।",
             "ट्रेन दो घंटे देर से आई, पर गाना अच्छा था।",
@@ -118,7 +118,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("सुप्रभात", "दिल्ली", "बारिश"),
     ),
-    "th": Language(
+    "th": Phrasebook(
         (
             "ฝนตกหนักมากจนน้ำท่วมหน้าบ้านอีกแล้ว",
             "ใครรู้บ้างว่าร้านก๋วยเตี๋ยวเจ้าเก่าย้ายไปไหน",
@@ -127,7 +127,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("กรุงเทพ", "สวัสดี", "ฝนตก"),
     ),
-    "ja": Language(
+    "ja": Phrasebook(
         (
             "終電を逃したので、歌いながら歩いて帰ることにした。",
             "今日のラーメンは行列に三時間並んだ価値があったと思う。",
@@ -138,7 +138,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("おはよう", "猫のいる暮らし", "ラーメン"),
     ),
-    "ko": Language(
+    "ko": Phrasebook(
         (
             "막차를 놓쳐서 노래를 부르며 집까지 걸어왔어요.",
             "오늘 점심은 김치찌개인데 같이 드실 분 계세요?",
@@ -148,7 +148,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         ("좋은아침", "서울", "고양이"),
     ),
-    "zh": Language(
+    "zh": Phrasebook(
         (
             "末班车开走了，我只好一边唱歌一边慢慢地走回家去。",
             "有人知道附近哪里还能买到小时候的那种绿豆冰棍吗？",
@@ -160,10 +160,10 @@ LANGUAGES: Mapping[str, Language] = {
 }
 
 SPOKEN = ("en", "ja", "en", "es", "pt", "ar", "ko", "th", "tr", "hi", "ru", "fr", "ja", "zh", "iw", "uk")
-"""Who writes how often: sixteen places, so that four bits choose one."""
+"""The distribution of languages: sixteen entries, so that four bits choose one."""
 
-# Sixteen as well. U+2028, U+2029 and U+0085 may stand raw inside a JSON string, and a reader that
-# takes them for the end of a line cuts the item in two.
+# Also sixteen. U+2028, U+2029 and U+0085 may appear unescaped in a JSON string; a reader that treats them as
+# line ends cuts the item in two.
 JOINTS = (*[" "] * 9, "\n", "\n\n", "\u2028", "\u2029", "\u0085", ' "', "\t\\ ")
 
 EMOJI = (
@@ -175,7 +175,7 @@ CASHTAGS = ("TSLA", "BTC", "NVDA", "SONY")
 
 
 class Composition(NamedTuple):
-    """A finished text, and what was put into it; what is missing is empty."""
+    """A text, and the parts inserted into it; a missing part is empty."""
 
     text: str
     mention: str
@@ -185,7 +185,7 @@ class Composition(NamedTuple):
 
 
 def compose(language: str, chance: int, mention: str) -> Composition:
-    """A text of 30 to 280 characters in `language` that mentions a user; `chance` brings 64 even bits."""
+    """A text of 30 to 280 characters in `language` that mentions a user; `chance` has 64 uniform bits."""
     sentences, hashtags = LANGUAGES[language]
     first = (chance >> 4) % len(sentences)
     body = sentences[first]
@@ -209,5 +209,5 @@ def compose(language: str, chance: int, mention: str) -> Composition:
 
 
 def short_link(chance: int) -> str:
-    """A link as X shortens all of them: 23 characters."""
+    """A link of 23 characters, as X shortens all links."""
     return f"https://t.co/{chance >> 24:010x}"

@@ -1,8 +1,8 @@
-"""The posts of the simulated world, and each field a client may ask of them.
+"""Generated posts, and every field that a client can request.
 
-Knows posts and the names of `tweet.fields`. Refuses to know what else comes along with a post
-(`expansions`) and how it is sent. Each post answers another one and mentions its author, carries
-a medium, a poll and a place: what is asked for can then always be served.
+Knows posts and the names of `tweet.fields`; does not know expansions, or how a post is sent. Each post
+replies to or quotes another one, mentions the author of that post, and has a medium, a poll and a place, so
+that every requested field has a value.
 
 Shapes: X's OpenAPI document, schema Post, under the names that X's samples use
 (docs.x.com/x-api/activity/event-payloads): newer documents say `repost_count` and
@@ -22,11 +22,11 @@ from xdk_streaming.simulator.content.snowflakes import chance, moment, snowflake
 from xdk_streaming.simulator.content.users import POPULATION, User
 
 EDITED_AFTER = 300
-"""Seconds; X allows edits for longer (docs.x.com/x-api/fundamentals/edit-posts)."""
+"""Seconds after which an edited post was edited; X allows more (docs.x.com/x-api/fundamentals/edit-posts)."""
 
 
 class Post:
-    """The number-th post of the world `seed`, published at Unix time `at`."""
+    """The post with this number, generated from `seed`, published at Unix time `at`."""
 
     def __init__(self, seed: int, number: int, at: float, language: str | None = None) -> None:
         self.seed = seed
@@ -38,12 +38,12 @@ class Post:
 
     @cached_property
     def author(self) -> User:
-        """Who wrote it."""
+        """The author of the post."""
         return User((self.chance >> 7) % POPULATION)
 
     @cached_property
     def parent(self) -> Post:
-        """The post that this one answers or quotes, up to some two hours older."""
+        """The post that this one replies to or quotes, up to about two hours older."""
         older = 30 + (self.chance >> 40 & 0x1FFF)
         parent = Post(self.seed, self.chance >> 18 & 0x3FFFFF, self.at - older, self.language)
         parent.medium = self.medium
@@ -51,18 +51,18 @@ class Post:
 
     @cached_property
     def composition(self) -> Composition:
-        """What it says: the parent's author is mentioned in it."""
+        """The text of the post, which mentions the parent's author."""
         return compose(self.language, self.chance, self.parent.author.username)
 
     @cached_property
     def editions(self) -> list[str]:
-        """The ids of this post, oldest first: an edit makes a new one. One post in sixteen was edited."""
+        """The ids of this post, oldest first: an edit makes a new id. One post in sixteen was edited."""
         if self.chance >> 50 & 15:
             return [self.id]
         return [snowflake(self.at - EDITED_AFTER, self.number), self.id]
 
     def first_edition(self) -> Post:
-        """The post as it was before the edit: the same but for its id and its time."""
+        """The post before the edit, which differs only in id and time."""
         first = Post(self.seed, self.number, self.at - EDITED_AFTER, self.language)
         first.parent, first.medium, first.poll = self.parent, self.medium, self.poll
         first.editions = self.editions
@@ -70,22 +70,22 @@ class Post:
 
     @cached_property
     def medium(self) -> Attachment:
-        """A photo or a film, which the parent showed before: uploaded long enough ago for that."""
+        """A photo or video, uploaded early enough to appear in the parent as well."""
         return Attachment(snowflake(self.at - 10_000, self.number), self.at, self.chance >> 3)
 
     @cached_property
     def poll(self) -> Attachment:
-        """A poll of its own, made with the post and open since."""
+        """A poll, created with the post and still open."""
         return Attachment(snowflake(self.at - 4, self.number), self.at, self.chance >> 5)
 
     @property
     def place(self) -> Place:
-        """Where it says it was written."""
+        """The place where the post was written."""
         return PLACES[self.chance >> 13 & 7]
 
 
 def _span(text: str, part: str) -> dict[str, int]:
-    """Where a part stands: counted in Unicode code points, its end exclusive."""
+    """The position of a part, in Unicode code points; the end is exclusive."""
     start = text.index(part)
     return {"start": start, "end": start + len(part)}
 
@@ -108,7 +108,7 @@ def _entities(post: Post) -> dict[str, Any]:
 
 
 def _note(post: Post) -> dict[str, Any]:
-    """The long form: the text and one sentence more."""
+    """The long form: the text and one more sentence."""
     text = f"{post.composition.text}\n\n{LANGUAGES[post.language].sentences[0]}"
     return {"text": text, "entities": {"mentions": _entities(post)["mentions"]}}
 
@@ -128,7 +128,7 @@ def _annotations(post: Post) -> list[dict[str, Any]]:
 
 def _public_metrics(post: Post) -> dict[str, int]:
     reposts = post.chance >> 21 & 0xFF
-    # X's samples say retweet_count, its OpenAPI document requires repost_count: a client may want either.
+    # X's samples have retweet_count, X's OpenAPI document requires repost_count: clients may need either.
     return {
         "retweet_count": reposts,
         "repost_count": reposts,
@@ -152,7 +152,7 @@ def _source_link(post: Post) -> str:
     return f"https://example.org/{post.number}"
 
 
-FIELDS: Mapping[str, Maker[Post]] = {
+POST_MAKERS: Mapping[str, Maker[Post]] = {
     "id": lambda post: post.id,
     "text": lambda post: post.composition.text,
     "edit_history_tweet_ids": lambda post: [*post.editions],
@@ -208,4 +208,4 @@ FIELDS: Mapping[str, Maker[Post]] = {
 }
 
 DEFAULTS = frozenset({"id", "text", "edit_history_tweet_ids"})
-"""What X gives of a post unasked (docs.x.com/x-api/fundamentals/fields)."""
+"""The default fields of a post (docs.x.com/x-api/fundamentals/fields)."""

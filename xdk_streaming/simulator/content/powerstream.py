@@ -1,7 +1,7 @@
 """A post as Powerstream sends it: the format of the legacy PowerTrack API, not that of v2.
 
-Knows that format's names and its way with nothing: what is absent is null, never left out.
-Refuses to know fields and expansions, which Powerstream does not have.
+Knows the names of that format, in which a missing value is null, never omitted. Does not know fields and
+expansions, which Powerstream does not have.
 
 Shape: docs.x.com/x-api/powerstream/introduction, its sample response.
 """
@@ -13,12 +13,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from xdk_streaming.simulator.content.posts import FIELDS as POST_FIELDS
-from xdk_streaming.simulator.content.posts import Post
-from xdk_streaming.simulator.content.users import FIELDS as USER_FIELDS
-from xdk_streaming.simulator.content.users import User
+from xdk_streaming.simulator.content.posts import POST_MAKERS, Post
+from xdk_streaming.simulator.content.users import USER_MAKERS, User
 
-# Names are spelled out: those of strftime follow the locale of the process.
+# Spelled out, because the names of strftime() depend on the locale of the process.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -31,18 +29,18 @@ def _legacy_moment(at: int) -> str:
 
 
 def _legacy_user(user: User) -> dict[str, Any]:
-    metrics = USER_FIELDS["public_metrics"](user)
-    image = USER_FIELDS["profile_image_url"](user)
+    metrics = USER_MAKERS["public_metrics"](user)
+    image = USER_MAKERS["profile_image_url"](user)
     return {
         "id": int(user.id),
         "id_str": user.id,
-        "name": USER_FIELDS["name"](user),
+        "name": USER_MAKERS["name"](user),
         "screen_name": user.username,
-        "location": USER_FIELDS["location"](user),
-        "description": USER_FIELDS["description"](user),
+        "location": USER_MAKERS["location"](user),
+        "description": USER_MAKERS["description"](user),
         "url": None,
         "protected": False,
-        "verified": USER_FIELDS["verified"](user),
+        "verified": USER_MAKERS["verified"](user),
         "followers_count": metrics["followers_count"],
         "friends_count": metrics["following_count"],
         "listed_count": metrics["listed_count"],
@@ -59,7 +57,7 @@ def _legacy_user(user: User) -> dict[str, Any]:
         "profile_background_tile": False,
         "profile_image_url": image.replace("https:", "http:"),
         "profile_image_url_https": image,
-        "profile_banner_url": USER_FIELDS["profile_banner_url"](user),
+        "profile_banner_url": USER_MAKERS["profile_banner_url"](user),
         "profile_link_color": "990000",
         "profile_use_background_image": True,
         "default_profile": False,
@@ -73,14 +71,14 @@ def _legacy_user(user: User) -> dict[str, Any]:
 
 
 def _legacy_entities(post: Post) -> dict[str, Any]:
-    found = POST_FIELDS["entities"](post)
+    found = POST_MAKERS["entities"](post)
     return {
         "hashtags": [{"text": tag["tag"], "indices": _indices(tag)} for tag in found.get("hashtags", ())],
         "symbols": [{"text": tag["tag"], "indices": _indices(tag)} for tag in found.get("cashtags", ())],
         "user_mentions": [
             {
                 "screen_name": mention["username"],
-                "name": USER_FIELDS["name"](post.parent.author),
+                "name": USER_MAKERS["name"](post.parent.author),
                 "id": int(mention["id"]),
                 "id_str": mention["id"],
                 "indices": _indices(mention),
@@ -99,8 +97,8 @@ def _indices(entity: Mapping[str, Any]) -> list[int]:
 
 
 def powerstream_item(post: Post, params: Mapping[str, str]) -> dict[str, Any]:
-    """The post, with no envelope around it."""
-    metrics = POST_FIELDS["public_metrics"](post)
+    """The post, without an envelope."""
+    metrics = POST_MAKERS["public_metrics"](post)
     answered = post.parent.author
     return {
         "created_at": _legacy_moment(int(post.at)),

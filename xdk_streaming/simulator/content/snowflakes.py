@@ -1,7 +1,7 @@
-"""Ids of X's form, times as X writes them, and the chance that everything else is drawn from.
+"""Ids and times in X's formats, and the random bits from which everything else is generated.
 
-Pure arithmetic. Refuses to know a clock or a random generator: the same arguments give the
-same answer, in every process and on every day.
+Pure arithmetic, without a clock or a random generator: the same arguments give the same result, in every
+process and at any time.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _ALL = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def snowflake(at: float, number: int) -> str:
-    """The id of the number-th thing, made at Unix time `at`: rises with time, then with `number`."""
+    """The id of the object with this number, created at Unix time `at`. Ids increase with time and number."""
     return str((round(at * 1000) - SNOWFLAKE_EPOCH) << 22 | (number & 0x3FFFFF))
 
 
 def chance(seed: int, number: int) -> int:
-    """64 even bits for the number-th thing of the world `seed` (the finalizer of splitmix64)."""
+    """64 uniform bits for the object with this number and `seed` (the finalizer of splitmix64)."""
     bits = (number * 0x9E3779B97F4A7C15 + seed * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) & _ALL
     bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & _ALL
     bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & _ALL
@@ -28,12 +28,12 @@ def chance(seed: int, number: int) -> int:
 
 
 def moment(at: float) -> str:
-    """As posts and users carry it: whole seconds, though the mask has milliseconds."""
+    """A time as in posts and users: whole seconds, with milliseconds always 000."""
     return _second(int(at)) + ".000Z"
 
 
 def exact_moment(at: float) -> str:
-    """As compliance events carry it, with their milliseconds."""
+    """A time as in compliance events, with milliseconds."""
     milliseconds = round(at * 1000)
     return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
 

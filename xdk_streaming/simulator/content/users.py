@@ -1,8 +1,7 @@
 # ruff: noqa: RUF001 - letters of many scripts look alike, and here they are meant
-"""The people of the simulated world: who they are, and each field a client may ask of them.
+"""Generated users, and every field that a client can request.
 
-Knows users and the names of `user.fields`. Refuses to know posts: what somebody wrote is not
-part of who they are.
+Knows users and the names of `user.fields`; does not know posts.
 
 Shapes: X's OpenAPI document, schema User, and docs.x.com/x-api/activity/event-payloads.
 """
@@ -12,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xdk_streaming.simulator.content.fields import Fields, Maker, chosen
+from xdk_streaming.simulator.content.fields import FieldMakers, Maker, chosen
 from xdk_streaming.simulator.content.phrases import LANGUAGES, SPOKEN, short_link
 from xdk_streaming.simulator.content.snowflakes import chance, moment, snowflake
 
 POPULATION = 20_000
-"""Few enough that the same people turn up again."""
+"""The number of users: small enough for the same users to appear again."""
 
 _HANDLES = (
     "neko", "marta_", "dev_ops", "Kwame", "sunny", "o_poeta", "Zeynep", "northwind",
@@ -32,7 +31,7 @@ _BADGES = ("blue", "none", "none", "none", "business", "none", "none", "governme
 
 
 class User:
-    """Number 0 to POPULATION - 1: the same person in every world."""
+    """The user with this number, from 0 to POPULATION - 1: the same for every seed."""
 
     __slots__ = ("born", "chance", "id", "number", "username")
 
@@ -40,14 +39,14 @@ class User:
         self.number = number
         self.chance = chance(0, ~number)
         self.born = 1_300_000_000 + number * 11_000
-        # Ids of users are of both kinds: running numbers of the first years, snowflakes since.
+        # Older accounts have sequential ids, newer ones snowflakes.
         self.id = snowflake(self.born, number) if number & 1 else str(12_000_000 + number * 7919)
         self.username = f"{_HANDLES[self.chance & 15]}{number}"
 
 
 def _metrics(user: User) -> dict[str, int]:
     posts = user.chance >> 20 & 0xFFFF
-    # The OpenAPI document says post_count where X's samples say tweet_count: a client may want either.
+    # The OpenAPI document has post_count, X's samples have tweet_count: clients may need either.
     return {
         "followers_count": user.chance >> 8 & 0xFFFFF,
         "following_count": user.chance >> 30 & 0xFFF,
@@ -78,7 +77,7 @@ def _bio(user: User) -> str:
     return sentences[user.chance % len(sentences)]
 
 
-FIELDS: Mapping[str, Maker[User]] = {
+USER_MAKERS: Mapping[str, Maker[User]] = {
     "id": lambda user: user.id,
     "name": lambda user: _NAMES[user.chance & 15],
     "username": lambda user: user.username,
@@ -95,7 +94,7 @@ FIELDS: Mapping[str, Maker[User]] = {
     "pinned_tweet_id": lambda user: snowflake(user.born + 9_000_000, user.number),
     "profile_banner_url": lambda user: f"https://pbs.twimg.com/profile_banners/{user.id}/{user.born}",
     "profile_image_url": lambda user: f"https://pbs.twimg.com/profile_images/{user.id}/me_normal.jpg",
-    "protected": lambda user: False,  # the posts of the others are in no stream
+    "protected": lambda user: False,  # posts of protected users are in no stream
     "public_metrics": _metrics,
     "receives_your_dm": lambda user: bool(user.chance >> 23 & 1),
     "subscription": lambda user: {"subscribes_to_you": bool(user.chance >> 24 & 1)},
@@ -108,6 +107,6 @@ FIELDS: Mapping[str, Maker[User]] = {
 }
 
 
-def user_fields(asked: tuple[str, ...]) -> Fields[User]:
-    """The fields X gives of a user by default, and those asked for."""
-    return chosen(FIELDS, {"id", "name", "username", *asked})
+def user_fields(asked: tuple[str, ...]) -> FieldMakers[User]:
+    """The default fields of a user, and the requested ones."""
+    return chosen(USER_MAKERS, {"id", "name", "username", *asked})

@@ -1,6 +1,6 @@
-"""What can go wrong with a stream, by name."""
+"""Everything that can go wrong with a stream, by name."""
 
-from xdk_streaming.simulator.faults.catalogue import CATALOGUE, FAULTS, RANDOM_FAULTS
-from xdk_streaming.simulator.faults.fault import Fault, Peer
+from xdk_streaming.simulator.faults.catalogue import CATALOGUE, RANDOM_FAULTS, STREAM_FAULTS
+from xdk_streaming.simulator.faults.fault import Peer, StreamFault
 
-__all__ = ["CATALOGUE", "FAULTS", "RANDOM_FAULTS", "Fault", "Peer"]
+__all__ = ["CATALOGUE", "RANDOM_FAULTS", "STREAM_FAULTS", "Peer", "StreamFault"]

@@ -1,31 +1,35 @@
-"""The fault catalogue: everything that a stream of X's can show.
+"""The fault catalogue: everything that can go wrong with one of X's streams.
 
-One fault is one entry: a name, a sentence, and what the server does. The simulator plays them, the tests
-hold the package to the outcomes over real sockets, `xdk-streaming faults` and docs/faults.md show them.
+An entry has a name, a sentence, and a script for the server. The simulator plays the faults, tests check
+their outcomes over real sockets, and `xdk-streaming faults` and docs/faults.md list them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xdk_streaming.simulator.faults.connecting import CONNECTING
-from xdk_streaming.simulator.faults.ends import ENDS
-from xdk_streaming.simulator.faults.fault import Fault
-from xdk_streaming.simulator.faults.lines import LINES
-from xdk_streaming.simulator.faults.notices import NOTICES
-from xdk_streaming.simulator.faults.refusals import REFUSALS
+from xdk_streaming.simulator.faults.connecting import CONNECT_FAULTS
+from xdk_streaming.simulator.faults.ends import END_FAULTS
+from xdk_streaming.simulator.faults.fault import StreamFault
+from xdk_streaming.simulator.faults.lines import LINE_FAULTS
+from xdk_streaming.simulator.faults.notices import NOTICE_FAULTS
+from xdk_streaming.simulator.faults.refusals import REFUSAL_FAULTS
 
-CATALOGUE: Mapping[str, tuple[Fault, ...]] = {
-    "While connecting": CONNECTING,
-    "Instead of a stream": REFUSALS,
-    "Ends of a stream": ENDS,
-    "Objects about the stream": NOTICES,
-    "Lines": LINES,
+CATALOGUE: Mapping[str, tuple[StreamFault, ...]] = {
+    "While connecting": CONNECT_FAULTS,
+    "Instead of a stream": REFUSAL_FAULTS,
+    "Ends of a stream": END_FAULTS,
+    "Objects about the stream": NOTICE_FAULTS,
+    "Lines": LINE_FAULTS,
 }
-"""By where they show."""
+"""The faults, grouped by the phase in which they occur."""
 
-FAULTS: Mapping[str, Fault] = {fault.name: fault for faults in CATALOGUE.values() for fault in faults}
-"""By name."""
+STREAM_FAULTS: Mapping[str, StreamFault] = {
+    fault.name: fault for faults in CATALOGUE.values() for fault in faults
+}
+"""The faults by name."""
 
-RANDOM_FAULTS = tuple(FAULTS[name] for name in ("end", "cut", "reset", "stall", "operational-disconnect"))
-"""What befalls a connection that streams, day in, day out."""
+RANDOM_FAULTS = tuple(
+    STREAM_FAULTS[name] for name in ("end", "cut", "reset", "stall", "operational-disconnect")
+)
+"""The everyday faults of an open stream."""

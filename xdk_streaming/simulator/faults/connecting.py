@@ -1,28 +1,28 @@
-"""What can go wrong before there is an answer."""
+"""Faults before the server has responded."""
 
 from __future__ import annotations
 
 from xdk_streaming.simulator.faults.fault import Peer, fault
 from xdk_streaming.simulator.script import Cut, Raw, Reset, Stall
 
-CONNECTING = (
-    fault("connection-refused", "Nobody listens at the port.", peer=Peer.CLOSED_PORT),
-    fault("unknown-host", "The host's name resolves to nothing.", peer=Peer.UNKNOWN_HOST),
+CONNECT_FAULTS = (
+    fault("connection-refused", "Nothing listens on the port.", peer=Peer.CLOSED_PORT),
+    fault("unknown-host", "The host name does not resolve.", peer=Peer.UNKNOWN_HOST),
     fault(
         "certificate-refused",
-        "The server's certificate comes from an authority that the client does not know.",
+        "The client does not trust the authority that issued the server's certificate.",
         peer=Peer.UNTRUSTED,
     ),
     fault(
-        "closed-before-headers", "The server takes the request and closes the connection.", Cut(half=False)
+        "closed-before-headers", "The server reads the request and closes the connection.", Cut(half=False)
     ),
     fault(
-        "reset-before-headers", "The server takes the request and resets the connection.", Reset(half=False)
+        "reset-before-headers", "The server reads the request and resets the connection.", Reset(half=False)
     ),
-    fault("stall-before-headers", "The server takes the request and says nothing.", Stall(head=False)),
+    fault("stall-before-headers", "The server reads the request and sends nothing.", Stall(head=False)),
     fault(
         "no-http",
-        "Something answers that does not speak HTTP.",
+        "The server does not speak HTTP.",
         Raw(b"SSH-2.0-OpenSSH_9.6\r\n"),
         Cut(half=False),
     ),

@@ -1,4 +1,4 @@
-"""How a stream ends, in order and not."""
+"""Ends of a stream, clean and not."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from xdk_streaming.simulator.faults.fault import fault
 from xdk_streaming.simulator.faults.problems import POST
 from xdk_streaming.simulator.script import HEARTBEAT, Cut, End, Raw, Reset, Send, Stall, Uncompressed
 
-ENDS = (
-    fault("end", "The server ends the stream in good order.", End()),
+END_FAULTS = (
+    fault("end", "The server ends the stream cleanly.", End()),
     fault(
         "whole-object-at-the-end",
         "The server ends the stream after an object without its line end.",
@@ -41,21 +41,21 @@ ENDS = (
     ),
     fault(
         "stall",
-        "The connection stays open, and nothing comes any more, not even heartbeats.",
+        "The connection stays open, but the server sends nothing more, not even heartbeats.",
         HEARTBEAT,
         Stall(),
     ),
-    fault("bad-chunk-size", "A chunk of the body begins with no number.", Raw(b"zz\r\n"), Cut(half=False)),
+    fault("bad-chunk-size", "A chunk of the body begins without a size.", Raw(b"zz\r\n"), Cut(half=False)),
     fault(
         "corrupt-gzip",
-        "A compressed body goes on in bytes that are none of the compression's.",
+        "A compressed body continues with bytes that cannot be decompressed.",
         Uncompressed(b"\xff" * 64),
         Stall(),
         encoding="gzip",
     ),
     fault(
         "gzip-without-trailer",
-        "A compressed body ends in good order, but for the compression's own last bytes.",
+        "A compressed body ends cleanly, but without the trailer of the compression.",
         Raw(b"0\r\n\r\n"),
         Cut(half=False),
         encoding="gzip",

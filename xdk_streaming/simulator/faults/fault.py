@@ -1,4 +1,4 @@
-"""What a fault is: a name, a sentence, and what the server does."""
+"""The type of a fault: a name, a sentence, and a script for the server."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from xdk_streaming.simulator.script import Script, Step
 
 
 class Peer(Enum):
-    """Who is at the other end."""
+    """What is at the other end of the connection."""
 
     SERVER = "the server"
-    CLOSED_PORT = "a port on which nobody listens"
+    CLOSED_PORT = "a port on which nothing listens"
     UNKNOWN_HOST = "a name that no DNS server knows"
     UNTRUSTED = "a server with a certificate of an unknown authority"
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One entry of the catalogue. What becomes of it here is the client's to say."""
+class StreamFault:
+    """One entry of the catalogue. The outcome in the client is defined elsewhere, in `driver.outcomes`."""
 
     name: str
     sentence: str
-    """What happens."""
+    """What the server does, in a sentence."""
     script: Script
-    """What the server does: from its answer on if it refuses, else on a stream that is open already."""
+    """What the server does: instead of a stream if it refuses, otherwise on a stream that is already open."""
     encoding: Literal["gzip"] | None = None
-    """How the body must be compressed for it."""
+    """The compression that the fault needs."""
     peer: Peer = Peer.SERVER
 
 
@@ -38,6 +38,6 @@ def fault(
     *script: Step,
     encoding: Literal["gzip"] | None = None,
     peer: Peer = Peer.SERVER,
-) -> Fault:
-    """A fault, its steps written one after the other."""
-    return Fault(name, sentence, script, encoding, peer)
+) -> StreamFault:
+    """Make a fault from its name, its sentence and its steps."""
+    return StreamFault(name, sentence, script, encoding, peer)

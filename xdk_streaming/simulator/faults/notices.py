@@ -1,4 +1,4 @@
-"""Objects that tell of the stream, and are no items: most of them announce its end."""
+"""Objects about the stream that are not items; most of them announce its end."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from xdk_streaming.simulator.faults.problems import (
 )
 from xdk_streaming.simulator.script import OPERATIONAL_DISCONNECT, End, Notice
 
-NOTICES = (
+NOTICE_FAULTS = (
     fault(
         "operational-disconnect",
-        "X ends the stream for operational reasons, and says so.",
+        "X ends the stream for operational reasons, with a notice.",
         OPERATIONAL_DISCONNECT,
         End(),
     ),
     fault(
         "operational-disconnect-bare",
-        "The same as a problem object without `errors` around it.",
+        "The same notice as a bare problem object, without `errors` around it.",
         Notice(disconnect("OperationalDisconnect")),
         End(),
     ),
@@ -34,7 +34,7 @@ NOTICES = (
             (
                 "SlowReader",
                 "slow-reader",
-                "X ends the stream because it was read too slowly, and throws away what it had queued.",
+                "X ends the stream because the client reads too slowly, and discards queued posts.",
             ),
             ("InternalError", "internal-disconnect", "Something failed inside X."),
             ("PackageUpgraded", "package-upgraded", "The app's access level was raised."),
@@ -44,37 +44,37 @@ NOTICES = (
                 "The app's access level was lowered.",
             ),
             ("AnythingNew", "unknown-disconnect", "X gives a reason that is not documented."),
-            ("InvalidRules", "invalid-rules", "The stream's rules are not valid any more."),
+            ("InvalidRules", "invalid-rules", "The stream's rules are no longer valid."),
             ("ClientApplicationStateDegraded", "app-restricted", "X has restricted the app."),
         )
     ),
     fault(
         "client-disconnected",
-        "X takes the client to have left.",
+        "X believes that the client has left.",
         Notice({"errors": [problem("client-disconnected", "Client Disconnected", "The client has left.")]}),
         End(),
     ),
     fault(
         "too-many-connections-in-stream",
-        "X ends the stream because the app has too many.",
+        "X ends the stream because the app has too many connections.",
         Notice({"errors": [TOO_MANY]}),
         End(),
     ),
     fault(
         "provisioning",
-        "X is still setting the app's stream up.",
+        "X is still setting up the app's stream.",
         Notice({"errors": [issue("ProvisioningSubscription", "Your subscription change is in progress.")]}),
         End(),
     ),
     fault(
         "no-rules-in-stream",
-        "X ends the stream because it has no rules.",
+        "X ends the stream because the app has no rules.",
         Notice({"errors": [NO_RULES]}),
         End(),
     ),
     fault(
         "rules-invalid-in-stream",
-        "X ends the stream because its rules are not valid.",
+        "X ends the stream because the rules are not valid.",
         Notice(issue("RulesInvalidIssue", "The rules of this stream are not valid.")),
         End(),
     ),
@@ -86,7 +86,7 @@ NOTICES = (
     ),
     fault(
         "last-word",
-        "A notice that ends nothing by itself is the last that comes.",
+        "The stream ends after a notice that does not announce the end.",
         Notice({"errors": [problem("something-new", "Something New", "Nobody has seen it before.")]}),
         End(),
     ),
@@ -95,15 +95,15 @@ NOTICES = (
         for name, sentence, content in (
             (
                 "unknown-notice",
-                "An object of errors alone, of a kind that is not documented.",
+                "An object has only errors, of an undocumented kind.",
                 {"errors": [problem("something-new", "Something New", "Nobody has seen it before.")]},
             ),
             (
                 "legacy-notice",
-                "An object of errors alone, in an older API's form.",
+                "An object has only errors, in the format of an older API.",
                 {"errors": [{"code": 130, "message": "Over capacity"}]},
             ),
-            ("limit-message", "An older API's count of posts left out.", {"limit": {"track": 1234}}),
+            ("limit-message", "An older API's count of undelivered posts.", {"limit": {"track": 1234}}),
             (
                 "warning-message",
                 "An older API's warning that the reader falls behind.",
@@ -111,12 +111,12 @@ NOTICES = (
             ),
             (
                 "disconnect-message",
-                "An older API's word of parting.",
+                "An older API's message at the end of a stream.",
                 {"disconnect": {"code": 12, "stream_name": "s", "reason": "Load is shed"}},
             ),
             (
                 "info-message",
-                "An older API's word that a replay is complete.",
+                "An older API's message that a replay is complete.",
                 {"info": {"message": "Replay Request Completed", "sent": "2026-11-23T00:00:00Z"}},
             ),
             (

@@ -1,4 +1,4 @@
-"""The bodies of X's refusals and notices, as docs.x.com and X's OpenAPI document 2.159 have them."""
+"""Bodies of X's refusals and notices, from docs.x.com and X's OpenAPI document 2.159."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def body(problem: Mapping[str, Any]) -> bytes:
 
 
 def blank(status: int, title: str) -> bytes:
-    """A problem that says no more than its status does, as bytes."""
+    """A problem that only repeats the status, as bytes."""
     return orjson.dumps({"title": title, "detail": title, "type": "about:blank", "status": status})
 
 
 def disconnect(disconnect_type: str) -> dict[str, Any]:
-    """X ends a stream, for a reason of this type."""
+    """The problem with which X ends a stream, for a reason of this type."""
     detail = "This stream has been disconnected for operational reasons."
     return problem(
         "operational-disconnect", "operational-disconnect", detail, disconnect_type=disconnect_type
@@ -34,7 +34,7 @@ def disconnect(disconnect_type: str) -> dict[str, Any]:
 
 
 def issue(connection_issue: str, detail: str) -> dict[str, Any]:
-    """X takes no connection, or no longer, for this reason."""
+    """The problem with which X refuses or ends a connection, for this reason."""
     return problem("streaming-connection", "ConnectionException", detail, connection_issue=connection_issue)
 
 

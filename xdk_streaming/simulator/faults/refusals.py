@@ -1,4 +1,4 @@
-"""Answers that are no stream."""
+"""Responses that are not a stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xdk_streaming.simulator.faults.problems import (
 )
 from xdk_streaming.simulator.script import Cut, End, Flood, Limited, Open, Refuse, Stall, Uncompressed
 
-REFUSALS = (
+REFUSAL_FAULTS = (
     fault("bad-request", "400: a parameter is wrong.", Refuse(400, body(BAD_PARTITION))),
     fault("unauthorized", "401: the token is not accepted.", Refuse(401, blank(401, "Unauthorized"))),
     fault(
@@ -27,28 +27,28 @@ REFUSALS = (
     ),
     fault(
         "unsupported-authentication",
-        "403: a user's token, where the app's own is wanted.",
+        "403: the token is a user's, not the app's.",
         Refuse(403, body(USER_TOKEN)),
     ),
-    fault("not-found", "404: no such endpoint.", Refuse(404, blank(404, "Not Found"))),
-    fault("not-acceptable", "406: no gzip was offered.", Refuse(406)),
-    fault("no-rules", "409: a filtered stream without rules.", Refuse(409, body(NO_RULES))),
-    fault("switched-off", "410: the endpoint is gone.", Refuse(410)),
+    fault("not-found", "404: the endpoint does not exist.", Refuse(404, blank(404, "Not Found"))),
+    fault("not-acceptable", "406: the client does not accept gzip.", Refuse(406)),
+    fault("no-rules", "409: the filtered stream has no rules.", Refuse(409, body(NO_RULES))),
+    fault("switched-off", "410: the endpoint has been switched off.", Refuse(410)),
     fault("request-timeout", "408: the request took too long.", Refuse(408)),
-    fault("calm-down", "420: X's older word for 429.", Refuse(420)),
+    fault("calm-down", "420: X's older status for 429.", Refuse(420)),
     fault(
         "window-spent",
-        "429: no connects are left in this window of 15 minutes; the headers name its end.",
+        "429: no attempts are left in this window of 15 minutes; headers give the end.",
         Limited(blank(429, "Too Many Requests")),
     ),
     fault(
         "clock-skew",
-        "429: the window ends further off than a window lasts, so the clocks disagree.",
+        "429: the window ends later than it can, so the clocks disagree.",
         Limited(blank(429, "Too Many Requests"), reset=7200),
     ),
     fault(
         "rate-limited-legacy",
-        "429 with an older API's code 88 and no word of when.",
+        "429 with an older API's code 88, without a time.",
         Refuse(429, LEGACY_LIMIT),
     ),
     fault(
@@ -58,12 +58,12 @@ REFUSALS = (
     ),
     fault(
         "too-many-connections",
-        "429: the app has all the connections that it may have; connects are left.",
+        "429: the app has its maximum of connections; attempts are left.",
         Limited(body(TOO_MANY), remaining=48),
     ),
     fault(
         "usage-cap",
-        "429: the app has read all the posts of its plan.",
+        "429: the app has read all posts of its plan.",
         Limited(body(USAGE_CAPPED), remaining=49),
     ),
     fault("empty-answer", "204: a success without a stream.", Open(204), End()),
@@ -84,15 +84,15 @@ REFUSALS = (
     fault("gateway-timeout", "504 without a body.", Refuse(504)),
     fault(
         "stall-in-error-body",
-        "503, and its body stops coming halfway.",
+        "503, and the body stalls halfway.",
         Open(503),
         Uncompressed(blank(503, "Service Unavailable")[:30]),
         Stall(),
     ),
-    fault("endless-error-body", "503, and its body never ends.", Open(503), Flood(b" " * 4096)),
+    fault("endless-error-body", "503, and the body never ends.", Open(503), Flood(b" " * 4096)),
     fault(
         "error-body-cut-short",
-        "503, and the connection is closed in the middle of its body.",
+        "503, and the connection is closed in the middle of the body.",
         Open(503),
         Uncompressed(blank(503, "Service Unavailable")[:30]),
         Cut(half=False),

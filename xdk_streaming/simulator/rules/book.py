@@ -1,8 +1,8 @@
-"""The rules that an app has on the filtered stream, and what X answers to those who change them.
+"""The app's rules on the filtered stream, and X's responses to requests that change them.
 
-Source: docs.x.com/x-api/stream/update-stream-rules; the bodies of what is not taken are those of field
-reports (xdevplatform and its clients' issues). X documents neither the status beside each of them nor
-what becomes of the good rules in a list with a bad one: here they are taken.
+Source: docs.x.com/x-api/stream/update-stream-rules; the bodies of refusals come from field reports (issues of
+xdevplatform and of its clients). X documents neither the statuses of refusals nor what happens to valid rules
+in a list with an invalid one. Here the valid rules are accepted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xdk_streaming.x import MAX_RULE_LENGTH, MAX_RULES, PROBLEMS
 
 TOO_MANY_RULES = {
     "title": "RulesCapExceeded",
-    "detail": "Your app would have more rules than it may have.",
+    "detail": "Your app would exceed its maximum number of rules.",
     "type": PROBLEMS + "rule-cap",
 }
 NOT_THERE = {
@@ -30,13 +30,13 @@ NOT_THERE = {
     "type": PROBLEMS + "invalid-request",
 }
 
-Answer = tuple[int, dict[str, Any]]
+ApiResponse = tuple[int, dict[str, Any]]
 """A status and a body."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of an app, read."""
+    """One parsed rule of an app."""
 
     id: str
     value: str
@@ -45,38 +45,38 @@ class Rule:
 
     @property
     def shown(self) -> dict[str, str]:
-        """As the rules endpoints show it."""
+        """The rule as the rules endpoints show it."""
         return {"id": self.id, "value": self.value, **self.label}
 
     @property
     def label(self) -> dict[str, str]:
-        """Its tag, where it has one."""
+        """The tag of the rule, if it has one."""
         return {} if self.tag is None else {"tag": self.tag}
 
 
 class RuleBook:
-    """An app's rules. They are in force at once; X takes some 20 seconds."""
+    """An app's rules. Changes apply immediately; with X, they take about 20 seconds."""
 
     def __init__(self, most: int = MAX_RULES) -> None:
         self.most = most
         self.revision = 0
-        """Counts the changes."""
+        """The number of changes so far."""
         self._rules: tuple[Rule, ...] = ()
         self._made = 0
         self._lock = threading.Lock()
 
     @property
     def rules(self) -> Sequence[Rule]:
-        """Those there are, the oldest first."""
+        """The current rules, oldest first."""
         return self._rules
 
     def matching(self, text: str) -> list[dict[str, str]]:
-        """Id and tag of each rule that a post with this text matches."""
+        """Id and tag of each rule that matches a post with this text."""
         read = Text(text)
         return [{"id": rule.id, **rule.label} for rule in self._rules if rule.term.matches(read)]
 
-    def add(self, wanted: Iterable[Mapping[str, str]], *, dry_run: bool = False) -> Answer:
-        """Take these rules in: each a value, and a tag if one likes. `dry_run`: only say what would be."""
+    def add(self, wanted: Iterable[Mapping[str, str]], *, dry_run: bool = False) -> ApiResponse:
+        """Add rules, each with a value and optionally a tag. With `dry_run`, only report the result."""
         with self._lock:
             added, errors = self._read(wanted)
             if len(self._rules) + len(added) > self.most:
@@ -90,7 +90,7 @@ class RuleBook:
         refused = not added and any(error["title"] != "DuplicateRule" for error in errors)
         return 400 if refused else 201, body
 
-    def delete(self, ids: Iterable[str], values: Iterable[str], *, dry_run: bool = False) -> Answer:
+    def delete(self, ids: Iterable[str], values: Iterable[str], *, dry_run: bool = False) -> ApiResponse:
         """Delete the rules with these ids, and those with these values."""
         wanted = [*ids], [*values]
         with self._lock:
@@ -102,12 +102,12 @@ class RuleBook:
                 lambda rule: rule.id in wanted[0] or rule.value in wanted[1], missing, dry_run
             )
 
-    def delete_all(self, *, dry_run: bool = False) -> Answer:
+    def delete_all(self, *, dry_run: bool = False) -> ApiResponse:
         """Delete every rule."""
         with self._lock:
             return self._delete(lambda rule: True, 0, dry_run)
 
-    def _delete(self, chosen: Callable[[Rule], bool], missing: int, dry_run: bool) -> Answer:
+    def _delete(self, chosen: Callable[[Rule], bool], missing: int, dry_run: bool) -> ApiResponse:
         left = tuple(rule for rule in self._rules if not chosen(rule))
         deleted = len(self._rules) - len(left)
         if deleted and not dry_run:
@@ -118,7 +118,7 @@ class RuleBook:
         return 400 if missing and not deleted else 200, body
 
     def _read(self, wanted: Iterable[Mapping[str, str]]) -> tuple[list[Rule], list[dict[str, Any]]]:
-        """The rules that can be taken, and what is wrong with the others."""
+        """The valid rules, and the errors of the others."""
         known = {rule.value: rule.id for rule in self._rules}
         added: list[Rule] = []
         errors: list[dict[str, Any]] = []
@@ -143,7 +143,7 @@ class RuleBook:
 
 
 def listing(rules: Iterable[Rule], next_token: str | None) -> dict[str, Any]:
-    """The body of X's answer to who asks for rules: one page."""
+    """The body of X's response to a request for rules: one page."""
     shown = [rule.shown for rule in rules]
     more = {} if next_token is None else {"next_token": next_token}
     return ({"data": shown} if shown else {}) | {"meta": _meta(result_count=len(shown), **more)}

@@ -1,7 +1,7 @@
-"""Reads a rule: words, phrases, operators, `-`, OR and parentheses. AND binds closer than OR.
+"""Parses rules: words, phrases, operators, `-`, OR and parentheses. AND binds more tightly than OR.
 
-Source: docs.x.com/x-api/posts/filtered-stream/integrate/build-a-rule. What X says about a rule that
-it does not take is known from field reports only in part; positions count from 1, as there.
+Source: docs.x.com/x-api/posts/filtered-stream/integrate/build-a-rule. X's messages about invalid rules are
+known only in part, from field reports. Positions count from 1, as in X's messages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xdk_streaming.simulator.rules.terms import (
     words,
 )
 
-TOKEN = re.compile(
+RULE_TOKEN = re.compile(
     r"""\s*(?:
     (?P<minus>-(?=\S))
     | (?P<open>\()
@@ -35,14 +35,14 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 BROAD = frozenset({"has", "is", "lang", "sample"})
-"""Operators that X takes only beside others: alone they would match too much."""
+"""Operators that X accepts only together with others, because alone they would match too much."""
 
 DEEPEST = 50
-"""Parentheses within one another: what is deeper is refused before it fills the stack."""
+"""Maximum depth of nested parentheses; deeper rules are refused before they overflow the stack."""
 
 
 class RuleError(Exception):
-    """What is wrong with a rule, in a sentence for each fault."""
+    """A rule is invalid; `details` has a sentence for each error."""
 
     def __init__(self, *details: str) -> None:
         super().__init__("; ".join(details))
@@ -50,7 +50,7 @@ class RuleError(Exception):
 
 
 class Token(NamedTuple):
-    """A piece of a rule, and where it stands."""
+    """A token of a rule, and its position."""
 
     kind: str
     text: str
@@ -59,7 +59,7 @@ class Token(NamedTuple):
 
 
 def read(rule: str) -> Term:
-    """What the rule seeks. Raises `RuleError` where X would not take it."""
+    """Parse a rule. Raises `RuleError` if X would refuse the rule."""
     tokens = list(_tokens(rule))
     if not tokens:
         raise RuleError("Rules must not be empty")
@@ -74,8 +74,8 @@ def _tokens(rule: str) -> Iterator[Token]:
     rule = rule.rstrip()
     place = 0
     while place < len(rule):
-        found = TOKEN.match(rule, place)
-        assert found is not None  # the pattern takes any character
+        found = RULE_TOKEN.match(rule, place)
+        assert found is not None  # the pattern matches any character
         kind = found.lastgroup if found.lastgroup != "value" else "operator"
         assert kind is not None
         position = found.start(kind) + 1
@@ -86,7 +86,7 @@ def _tokens(rule: str) -> Iterator[Token]:
 
 
 class _Reader:
-    """Goes through the tokens once, from left to right."""
+    """Reads the tokens once, from left to right."""
 
     def __init__(self, tokens: list[Token], end: int) -> None:
         self._tokens = tokens
@@ -95,7 +95,7 @@ class _Reader:
         self._end = end
 
     def either(self) -> Term:
-        """Clauses with OR between them."""
+        """Parse clauses that are separated by OR."""
         clauses = [self._every()]
         while self._next_is_or():
             self._place += 1
@@ -103,13 +103,13 @@ class _Reader:
         return clauses[0] if len(clauses) == 1 else Either(tuple(clauses))
 
     def expect_end(self) -> None:
-        """Nothing may follow but what was read."""
+        """Raise `RuleError` if there are more tokens."""
         token = self._peek()
         if token is not None:
             raise RuleError(f"A parenthesis is closed that was not opened (at position {token.position})")
 
     def _every(self) -> Term:
-        """Terms with spaces between them."""
+        """Parse terms that are separated by spaces."""
         terms: list[Term] = []
         while (token := self._peek()) is not None and token.kind != "close" and not self._next_is_or():
             terms.append(self._one())
@@ -159,7 +159,7 @@ class _Reader:
 
 
 def _negation(term: Term) -> Term:
-    """Its opposite, in which only single terms are negated."""
+    """The negation of a term, in which only single terms are negated."""
     if isinstance(term, Every):
         return Either(tuple(map(_negation, term.terms)))
     if isinstance(term, Either):
@@ -172,7 +172,7 @@ def _word(token: Token) -> Term:
     if token.text.lower() in {"and", "or"}:
         raise RuleError(
             f"Ambiguous use of {token.text} as a keyword: a space joins clauses, OR in capitals separates "
-            f'them, "{token.text}" in quotation marks seeks the word (at position {token.position})'
+            f'them, "{token.text}" in quotation marks matches the word (at position {token.position})'
         )
     if token.text[0] in "#@$":
         found = words(token.text[1:])
@@ -184,7 +184,7 @@ def _word(token: Token) -> Term:
 def _sought(token: Token) -> Words:
     found = words(token.text)
     if found is None:
-        raise RuleError(f"There is no letter and no digit in {token.text!r} (at position {token.position})")
+        raise RuleError(f"{token.text!r} has no letter and no digit (at position {token.position})")
     return found
 
 
@@ -207,7 +207,7 @@ def _standalone(term: Term) -> Iterator[bool]:
 
 
 def _parts(term: Term) -> Iterator[Term]:
-    """Its terms, those within groups included; a negation as a whole."""
+    """The single terms of a term, including those in groups; a negation counts as one."""
     if isinstance(term, Every | Either):
         for part in term.terms:
             yield from _parts(part)

@@ -1,8 +1,7 @@
-"""What a rule is made of, and whether a post's text has it.
+"""The terms of a rule, and how they match a post's text.
 
-Source: docs.x.com/x-api/posts/filtered-stream/integrate/build-a-rule. Words are compared without
-regard to case, and whole; accents count. Where a script puts no space between words, a word counts
-wherever it stands.
+Source: docs.x.com/x-api/posts/filtered-stream/integrate/build-a-rule. Only whole words match, regardless of
+case; accents count. In scripts without spaces between words, a word matches anywhere.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf9
 
 
 class Text:
-    """A post's text, taken apart once for all rules."""
+    """A post's text, split into words once for all rules."""
 
     def __init__(self, text: str) -> None:
         folded = fold(text)
@@ -32,12 +31,12 @@ class Term(Protocol):
     """A part of a rule."""
 
     def matches(self, text: Text) -> bool:
-        """Whether the text has it."""
+        """Whether the text matches the term."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """A word, or a phrase: these words, one right after the other."""
+    """A word, or a phrase of consecutive words."""
 
     sought: str
 
@@ -57,7 +56,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Operator:
-    """`from:`, `lang:`, `has:` and their like: said to match everything: what they ask is not simulated."""
+    """`from:`, `lang:`, `has:` and similar operators, which are not simulated and match everything."""
 
     name: str
 
@@ -67,7 +66,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Not:
-    """A negation. What is said to match everything is not negated: it would silence the rule."""
+    """A negation. Operators, which match everything, are not negated: the rule would never match."""
 
     term: Term
 
@@ -77,7 +76,7 @@ class Not:
 
 @dataclass(frozen=True)
 class Every:
-    """Terms with spaces between them."""
+    """Terms that must all match (AND)."""
 
     terms: Sequence[Term]
 
@@ -87,7 +86,7 @@ class Every:
 
 @dataclass(frozen=True)
 class Either:
-    """Terms with OR between them."""
+    """Terms of which one must match (OR)."""
 
     terms: Sequence[Term]
 
@@ -96,17 +95,17 @@ class Either:
 
 
 def fold(text: str) -> str:
-    """The text as it is compared."""
+    """The text in the form used for comparison."""
     return unicodedata.normalize("NFC", text.casefold())
 
 
 def spaced(folded: str) -> str:
-    """Its words with one space around each."""
+    """The words of a text, with one space around each."""
     return f" {' '.join(WORDS.findall(folded))} "
 
 
 def words(text: str) -> Words | None:
-    """What a word or a phrase of a rule seeks; None where no letter and no digit is in it."""
+    """The term for a word or phrase of a rule; None if it has no letter and no digit."""
     sought = spaced(fold(text))
     if not sought.strip():
         return None

@@ -1,4 +1,4 @@
-"""The server's end of a socket: writes, waits, cuts a slow reader off, resets."""
+"""The server's side of a connection: writing, waiting, detecting slow readers, resetting."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 ROOM = 64 * 1024
-"""Bytes that the kernel may keep for a client that must not fall behind; it takes twice as many."""
+"""Send buffer in bytes, if slow readers are cut off; the kernel doubles the number."""
 MORE_ROOM = 8 * ROOM
-AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER that makes close() send RST."""
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER that makes close() send RST."""
 SHORT_PAUSE = 0.05
-"""Seconds before a reset, for the client to read what was sent before it: RST may overtake data."""
+"""Seconds to wait before a reset, so that the client reads pending data: RST can overtake data."""
 
 
 class ClientLeft(Exception):
@@ -26,28 +26,28 @@ class ClientLeft(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
-    """What a slow reader can expect."""
+class SlowReaderPolicy:
+    """How slow readers are treated."""
 
     seconds: float | None = None
-    """For how long it may take nothing; None for ever."""
+    """Seconds for which a client may read nothing; None for no limit."""
     notice: bool = True
-    """Whether it is told why it is cut off, if that can be sent."""
+    """Whether the client is sent the reason before being cut off, if possible."""
 
 
-class Outlet:
-    """Writes, and gives up on a client that takes nothing for `patience` seconds; None waits for ever."""
+class ClientSocket:
+    """Writes to the client; gives up if the client reads nothing for `patience` seconds (None: never)."""
 
     def __init__(self, connection: socket.socket, patience: float | None) -> None:
         self._socket = connection
         self._patience = patience
         self.waited = False
-        """Whether the last bytes written had to wait for the client."""
+        """Whether the last write had to wait for the client."""
         if patience is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
 
     def write(self, data: bytes) -> int:
-        """Write all of it. Returns how many bytes went out: fewer where the client takes no more."""
+        """Write all of the data. Returns the bytes written: fewer if the client stopped reading."""
         if self._patience is None:
             self._socket.sendall(data)
             return len(data)
@@ -61,8 +61,8 @@ class Outlet:
             self.waited |= bool(rest)
         return len(data) - len(rest)
 
-    def squeeze(self, data: bytes) -> int:
-        """Write into room that is made for it, without waiting. Returns how many bytes went in."""
+    def send_now(self, data: bytes) -> int:
+        """Enlarge the send buffer and write without waiting. Returns the bytes written."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MORE_ROOM)
         self._socket.settimeout(0.0)
         try:
@@ -71,30 +71,30 @@ class Outlet:
             return 0
 
     def wait(self, seconds: float | None) -> None:
-        """Wait so long, for ever if that is None or infinite. Raises `ClientLeft` if the client leaves."""
+        """Wait this long, forever if None or infinite. Raises `ClientLeft` if the client disconnects."""
         bounded = None if seconds is None or math.isinf(seconds) else max(0.0, seconds)
         if select.select([self._socket], [], [], bounded)[0] and not self._socket.recv(4096):
             raise ClientLeft
 
-    def arm(self) -> None:
-        """Make the next close a reset, once the client has what is on its way."""
+    def reset_on_close(self) -> None:
+        """Make close() send RST, after waiting for the client to read pending data."""
         self.wait(SHORT_PAUSE)
         self._drain()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
     def _drain(self) -> None:
-        """Let the client have what is on its way, for a reset throws it away; unless it does not read."""
+        """Wait until the client has read pending data, which a reset would discard, or stops reading."""
         before = math.inf
         while (waiting := self._unsent()) and waiting < before:
             before = waiting
             self.wait(SHORT_PAUSE)
 
     def _unsent(self) -> int:
-        """Bytes that are still with the kernel."""
+        """Bytes still in the kernel's send buffer."""
         return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def shut_down(connection: socket.socket) -> None:
-    """By socket's own method: that of an SSLSocket is not meant for other threads."""
+    """Shut down a connection, from any thread: SSLSocket.shutdown() is not safe from other threads."""
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,7 +1,7 @@
-"""The requests that are no streams: rules and connections. From a request to the body of its answer.
+"""Requests to the rules and connections endpoints: from the request to the body of the response.
 
-Knows paths, parameters and bodies, and which of them X turns down. What is done is done by the rule
-book and the connections.
+Knows paths, parameters and bodies, and which of them X refuses. The rule book and the connections do the
+actual work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 
 from xdk_streaming.simulator.connections import Connections
 from xdk_streaming.simulator.parameters import invalid_request
-from xdk_streaming.simulator.rules.book import Answer, RuleBook, listing
+from xdk_streaming.simulator.rules.book import ApiResponse, RuleBook, listing
 from xdk_streaming.x import (
     CONNECTION_FIELDS,
     CONNECTION_NAMES,
@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Call:
-    """A request that is no stream."""
+class ApiRequest:
+    """A request that does not open a stream."""
 
     method: str
     path: str
@@ -42,56 +42,56 @@ class Call:
 
 
 class Refused(Exception):
-    """A request that X turns down with 400."""
+    """X refuses a request with 400."""
 
     def __init__(self, name: str, value: str, message: str) -> None:
         super().__init__(message)
         self.fault = {"parameters": {name: [value] if value else []}, "message": message}
 
 
-def is_call(call: Call) -> bool:
-    """Whether there is an endpoint for it."""
-    return _deed(call) is not None
+def is_api_request(request: ApiRequest) -> bool:
+    """Whether there is an endpoint for this request."""
+    return _handler(request) is not None
 
 
-def answer(call: Call, book: RuleBook, connections: Connections) -> Answer | None:
-    """What X answers; None where there is no such endpoint."""
-    deed = _deed(call)
-    if deed is None:
+def answer(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse | None:
+    """X's response; None if there is no such endpoint."""
+    handler = _handler(request)
+    if handler is None:
         return None
     try:
-        return deed(call, book, connections)
+        return handler(request, book, connections)
     except Refused as refusal:
         return 400, invalid_request([refusal.fault])
 
 
-def _deed(call: Call) -> Deed | None:
-    if call.method == "DELETE" and call.path.startswith(CONNECTIONS + "/"):
+def _handler(request: ApiRequest) -> EndpointHandler | None:
+    if request.method == "DELETE" and request.path.startswith(CONNECTIONS + "/"):
         return _kill_by_name
-    return DEEDS.get((call.method, call.path))
+    return ENDPOINT_HANDLERS.get((request.method, request.path))
 
 
-def _list_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    asked = set(filter(None, call.params.get("ids", "").split(",")))
+def _list_rules(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    asked = set(filter(None, request.params.get("ids", "").split(",")))
     rules = [rule for rule in book.rules if not asked or rule.id in asked]
-    page, next_token = _page(rules, call.params, MAX_RULES_PER_PAGE, MAX_RULES_PER_PAGE)
+    page, next_token = _page(rules, request.params, MAX_RULES_PER_PAGE, MAX_RULES_PER_PAGE)
     return 200, listing(page, next_token)
 
 
-def _change_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    dry_run = _flag(call.params, "dry_run")
-    wanted = _json(call.body)
-    if _flag(call.params, "delete_all"):
+def _change_rules(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    dry_run = _flag(request.params, "dry_run")
+    wanted = _json(request.body)
+    if _flag(request.params, "delete_all"):
         if wanted.get("add") or wanted.get("delete"):
-            raise Refused("delete_all", "true", "delete_all goes with neither add nor delete")
+            raise Refused("delete_all", "true", "delete_all cannot be combined with add or delete")
         return book.delete_all(dry_run=dry_run)
     if ("add" in wanted) == ("delete" in wanted):
-        raise Refused("add", "", "Exactly one of add and delete is needed, or delete_all=true")
+        raise Refused("add", "", "Exactly one of add and delete is required, or delete_all=true")
     if "add" in wanted:
         return book.add(_new_rules(wanted["add"]), dry_run=dry_run)
     doomed = wanted["delete"]
     if not isinstance(doomed, dict) or not ("ids" in doomed or "values" in doomed):
-        raise Refused("delete", "", "delete is an object with ids, or with values")
+        raise Refused("delete", "", "delete must be an object with ids or values")
     named = [
         _strings(doomed, name, MAX_RULES_PER_PAGE) if name in doomed else [] for name in ("ids", "values")
     ]
@@ -100,23 +100,23 @@ def _change_rules(call: Call, book: RuleBook, connections: Connections) -> Answe
 
 def _new_rules(given: Any) -> Sequence[Mapping[str, str]]:
     if not isinstance(given, list) or not given:
-        raise Refused("add", "", "add is a list of rules, and not empty")
+        raise Refused("add", "", "add must be a non-empty list of rules")
     for rule in given:
         texts = isinstance(rule, dict) and all(isinstance(text, str) for text in rule.values())
         if not texts or "value" not in rule or set(rule) - {"value", "tag"}:
-            raise Refused("add", "", "A rule is an object with value, and with tag where it has one")
+            raise Refused("add", "", "A rule must be an object with a value and optionally a tag")
     return given
 
 
-def _count_rules(call: Call, book: RuleBook, connections: Connections) -> Answer:
+def _count_rules(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
     count, most = len(book.rules), str(book.most)
     app = {"client_app_id": "1", "rule_count": count}
     caps = {"cap_per_client_app": most, "cap_per_project": most}
     return 200, {"data": {"client_app_rules_count": app, "project_rules_count": str(count), **caps}}
 
 
-def _list_connections(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    params = call.params
+def _list_connections(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    params = request.params
     status = _choice(params, "status", ("active", "inactive", "all"))
     names = _choices(params, "endpoints", CONNECTION_NAMES)
     fields = _choices(params, "connection.fields", CONNECTION_FIELDS) or CONNECTION_FIELDS
@@ -131,12 +131,12 @@ def _list_connections(call: Call, book: RuleBook, connections: Connections) -> A
     return 200, ({"data": shown} if shown else {}) | {"meta": meta}
 
 
-def _kill_by_id(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    return 200, {"data": connections.kill(_strings(_json(call.body), "uuids", MAX_KILLS))}
+def _kill_by_id(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    return 200, {"data": connections.kill(_strings(_json(request.body), "uuids", MAX_KILLS))}
 
 
-def _kill_by_name(call: Call, book: RuleBook, connections: Connections) -> Answer:
-    name = call.path.removeprefix(CONNECTIONS + "/")
+def _kill_by_name(request: ApiRequest, book: RuleBook, connections: Connections) -> ApiResponse:
+    name = request.path.removeprefix(CONNECTIONS + "/")
     if name == "all":
         return 200, {"data": connections.kill_all()}
     if name not in CONNECTION_NAMES:
@@ -144,9 +144,9 @@ def _kill_by_name(call: Call, book: RuleBook, connections: Connections) -> Answe
     return 200, {"data": connections.kill_all(name)}
 
 
-Deed = Callable[[Call, RuleBook, Connections], Answer]
+EndpointHandler = Callable[[ApiRequest, RuleBook, Connections], ApiResponse]
 
-DEEDS: Mapping[tuple[str, str], Deed] = {
+ENDPOINT_HANDLERS: Mapping[tuple[str, str], EndpointHandler] = {
     ("GET", RULES): _list_rules,
     ("POST", RULES): _change_rules,
     ("GET", RULE_COUNTS): _count_rules,
@@ -158,11 +158,11 @@ DEEDS: Mapping[tuple[str, str], Deed] = {
 def _page(
     entries: Sequence[T], params: Mapping[str, str], usual: int, most: int
 ) -> tuple[Sequence[T], str | None]:
-    """The entries that were asked for, and the token of the next page, if there is one."""
+    """The requested entries, and the token of the next page, if there is one."""
     size = _number(params, "max_results", usual, most)
     token = params.get("pagination_token", "0")
     if not re.fullmatch("[0-9]{1,9}", token):
-        raise Refused("pagination_token", token, "The `pagination_token` is none that was given out")
+        raise Refused("pagination_token", token, "The `pagination_token` was not issued by this server")
     first = int(token)
     return entries[first : first + size], str(first + size) if first + size < len(entries) else None
 
@@ -181,7 +181,7 @@ def _flag(params: Mapping[str, str], name: str) -> bool:
 
 
 def _choice(params: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
-    """One of these, whatever its case; the first of them where none is asked for."""
+    """One of the allowed values, regardless of case; by default the first."""
     value = params.get(name, allowed[0])
     if value.lower() not in allowed:
         raise Refused(
@@ -208,14 +208,14 @@ def _json(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         content = None
     if not isinstance(content, dict):
-        raise Refused("body", "", "The body of the request is no JSON object")
+        raise Refused("body", "", "The body of the request is not a JSON object")
     return content
 
 
 def _strings(content: Mapping[str, Any], name: str, most: int) -> list[str]:
     values = content.get(name)
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise Refused(name, "", f"{name} is a list of strings")
+        raise Refused(name, "", f"{name} must be a list of strings")
     if not 1 <= len(values) <= most:
-        raise Refused(name, "", f"{name} has {len(values)} entries, and must have from 1 to {most}")
+        raise Refused(name, "", f"{name} has {len(values)} entries; 1 to {most} are allowed")
     return values

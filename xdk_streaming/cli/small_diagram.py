@@ -1,7 +1,8 @@
-"""The state diagram in small, for a terminal: the states side by side, and each arrow of the table once.
+"""A small state diagram for the terminal: the states side by side, and each arrow of the table once.
 
-Drawn from the transition table, like the large one: states in their order, arrows to a neighbour on the
-right straight, those that skip states above, those that lead back below.
+The diagram is drawn from the transition table, as the large one is. The states keep their order. An arrow to
+the next state on the right is straight, an arrow that skips a state runs above the boxes, and an arrow that
+leads back runs below them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ STATES = tuple(ConnectionState)
 ARROWS = tuple(
     dict.fromkeys((STATES.index(row.source), STATES.index(row.dest)) for row in TABLE if not row.internal)
 )
-"""From where to where, by the states' places."""
+"""Source and destination of each arrow, as indexes into STATES."""
 COLOURS = {
     ConnectionState.DISCONNECTED: "blue",
     ConnectionState.CONNECTING: "cyan",
@@ -27,7 +28,7 @@ COLOURS = {
 }
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 STROKES = " ╵╷│╴╯╮┤╶╰╭├─┴┬┼"
-"""What is drawn where lines leave to these sides."""
+"""The box-drawing character for each combination of sides, indexed by the sum of their bits."""
 ARROW = "──▶"
 
 Cell = tuple[int, int]
@@ -35,19 +36,19 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True)
 class Lane:
-    """A line above or below the boxes, on which all arrows of one kind reach a state."""
+    """A horizontal line above or below the boxes, shared by all arrows that lead to one state."""
 
     dest: int
     sources: tuple[int, ...]
 
     @property
     def span(self) -> int:
-        """How far it reaches."""
+        """The distance of the longest arrow, in states."""
         return max(abs(self.dest - source) for source in self.sources)
 
 
 def _lanes(arrows: list[tuple[int, int]]) -> list[Lane]:
-    """Nearest to the boxes first: the short ones, so that few lines cross."""
+    """The lanes, shortest first: short lanes lie nearest to the boxes, so that few lines cross."""
     dests = dict.fromkeys(dest for _, dest in arrows)
     lanes = [Lane(dest, tuple(source for source, to in arrows if to == dest)) for dest in dests]
     return sorted(lanes, key=lambda lane: lane.span)
@@ -64,20 +65,20 @@ HEIGHT = len(ABOVE) + 3 + len(BELOW)
 
 
 class Grid:
-    """Lines by the sides to which they leave each cell."""
+    """Lines, stored for each cell as the sides at which they leave the cell."""
 
     def __init__(self) -> None:
         self.sides: dict[Cell, int] = {}
 
     def across(self, row: int, start: int, end: int) -> None:
-        """A line from one column to another."""
+        """Draw a horizontal line from one column to another."""
         first, last = sorted((start, end))
         for column in range(first, last):
             self._add((row, column), RIGHT)
             self._add((row, column + 1), LEFT)
 
     def down(self, column: int, start: int, end: int) -> None:
-        """A line from one row to another."""
+        """Draw a vertical line from one row to another."""
         first, last = sorted((start, end))
         for row in range(first, last):
             self._add((row, column), DOWN)
@@ -87,8 +88,8 @@ class Grid:
         self.sides[cell] = self.sides.get(cell, 0) | side
 
 
-def chart(lit: ConnectionState) -> Text:
-    """The diagram, with this state lit."""
+def draw(lit: ConnectionState) -> Text:
+    """The diagram, with this state highlighted."""
     rows = [[" "] * WIDTH for _ in range(HEIGHT)]
     top = len(ABOVE)
     grid = Grid()
@@ -102,7 +103,7 @@ def chart(lit: ConnectionState) -> Text:
 
 
 def line(lit: ConnectionState) -> Text:
-    """The states alone, for a terminal of few rows."""
+    """The states alone on one line, for a terminal with few rows."""
     names = [Text(f" {state.name} ", style=_style(state, lit)) for state in STATES]
     return Text(" ", style="dim").join(names)
 
@@ -120,7 +121,7 @@ def _draw_boxes(rows: list[list[str]], grid: Grid, top: int) -> None:
 
 
 def _draw_lanes(grid: Grid, lanes: list[Lane], *, edge: int, outward: int) -> dict[Cell, str]:
-    """Draw them, and tell where their arrows' heads are: on the edge of the box."""
+    """Draw the lanes. Returns the cells of the arrowheads, which lie on the edges of the boxes."""
     heads: dict[Cell, str] = {}
     for number, lane in enumerate(lanes):
         row = edge + outward * (number + 1)
@@ -133,7 +134,7 @@ def _draw_lanes(grid: Grid, lanes: list[Lane], *, edge: int, outward: int) -> di
 
 
 def _port(place: int, number: int, lanes: int) -> int:
-    """The column in which a lane meets a box: one for each lane."""
+    """The column in which a lane meets a box: a different one for each lane."""
     return _LEFTS[place] + (number + 1) * (_WIDTHS[place] - 1) // (lanes + 1)
 
 

@@ -1,4 +1,4 @@
-"""The lines made so far, kept for whoever asks for the same items again."""
+"""A cache of generated lines, for clients that request the same items."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any, TypeAlias, TypeVar
 from xdk_streaming.x import BACKFILL_PARAMETERS, RECOVERY_PARAMETERS, Endpoint
 
 Line: TypeAlias = tuple[bytes, str | None]
-"""An item as a line without its end, and its id."""
-Key: TypeAlias = tuple[str, frozenset[tuple[str, str]], int]
+"""An item as a line without line end, and the id of the item."""
+CacheKey: TypeAlias = tuple[str, frozenset[tuple[str, str]], int]
 Made = TypeVar("Made", bound="Line | None")
 
-MOST_LINES = 400_000
-MOST_BYTES = 256 * 2**20
+MAX_CACHED_LINES = 400_000
+MAX_CACHED_BYTES = 256 * 2**20
 
 _NOT_OF_THE_ITEM = frozenset({"partition", *BACKFILL_PARAMETERS, *chain(*RECOVERY_PARAMETERS)})
-"""Parameters that choose items, and change nothing in them."""
+"""Parameters that select items without changing their content."""
 
 _UNMADE = object()
 
 
-class Lines:
-    """Two generations: when the younger has half of what may be kept, the older is dropped."""
+class LineCache:
+    """Two generations of lines: when the younger one reaches half of the limit, the older one is dropped."""
 
-    def __init__(self, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> None:
-        self._most_lines = most_lines // 2
-        self._most_bytes = most_bytes // 2
-        self._young: dict[Key, dict[int, Any]] = {}
-        self._old: dict[Key, dict[int, Any]] = {}
+    def __init__(self, max_lines: int = MAX_CACHED_LINES, max_bytes: int = MAX_CACHED_BYTES) -> None:
+        self._max_lines = max_lines // 2
+        self._max_bytes = max_bytes // 2
+        self._young: dict[CacheKey, dict[int, Any]] = {}
+        self._old: dict[CacheKey, dict[int, Any]] = {}
         self._lines = 0
         self._bytes = 0
 
@@ -44,9 +44,9 @@ class Lines:
         make: Callable[[int], Made],
         revision: int = 0,
     ) -> list[Made]:
-        """The lines of these items; what is not there yet is made, as for this revision of the rules.
+        """The lines of these items, for this revision of the rules. Missing lines are made and cached.
 
-        For an item that is not to be sent, `make` gives None.
+        `make` returns None for an item that must not be sent.
         """
         of_the_item = frozenset(item for item in params.items() if item[0] not in _NOT_OF_THE_ITEM)
         key = endpoint.path, of_the_item, revision
@@ -62,8 +62,8 @@ class Lines:
                 self._lines += 1
                 self._bytes += 0 if line is None else len(line[0])
             found.append(line)
-        # Several connections may count at once: the bound is no finer than what they add together.
-        if self._lines > self._most_lines or self._bytes > self._most_bytes:
+        # Several threads may count at the same time, so the limit is approximate.
+        if self._lines > self._max_lines or self._bytes > self._max_bytes:
             self._old, self._young = self._young, {}
             self._lines = self._bytes = 0
         return found

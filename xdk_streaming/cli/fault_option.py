@@ -1,4 +1,4 @@
-"""What `--fault` asks for: what the connections suffer, and when."""
+"""The `--fault` option: which faults the connections get, and when."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import typer
 from xdk_streaming.cli.quantities import duration
 from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Live, Script
-from xdk_streaming.simulator.faults import FAULTS, Fault, Peer
+from xdk_streaming.simulator.faults import STREAM_FAULTS, Peer, StreamFault
 
 LONGEST = 1e9
 
 
-class Asked(NamedTuple):
-    """The chance of a random fault, and what the connections suffer in turn."""
+class RequestedFaults(NamedTuple):
+    """The chance of a random fault, and the scripts of the connections in turn."""
 
     chance: float
     scripts: list[Script]
 
 
-def asked(given: Iterable[str], encoding: str | None) -> Asked:
-    """Read each `--fault`; one that is none ends the program with what was expected."""
+def requested_faults(given: Iterable[str], encoding: str | None) -> RequestedFaults:
+    """Parse each `--fault`. Raises `BadParameter`, which says what was expected."""
     chance = 0.0
     scripts: list[Script] = []
     for text in given:
@@ -33,21 +33,23 @@ def asked(given: Iterable[str], encoding: str | None) -> Asked:
         else:
             name, _, after = text.partition("@")
             scripts.extend(_scripts(_fault(text, name, encoding), _after(text, after)))
-    return Asked(chance, scripts)
+    return RequestedFaults(chance, scripts)
 
 
 def seconds(text: str | float) -> float:
-    """A length of time, 0 included: `10`, `0.5`, `10s`, `2m`, `500ms`."""
+    """The seconds in a duration, which may be 0: `10`, `0.5`, `10s`, `2m`, `500ms`."""
     found = _seconds(str(text))
     if not 0 <= found <= LONGEST:
-        raise typer.BadParameter(f"{text!r} is no length of time; expected one like 10s, 2m, 500ms or 1.5")
+        raise typer.BadParameter(f"{text!r} is not a duration; expected one like 10s, 2m, 500ms or 1.5")
     return found
 
 
 def seconds_above_0(text: str | float) -> float:
-    """A length of time."""
+    """The seconds in a duration, above 0."""
     if not (found := seconds(text)):
-        raise typer.BadParameter(f"{text!r} is no time at all; expected one like 10s, 2m, 500ms or 1.5")
+        raise typer.BadParameter(
+            f"{text!r} is too short; expected a duration above 0, one like 10s, 2m, 500ms or 1.5"
+        )
     return found
 
 
@@ -59,17 +61,17 @@ def _seconds(text: str) -> float:
         return duration(text)
 
 
-def _fault(text: str, name: str, encoding: str | None) -> Fault:
-    fault = FAULTS.get(name)
+def _fault(text: str, name: str, encoding: str | None) -> StreamFault:
+    fault = STREAM_FAULTS.get(name)
     if fault is None or fault.peer is not Peer.SERVER:
-        raise _no_fault(text, f"{name!r} is none that a server can show; see `xdk-streaming faults`")
+        raise _no_fault(text, f"{name!r} is not a fault that a server can show; see `xdk-streaming faults`")
     if fault.encoding != encoding and fault.encoding is not None:
-        raise _no_fault(text, f"it needs --encoding {fault.encoding}")
+        raise _no_fault(text, f"this fault needs --encoding {fault.encoding}")
     return fault
 
 
-def _scripts(fault: Fault, after: float) -> list[Script]:
-    """A stream that suffers it after so long; for a refusal, one that ends then, and the next is refused."""
+def _scripts(fault: StreamFault, after: float) -> list[Script]:
+    """A stream with the fault after these seconds. For a refusal: a stream that ends, then the refusal."""
     if OUTCOMES[fault.name].refuses:
         return [(Live(after), End()), fault.script] if after else [fault.script]
     return [(Live(after), *fault.script)]
@@ -89,7 +91,7 @@ def _chance(text: str) -> float:
     except ValueError:
         chance = math.nan
     if not 0 <= chance <= 1:
-        raise _no_fault(text, f"{digits!r} is no number from 0 to 1")
+        raise _no_fault(text, f"{digits!r} is not a number from 0 to 1")
     return chance
 
 
