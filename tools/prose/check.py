@@ -7,8 +7,6 @@ the file: docstrings and comments stay on their lines, and code becomes blank li
 more in the package's own files are its messages, and they stay as well. Line numbers need no translation.
 
 Node.js comes from the wheel that pyright uses, textlint from the folder into which `make` installs it.
-Python 3.12 and later take f-strings apart before `tokenize` shows them, so there the words in f-strings are
-not checked; the gate runs this program on 3.11.
 """
 
 from __future__ import annotations
@@ -204,8 +202,20 @@ def worded(piece: Prose) -> bool:
 
 
 def tokens(source: str) -> Iterator[tokenize.TokenInfo]:
-    """Split a file into tokens."""
-    return tokenize.generate_tokens(io.StringIO(source).readline)
+    """Split a file into tokens; the parts of an f-string, as Python 3.12 gives them, are one string again."""
+    lines = source.splitlines()
+    opened: list[tuple[int, int]] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":
+            opened.append(token.start)
+        elif kind == "FSTRING_END":
+            line, column = start = opened.pop()
+            if not opened:
+                text = lines[line - 1][column : token.end[1]] if line == token.end[0] else ""
+                yield token._replace(type=tokenize.STRING, string=text, start=start)
+        elif not opened:
+            yield token
 
 
 if __name__ == "__main__":
