@@ -396,8 +396,8 @@ def page(runs: Sequence[Run], reconnects: int, command: str) -> str:
         [
             "# What reconnecting leaves behind",
             "",
-            f"One `Stream` a run, over {reconnects:,} connections that are lost in {len(losses)} ways "
-            "in turn. The server runs in a process of its own; the figures are the client's.",
+            f"One `Stream` per run, over {reconnects:,} connections that are lost in {len(losses)} ways "
+            "in turn. The server runs in its own process; the figures are those of the client.",
             "",
             *(f"- {run.name}: {verdict(run)}." for run in runs),
             "",
@@ -421,13 +421,13 @@ def page(runs: Sequence[Run], reconnects: int, command: str) -> str:
 def reading(runs: Sequence[Run]) -> str:
     """How to read the tables, and which values are missing on this system."""
     text = (
-        "How to read it: each row is taken between two connections, after a full garbage collection. "
-        f"The first {WARM:.0%} of the reconnects are warm-up: by then everything is loaded that a process "
-        "loads once. From there on threads and descriptors must be the same in every row. At the end memory "
-        f"(resident) may be at most {MEMORY_BOUND / MIB:g} MiB and objects (those that Python's garbage "
-        f"collector tracks) at most {OBJECTS_BOUND:,} above the warm-up's last row. The items received must "
-        "be those that the server sent whole, each once and in order, and after the last loss one more "
-        "connection has to bring an item."
+        "How to read the tables: each row is taken between two connections, after a full garbage "
+        f"collection. The first {WARM:.0%} of the reconnects are for warming up. After them, threads and "
+        "descriptors must be the same in every row. At the end, resident memory may be at most "
+        f"{MEMORY_BOUND / MIB:g} MiB, and the number of objects tracked by Python's garbage collector at "
+        f"most {OBJECTS_BOUND:,}, above the last row of the warm-up. The items received must be exactly "
+        "the items that the server sent whole, in order, and after the last loss one more connection must "
+        "deliver an item."
     )
     if any(sample.memory is None for run in runs for sample in run.samples):
         text += " This system has no /proc: memory and descriptors were not measured."

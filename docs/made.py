@@ -1,4 +1,4 @@
-"""Writes what of docs/ is made from the command line: its manual, and the picture of the live view."""
+"""Writes the pages in docs/ made from the command line: its manual, and a picture of the live view."""
 
 from __future__ import annotations
 
@@ -26,35 +26,44 @@ from xdk_streaming.cli.stream import VERBS
 
 DOCS = Path(__file__).parent
 COMMON = "  --tweet-fields"
-"""The first of the options that all verbs have that stream."""
+"""The first option that all streaming verbs share."""
 WIDTH, ROWS = 92, 22
 NOW = 1_800_000_000.0
 
 INTRODUCTION = f"""\
 # The command line
 
-Items go to standard output or to `--output`, a line each, as X sent them; everything else goes to
-standard error: on a terminal a live view, else a line for each change and a summary a minute.
+Items go to standard output or to the file named by `--output`, one per line, as X sent them. Everything
+else goes to standard error: on a terminal a live view, otherwise a line per event and a summary every
+minute.
 
-The bearer token comes from `--bearer-token-file`, else from `X_BEARER_TOKEN`, `BEARER_TOKEN` or
-`TWITTER_BEARER_TOKEN`. Every option, but those of `demo`, `diagram` and `faults`, can also come from
-the environment: `--overflow` from `{ENVIRONMENT_PREFIX}_OVERFLOW`,
-and so on, the same for all verbs; one that
-may be given again takes values with blanks between them. The command line outweighs the environment.
+The bearer token is read from the file named by `--bearer-token-file`, or from `X_BEARER_TOKEN`,
+`BEARER_TOKEN` or `TWITTER_BEARER_TOKEN`. Except for `demo`, `diagram` and `faults`, every option can also
+be set by an environment variable, which is the same for all verbs: `--overflow` by
+`{ENVIRONMENT_PREFIX}_OVERFLOW`, and so on. For an option that may be repeated, separate the values with
+spaces. The command line overrides the environment.
 
-Ctrl-C and SIGTERM finish the item in hand, close the connection, complete the file and print the
-summary; a second one ends the program at once.
+On Ctrl-C or SIGTERM, the program finishes the current item, closes the connection, completes the file and
+writes the summary. A second signal ends the program immediately.
 
 ## Files
 
-`--output` appends. A file that ends in `.zst` or `.gz` is written in frames of a second or a mebibyte,
-each of them whole: it can be read up to the last one at any time. The lines of the frame that is not
-complete stand in `FILE.part`, uncompressed; who records into FILE again, or replays it, takes them from
-there. Each line is with the operating system before the next one is asked for, so that a process that is
-killed loses nothing that its checkpoint counts as written; what it wrote in its last second may come
-again, for so long the checkpoint lags behind. A loss of power can take the last seconds. With `--rotate`
-a part is taken up when the same `--output` is recorded to again. A disk that is full ends the program,
-and leaves no half line or frame behind.
+`--output` appends to a file. A file whose name ends in `.zst` or `.gz` is written in frames of a second or
+a mebibyte; all complete frames can be read at any time. The lines of the incomplete frame are kept,
+uncompressed, in `FILE.part`. When FILE is recorded to again, or replayed, these lines are read from there.
+
+The operating system has each line before the next item is requested. So a process that is killed loses no
+item that its checkpoint counts as written; items of its last second may be written again, because the
+checkpoint lags behind by up to a second. A loss of power can lose the last seconds.
+
+With `--rotate`, part files are completed when the same `--output` is recorded to again. A full disk ends
+the program, and leaves no partial line or frame behind.
+
+## JSON log
+
+With `--log-format json`, every line on standard error is an object with `event`, `at` (Unix seconds by the
+local clock) and `level`. A transition has `source`, `dest` and `trigger` by name. A summary has `items` and
+`output_bytes`, all files of a rotation together.
 
 ## Exit codes
 
@@ -64,7 +73,7 @@ and leaves no half line or frame behind.
 
 
 def manual() -> str:
-    """The page: what is common, the exit codes, and each verb's own help."""
+    """The page: an introduction, the exit codes, and the help of each verb."""
     lines = [f"| {code.value} | {meaning} |\n" for code, meaning in MEANINGS.items()]
     verbs = list(verbs_of(get_command(app)))
     streams = [verb.__name__ for verb in VERBS[1:]]
@@ -73,18 +82,18 @@ def manual() -> str:
 
 
 def _own(text: str) -> str:
-    """The help of a verb that streams, without the options that all of them share."""
-    return f"{text.partition(COMMON)[0]}  ... and those of `stream`, from {COMMON.strip()} on.\n"
+    """The help of a streaming verb, without the options that all of them share."""
+    return f"{text.partition(COMMON)[0]}  ... and the options of `stream`, from {COMMON.strip()} on.\n"
 
 
 def verbs_of(command: Any) -> Iterator[str]:
-    """All verbs, those below others with the names of both."""
+    """The names of all verbs, such as `rules add`."""
     for name, verb in command.commands.items():
         yield from (f"{name} {below}" for below in verb.commands) if hasattr(verb, "commands") else [name]
 
 
 def shown_help(verb: str) -> str:
-    """As a terminal of 80 columns shows it."""
+    """The help of a verb on a terminal with 80 columns."""
     environment = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
     return (
         CliRunner().invoke(app, [*verb.split(), "--help"], prog_name="xdk-streaming", env=environment).stdout
@@ -92,7 +101,7 @@ def shown_help(verb: str) -> str:
 
 
 def live_view(width: int = WIDTH, rows: int = ROWS, theme: TerminalTheme = SVG_EXPORT_THEME) -> str:
-    """The live view as an SVG, of a stream that has just lost its connection."""
+    """The live view of a stream that has just lost its connection, as SVG."""
     os.environ["TZ"] = "UTC"
     time.tzset()
     console = Console(

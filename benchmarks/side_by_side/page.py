@@ -382,50 +382,50 @@ def method(seconds: float, patience: float) -> str:
     return f"""\
 ## How it was measured
 
-Each client runs in a process of its own, against a server on loopback. The first connection brings
-{ITEMS} items and then the fault, or is refused; where the stream goes on, {ITEMS} more items follow on it.
+Each client runs in its own process, against a server on loopback. The first connection brings
+{ITEMS} items and then the fault, or is refused; if the stream goes on, {ITEMS} more items follow on it.
 Every later connection is a healthy stream: {ITEMS} items at once, then {RATE:g} a second with heartbeats
 between them.
 After {seconds:g} s the client is asked to stop.
 
-- **connections** that reached the server. With `connection-refused` a server appears at the port half
-  a second after the client started; what was tried before is not counted.
+- **connections** that reached the server. With `connection-refused`, a server starts to listen half a
+  second after the client has started; earlier attempts are not counted.
 - **lost**: items that the server sent whole, half a second or more before the client was asked to
-  stop, and that were not received; with those that the fault itself brings. What X publishes while
-  a client is away is not counted: it is `back after`, times the rate of the stream.
+  stop, and that were not received, including items in the fault itself. Items that X would publish while
+  a client is away are not counted: their number is `back after` times the rate of the stream.
 - **doubled**: items received more than once. The server never repeats one.
-- **false items**: notices and broken lines that came out among the items.
-- **stop**: from asking until the reading thread has ended, at most {patience:g} s.
-- **memory**: by how much the resident memory grew, at most. A process that grew by 400 MiB was ended.
-- **how the error reads**: the first error as the user sees it: a callback's argument, what is raised,
-  or what is logged as a warning or worse; shortened to {SHORT} characters. `an item`: it came out among
-  the items. `on_disconnect: None` and `Fault: None`: the user learns that the connection ended, not why.
+- **false items**: notices and broken lines that the client yielded as items.
+- **stop**: the time from the request to stop until the reading thread has ended, at most {patience:g} s.
+- **memory**: the maximum growth of resident memory. A process that grew by 400 MiB was ended.
+- **how the error reads**: the first error as the user sees it: the argument of a callback, an exception,
+  or a log message of level warning or above; shortened to {SHORT} characters. `an item`: the error came
+  out as an item. `on_disconnect: None` and `Fault: None`: the user learns that the connection ended, not why.
 
-Which faults a new connection cures, and which none can, is the catalogue's view, and so this
-project's. Where it cannot cure, the server of this benchmark still has a healthy stream for those who
-try again: being back there is no merit. Nor is "not back" a fault by itself: tweepy waits 5 s after
-a refusal and 60 s after 420 and 429, as X asks. This package's default is xdk's, about 1 s, and bolder;
-its `StreamConfig.for_x()` waits as X asks. After a clean end xdk and tweepy are back at once, while
-this package waits, and so they miss less; what else that does is in the last table.
+The catalogue, and so this project, decides which faults a new connection can cure. After the other
+faults, the server of this benchmark still has a healthy stream for clients that try again, but to be back
+then is no merit. Nor is "not back" a defect by itself: tweepy waits 5 s after
+a refusal and 60 s after 420 and 429, as X asks. This package by default waits about 1 s, as xdk does,
+which is bolder; with `StreamConfig.for_x()` it waits as X asks. After a clean end, xdk and tweepy reconnect
+immediately, while this package waits, and so they miss less; the last table shows the price.
 
-All clients run with their defaults, but for this:
+All clients run with their defaults, with these exceptions:
 
-- If silence is the fault, each client that has a setting for it allows {SILENCE:g} s of silence, so that it
-  shows in the time. By default this package allows 30 s, xdk and launchdarkly-eventsource wait forever,
-  tweepy allows 21 s and has no setting: it reads "hung" here.
-- If the length of a line is the fault, this package had a limit of 4 KiB (the default is 32 MiB).
-  The others have none, and deliver the line. At `runaway-line` this package gives the connection up, and
-  loses what the server had sent on it after the line.
-- launchdarkly-eventsource gives up at the first loss by default. It was set to go on
-  (`ErrorStrategy.always_continue()`), so it goes on where it is no use, too. It reads Server-Sent Events:
-  each line was sent to it as one. It hands over text; that a notice or a broken line comes out "as an
-  item" is its trade, and the JSON was read for it. An object without the end of its line is no event by
-  the rules of SSE, and was not asked after. It asks for no compression, so what befalls compressed bodies
-  was not played to it.
-- tweepy's address is built in; an adapter mounted on its session sends the requests to the server.
-- xdk was used through `stream_with_retry`, without a model. It has nothing to stop it by: the session
-  and the generator were closed, from another thread, as the others were asked to stop from one. A program
-  can also leave its loop when the next item comes, with any of the four.
+- If silence is the fault, each client with a setting for silence allows {SILENCE:g} s, so that the
+  client can react in time. By default this package allows 30 s, xdk and launchdarkly-eventsource wait
+  forever, tweepy allows 21 s without a setting, so its result is "hung" here.
+- If the length of a line is the fault, this package was given a limit of 4 KiB (the default is 32 MiB).
+  The others have none, and deliver the line. At `runaway-line`, this package abandons the connection, and
+  loses the items that the server had sent after the line.
+- By default, launchdarkly-eventsource gives up at the first loss. It was set to continue
+  (`ErrorStrategy.always_continue()`), and so also continues if that is of no use. The client reads
+  Server-Sent Events, so each line was sent as an event. Events contain text: it is the nature of the client
+  that notices and broken lines come out as items, and the benchmark parsed the JSON. By the rules of SSE,
+  an object without a line end is not an event, and was not counted. The client does not accept
+  compression, so faults of compressed bodies were not played.
+- X's address is built into tweepy; an adapter on the session of tweepy sends the requests to the server.
+- xdk was used through `stream_with_retry`, without a model. xdk has no method to stop: the session
+  and the generator were closed from another thread, from which the other clients were asked to stop. With
+  any of the four, a program can also leave its loop at the next item.
 """
 
 

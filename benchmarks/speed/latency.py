@@ -1,9 +1,8 @@
 """Latency from the server's send to the yielded item, on a quiet stream.
 
-The server stamps each post with the machine's monotonic clock, which all its processes share,
-and sends one every few milliseconds, in turn to a reader, to a bare socket, and to the floor, which is a bare
-socket with decoding. So other load on the machine affects all of them equally. Each waits on its own
-connection.
+The server stamps each post with the machine's monotonic clock, which all its processes share, and sends one
+every few milliseconds. A reader, a bare socket and the floor, which is a bare socket with decoding, receive
+posts in turn. So other load on the machine affects all of them equally. Each waits on its own connection.
 """
 
 from __future__ import annotations

@@ -38,23 +38,23 @@ LIBRARIES = (
 )
 OVERVIEW = "Items a CPU second, as a share of the floor"
 HOW = """\
-All readers are connected to one server, in a process of its own, that sends prepared bytes as fast as
-they are taken. They read in turns, a block of at least {least} items each, and the order changes every
-round. A block is longer than what any of them reads at once. CPU seconds are those of the reading
+All readers are connected to one server in another process, which sends prepared bytes as fast as they are
+read. The readers take turns, a block of at least {least} items each, and the order changes every
+round. A block is longer than any reader reads at a time. CPU seconds are those of the reading
 process (user and system); a ratio is the median over {rounds} rounds, with the quartiles in brackets.
-Only ratios mean anything on another machine.
+Only ratios are meaningful on other machines.
 
-- `floor` is a raw socket whose reader believes every byte: chunks undone in bulk, inflated by zlib,
-  split, orjson. It knows no faults, heartbeats, limits, reconnects or stop.
-- `portable` is this package with `XDK_STREAMING_PORTABLE=1`: through public calls of requests alone.
+- `floor` is a raw socket whose reader trusts every byte: chunks decoded in bulk, zlib, lines split, orjson.
+  The floor has no faults, heartbeats, limits, reconnects or stop.
+- `portable` is this package with `XDK_STREAMING_PORTABLE=1`: only public calls of requests.
 - `requests`, `httpx` and `aiohttp` are the loops of their documentation with the standard library's
   json; `+orjson` are the same with orjson and the fastest call into a model.
-- tweepy calls back on a thread of its own. It is let run for a block at a time while the other thread
-  waits, so the process's CPU seconds are its own. For dicts its `on_data` is overridden and spared the
-  making of Tweet objects; in the row with a model those are what it makes, in place of the model.
+- tweepy calls back on its own thread, for a block at a time while the other thread waits, so the CPU
+  seconds of the process are those of tweepy. For dicts, `on_data` is overridden and makes no Tweet objects;
+  in the row with a model, tweepy makes Tweet objects instead of the model.
 - The model's fastest call, here {model}, is measured in each run.
-- Posts come from this package's simulator; those with a mark at which httpx breaks lines (U+2028 and
-  its like) are left out, for it would deliver halves."""
+- Posts come from this package's simulator; posts with a character at which httpx splits lines (such
+  as U+2028) are left out, because httpx would deliver halves."""
 
 
 def overview(results: Results) -> Table:

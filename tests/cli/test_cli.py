@@ -135,7 +135,7 @@ def test_the_version_is_the_packages() -> None:
     assert (result.exit_code, result.stdout) == (0, f"xdk-streaming {xdk_streaming.__version__}\n")
 
 
-def test_without_arguments_the_help_is_shown_and_the_code_says_that_nothing_was_done() -> None:
+def test_without_arguments_the_help_is_shown() -> None:
     result = run()
     assert result.exit_code == 2
     assert result.output == run("--help").output
@@ -172,7 +172,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(missing: str) -> No
     assert err == f"The command line needs {missing}; install it with: pip install 'xdk-streaming[cli]'\n"
 
 
-def test_another_missing_module_is_not_put_down_to_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xdk_streaming.cli.app", None)
     with pytest.raises(ModuleNotFoundError, match=r"xdk_streaming\.cli\.app"):
         main()
@@ -210,12 +210,12 @@ def test_or_to_a_file_and_then_nothing_to_stdout(name: str, option: str, tmp_pat
     assert path.read_text(encoding="utf-8") == diagram.FORMATS[name]()
 
 
-def test_a_diagram_is_mermaid_where_nothing_is_said() -> None:
+def test_mermaid_is_the_default_format() -> None:
     assert run("diagram").stdout == diagram.mermaid()
 
 
 @pytest.mark.parametrize("state", ["STREAMING", "streaming", "Streaming"])
-def test_a_state_is_highlighted_in_whatever_case_it_is_given(state: str) -> None:
+def test_a_state_is_highlighted_regardless_of_case(state: str) -> None:
     result = run("diagram", "--highlight", state)
     assert (result.exit_code, result.stdout) == (0, diagram.mermaid(highlight=ConnectionState.STREAMING))
 
@@ -249,7 +249,7 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
     assert "is a directory" in refusal("diagram", "-o", str(tmp_path), code=2)
 
 
-def test_without_graphviz_one_sentence_names_the_package_and_nothing_is_written(
+def test_without_graphviz_the_error_names_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -308,7 +308,7 @@ OUTCOMES = {
 }
 
 
-def test_each_connection_in_turn_suffers_the_fault_it_was_given_and_then_the_first_again(
+def test_connections_get_the_given_faults_in_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[Simulator] = []
@@ -326,7 +326,7 @@ def test_each_connection_in_turn_suffers_the_fault_it_was_given_and_then_the_fir
     assert set(OUTCOMES) == {fault.name for fault in RANDOM_FAULTS}
 
 
-def test_a_refusal_comes_to_the_connection_after_the_one_that_lasted_so_long(
+def test_a_timed_refusal_meets_the_next_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[Simulator] = []
@@ -384,7 +384,7 @@ def test_a_random_fault_needs_only_its_chance(monkeypatch: pytest.MonkeyPatch) -
         "random@1",
     ],
 )
-def test_what_is_no_fault_is_refused_with_what_was_expected(
+def test_an_invalid_fault_is_refused_with_the_expected_form(
     fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(simulate_module, "_report", lambda simulator: None)
@@ -461,7 +461,7 @@ def test_a_file_with_nothing_to_replay_is_one_sentence(tmp_path: Path) -> None:
     path.touch()
     said = refusal("simulate", "--port", "0", "--replay", str(path), code=1)
     assert said == (
-        f"The simulator could not start: {path} has no lines to replay; expected one JSON object a line\n"
+        f"The simulator could not start: {path} has no lines to replay; expected one JSON object per line\n"
     )
 
 
@@ -489,7 +489,7 @@ def interrupt(program: subprocess.Popen[str]) -> tuple[int, list[str]]:
     return program.returncode, err.splitlines()
 
 
-def test_a_program_streams_from_the_simulator_until_ctrl_c_ends_it_without_a_trace(
+def test_ctrl_c_ends_a_simulator_without_a_traceback(
     session: requests.Session,
 ) -> None:
     with started("-m", "xdk_streaming", "simulate", "--port", "0", "--rate", "100") as program:
@@ -589,7 +589,7 @@ def invent_one(posts: Iterator[Any]) -> Iterator[Any]:
         (invent_one, r"! .* item 1 was received but never sent"),
     ],
 )
-def test_a_demo_in_which_the_two_sides_disagree_says_so_and_exits_with_1(
+def test_a_demo_with_a_discrepancy_exits_with_1(
     tamper: Tamper, objection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def tampered(*arguments: Any, **options: Any) -> Iterator[Any]:
@@ -606,7 +606,7 @@ def test_a_demo_in_which_the_two_sides_disagree_says_so_and_exits_with_1(
 
 
 @pytest.mark.usefixtures("short_demo")
-def test_a_demo_in_which_a_planned_fault_does_not_happen_exits_with_1(
+def test_a_demo_without_a_planned_fault_exits_with_1(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(demo_module, "DEMO_SECONDS", 0.1)
@@ -680,7 +680,7 @@ def test_the_demo_shows_every_transition_with_its_reason_attempt_and_delay(
     assert all(0 < float(delay) <= 1 for _, delay in retries)
 
 
-def test_the_demo_shows_the_posts_it_receives_and_counts_them(shown: tuple[int, str, str]) -> None:
+def test_the_demo_shows_and_counts_the_posts(shown: tuple[int, str, str]) -> None:
     _, out, _ = shown
     ids = re.findall(r"^  (\d{15,})  \w{2,3} +\S", out, re.MULTILINE)
     assert len(ids) > 20

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """One place, held for long by whoever is lost: the first is."""
+    """A simulator with one slot, which a lost connection holds."""
     script = [(Serve(1), Cut(half=False))]
     with Simulator(script=script, then=(Serve(1), Stall()), connections=1, zombie=GUARD) as simulator:
         yield simulator
@@ -45,7 +45,7 @@ def connections(simulator: Simulator) -> Run:
 
 @pytest.fixture
 def zombie(simulator: Simulator) -> str:
-    """The id of a connection that is lost, and holds the only place."""
+    """The id of the lost connection that holds the only slot."""
     with asking(simulator) as connection:
         read_to_the_end(connection)
     ((lost),) = simulator.connections.listed("active", ())
@@ -53,7 +53,7 @@ def zombie(simulator: Simulator) -> str:
 
 
 def first_id(simulator: Simulator, session: requests.Session) -> str:
-    """Of the first post that a patient client gets."""
+    """The id of the first post that a retrying client receives."""
     config = StreamConfig(max_retries=0)
     with closing(stream_with_retry(session, "get", simulator.url + SAMPLE, config)) as posts:
         return str(next(posts)["data"]["id"])
@@ -98,7 +98,7 @@ def test_the_list_tells_what_is_over_and_why(simulator: Simulator, connections: 
     assert zombie in connections("list", "--status", "all", "--endpoint", "sample_stream").stdout
 
 
-def test_who_is_not_there_is_told_and_the_others_are_ended(connections: Run, zombie: str) -> None:
+def test_an_unknown_connection_is_reported_and_the_others_are_ended(connections: Run, zombie: str) -> None:
     result = connections("kill", "nobody", zombie, code=ExitCode.REFUSED)
     assert result.stdout == f"{zombie}\n"
     assert result.stderr == (
@@ -111,7 +111,7 @@ def test_with_nothing_to_end_all_is_well(simulator: Simulator, connections: Run)
     wait_for(lambda: len(simulator.api_requests) == 1)
 
 
-def test_more_than_a_page_is_listed_and_more_than_a_hundred_are_ended(
+def test_more_than_one_page_is_listed_and_ended(
     simulator: Simulator, connections: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobodies = [f"nobody{number}" for number in range(101)]

@@ -1,4 +1,4 @@
-"""The live view as a person sees it: on a pseudo-terminal, whose screen is read."""
+"""The live view on a pseudo-terminal, as a person sees the screen."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def facts(connection: ConnectionState = ConnectionState.STREAMING) -> Facts:
 
 @pytest.mark.parametrize("width", [20, 40, 75, 76, 80, 200])
 @pytest.mark.parametrize("rows", [3, 8, 12, 20, 24, 50])
-def test_it_is_never_wider_or_longer_than_the_terminal(width: int, rows: int) -> None:
+def test_the_view_fits_the_terminal(width: int, rows: int) -> None:
     lines = picture(facts(), width, rows).plain.split("\n")
     assert len(lines) <= rows
     assert max(map(len, lines)) <= width

@@ -1,4 +1,4 @@
-"""The manual, the picture and the completion are the program's own, and cannot drift from it."""
+"""The manual, the picture and the completion match the program."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_page_has_every_verb() -> None:
     assert len(COMMANDS) > 15
 
 
-def test_the_verbs_that_stream_share_their_options_to_the_letter() -> None:
+def test_all_streaming_verbs_share_the_same_options() -> None:
     common = {MADE["shown_help"](verb.__name__).partition(MADE["COMMON"])[2] for verb in VERBS}
     assert len(common) == 1
     assert len(common.pop()) > 1000

@@ -44,7 +44,7 @@ def values(simulator: Simulator) -> list[tuple[str, str | None]]:
     return [(rule.value, rule.tag) for rule in simulator.book.rules]
 
 
-def test_rules_are_added_with_a_tag_and_shown_with_their_ids(simulator: Simulator, rules: Run) -> None:
+def test_rules_are_added_with_a_tag_and_listed_with_ids(simulator: Simulator, rules: Run) -> None:
     result = rules("add", "cat -dog", "bird", "--tag", "animals")
     assert result.stderr == "2 rules added.\n"
     assert values(simulator) == [("cat -dog", "animals"), ("bird", "animals")]
@@ -60,15 +60,13 @@ def test_as_json_a_rule_is_an_object_a_line(rules: Run) -> None:
     assert [(rule["value"], rule.get("tag")) for rule in shown] == [("猫", "cats"), ("dog", None)]
 
 
-def test_without_rules_the_list_is_empty_and_says_what_that_means(rules: Run) -> None:
+def test_an_empty_list_of_rules_is_explained(rules: Run) -> None:
     result = rules("list")
     assert result.stdout == ""
     assert "No rules found. X refuses the filtered stream until a rule is added." in result.stderr
 
 
-def test_what_is_wrong_with_each_rule_is_a_sentence_and_the_good_ones_are_in(
-    simulator: Simulator, rules: Run
-) -> None:
+def test_each_invalid_rule_is_reported_and_the_others_are_added(simulator: Simulator, rules: Run) -> None:
     rules("add", "cat")
     (cat,) = simulator.book.rules
     result = rules("add", "--", "cat", "(dog", "bird", "-fish", code=ExitCode.REFUSED)
@@ -82,7 +80,7 @@ def test_what_is_wrong_with_each_rule_is_a_sentence_and_the_good_ones_are_in(
     assert summary == "1 rule added, 3 not."
 
 
-def test_where_no_rule_is_taken_the_400_is_told_rule_by_rule(rules: Run) -> None:
+def test_if_every_rule_is_refused_each_reason_is_shown(rules: Run) -> None:
     result = rules("add", "(dog", code=ExitCode.REFUSED)
     assert result.stderr.splitlines() == [
         "'(dog' was refused: A parenthesis is not closed (at position 1).",
@@ -106,9 +104,7 @@ def test_rules_come_from_a_file_plain_or_as_objects(simulator: Simulator, rules:
     assert values(simulator) == [("cat -dog", None), ("bird", "b"), ("#fish", None), ("from:x", None)]
 
 
-def test_what_the_list_shows_as_json_can_be_added_again_but_for_the_ids(
-    simulator: Simulator, rules: Run, tmp_path: Path
-) -> None:
+def test_the_json_list_of_rules_can_be_added_again(simulator: Simulator, rules: Run, tmp_path: Path) -> None:
     rules("add", "cat", "--tag", "T")
     file = tmp_path / "rules.ndjson"
     file.write_text(rules("list", "--format", "json").stdout, encoding="utf-8")
@@ -180,7 +176,7 @@ def test_more_rules_than_x_allows_are_a_sentence(simulator: Simulator, rules: Ru
     assert not simulator.book.rules
 
 
-def test_a_token_that_x_does_not_take_is_a_sentence_and_exit_code_3(rules: Run) -> None:
+def test_a_refused_token_exits_with_3(rules: Run) -> None:
     result = rules("list", token="another", code=ExitCode.AUTHENTICATION)
     assert result.stderr.startswith("The server refused the request with 401")
     assert "another" not in result.output
@@ -192,7 +188,7 @@ def test_without_a_token_nothing_is_asked(simulator: Simulator, rules: Run) -> N
     assert not simulator.api_requests
 
 
-def test_where_nobody_answers_that_is_a_sentence(rules: Run) -> None:
+def test_an_unreachable_server_is_an_error_message(rules: Run) -> None:
     with nobody() as url:
         result = rules("list", url=url, code=ExitCode.FAILED)
     assert "could not be reached: " in result.stderr
@@ -219,7 +215,7 @@ def test_a_token_in_the_clear_is_warned_of(rules: Run) -> None:
     )
 
 
-def test_what_is_not_x_is_a_sentence(rules: Run) -> None:
+def test_a_server_that_is_not_x_is_an_error_message(rules: Run) -> None:
     def serve(peer: Peer) -> None:
         peer.request()
         peer.send(head("Content-Length: 2") + b"hi")

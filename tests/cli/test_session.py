@@ -1,4 +1,4 @@
-"""How X is reached: what the user asks for outweighs the environment, and the token stays as it is."""
+"""Sessions: options override the environment, and the token is sent unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def status(session: Session, url: str) -> int:
         return response.status_code
 
 
-def test_the_certificates_that_are_named_outweigh_the_environments(
+def test_the_ca_file_option_overrides_the_environment(
     trust: Trust, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing"))
@@ -38,14 +38,14 @@ def test_the_certificates_that_are_named_outweigh_the_environments(
         assert status(opened(ca_file=Path(trust.authority)), simulator.url + PATH) == 200
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_are_not_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     with Simulator(rate=10) as simulator:
         assert status(opened(), simulator.url + PATH) == 200
 
 
-def test_a_proxy_that_is_named_is_asked_whatever_the_environment_says(
+def test_the_proxy_option_overrides_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -61,7 +61,7 @@ def test_a_netrc_does_not_replace_the_token(monkeypatch: pytest.MonkeyPatch, tmp
         assert status(opened(), simulator.url + PATH) == 200
 
 
-def test_x_is_told_which_client_it_is() -> None:
+def test_the_user_agent_names_this_program() -> None:
     with opened() as session:
         assert str(session.headers["User-Agent"]).startswith("xdk-streaming/")
 
@@ -76,5 +76,5 @@ def test_x_is_told_which_client_it_is() -> None:
         ("http://127.0.0.1.x.com", False),
     ],
 )
-def test_this_machine_is_told_from_others(url: str, loopback: bool) -> None:
+def test_loopback_is_recognised(url: str, loopback: bool) -> None:
     assert is_loopback(url) is loopback

@@ -135,9 +135,7 @@ def start(tmp_path: Path) -> Start:
 
 
 @pytest.mark.parametrize("tls", [(), ("--tls",)], ids=["plain", "tls"])
-def test_what_is_printed_for_curl_and_for_the_rules_works_when_it_is_pasted(
-    start: Start, tls: tuple[str, ...]
-) -> None:
+def test_the_printed_commands_work(start: Start, tls: tuple[str, ...]) -> None:
     with start("--rate", "200", *tls) as program:
         _, curl, sample, comment, add, stream = program.printed
         assert [item["data"]["id"] for item in program.pasted(curl, 3)]
@@ -167,7 +165,7 @@ def test_with_a_token_file_the_token_stays_in_it(start: Start, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_ends_in_good_order_with_a_summary(start: Start, how: signal.Signals) -> None:
+def test_a_signal_ends_the_simulator_cleanly_with_a_summary(start: Start, how: signal.Signals) -> None:
     with start("--rate", "200") as program:
         program.pasted(program.printed[1], 2)
         said = program.end(how)
@@ -240,7 +238,7 @@ def test_lengths_of_time_have_units_or_are_seconds(text: str, expected: float) -
 @pytest.mark.parametrize(
     "text", ["", "s", "ms", "-1s", "-1", "10 s", "nan", "inf", "nanms", "1e10", "10x", "2m-1s"]
 )
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="not a duration"):
         seconds(text)
 
@@ -297,7 +295,7 @@ def test_a_value_that_cannot_work_is_refused_with_its_options_name(
         (("--host", "256.0.0.1"), "could not start"),
     ],
 )
-def test_what_keeps_it_from_starting_is_one_sentence(
+def test_a_failure_to_start_is_one_error_message(
     arguments: Sequence[str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, result = simulated(monkeypatch, *arguments)
@@ -335,7 +333,7 @@ def own(tmp_path: Path) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_with_a_certificate_of_ones_own_no_authority_is_printed(
+def test_with_an_own_certificate_no_ca_file_is_printed(
     own: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cert, key = map(str, own)
@@ -361,7 +359,7 @@ def test_a_certificate_that_cannot_be_used_is_refused(
     assert option in result.stderr
 
 
-def test_without_trustme_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_trustme_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trustme", None)
     seen, result = simulated(monkeypatch, "--tls")
     assert (result.exit_code, seen) == (1, [])
@@ -369,7 +367,7 @@ def test_without_trustme_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "pip install 'xdk-streaming[tls]'" in result.stderr
 
 
-def test_what_is_made_is_trusted_by_its_authority_alone_and_gone_afterwards() -> None:
+def test_a_generated_certificate_is_trusted_only_by_its_ca() -> None:
     with tls_setup("127.0.0.1", tls=True, cert=None, key=None) as made:
         assert made is not None
         assert made.ca_file is not None
@@ -452,7 +450,7 @@ def test_a_plain_file_of_whole_lines_is_served_as_it_is(
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_a_file_that_is_no_such_archive_is_one_sentence(
+def test_a_damaged_archive_is_one_error_message(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"recorded.ndjson{suffix}"

@@ -1,4 +1,4 @@
-"""Where items go: files that are whole whatever happens, compressed or not, one or many."""
+"""Sinks: files stay complete whatever happens, compressed or not, one or many."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def items(path: Path) -> list[bytes]:
 
 
 def abandon(sink: Sink) -> None:
-    """As a process that is killed does: nothing is completed, and its locks are gone."""
+    """Leave the sink as a killed process does: nothing is completed, and the locks are gone."""
     for name in ("_descriptor", "_part"):
         if hasattr(sink, name):
             os.close(getattr(sink, name))
@@ -53,7 +53,7 @@ def test_what_is_written_is_read_again_byte_for_byte(path: Path) -> None:
     assert [*path.parent.iterdir()] == [path]
 
 
-def test_it_is_appended_to(path: Path) -> None:
+def test_output_is_appended_to_a_file(path: Path) -> None:
     for half in (LINES[:50], LINES[50:]):
         sink = open_file(path)
         filled(sink, half)
@@ -202,7 +202,7 @@ def test_files_of_a_size_sort_in_the_order_of_their_items(tmp_path: Path) -> Non
     assert [item for file in files for item in items(file)] == [line for line in LINES[:20] for _ in (1, 2)]
 
 
-def test_a_file_whose_time_is_over_is_closed_and_the_next_begins_with_a_line(tmp_path: Path) -> None:
+def test_a_file_is_closed_when_its_time_is_up(tmp_path: Path) -> None:
     sink = Rotating(tmp_path / "posts.ndjson", Rotation(seconds=1e-9))
     sink.tick()
     assert not [*tmp_path.iterdir()]
@@ -223,6 +223,6 @@ def test_what_a_killed_process_left_is_completed_by_the_next(tmp_path: Path) -> 
     assert items(file) == LINES
 
 
-def test_rotation_into_a_directory_that_is_missing_is_refused_at_once(tmp_path: Path) -> None:
+def test_rotation_into_a_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         Rotating(tmp_path / "missing" / "posts.ndjson", Rotation(size=10))

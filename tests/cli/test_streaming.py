@@ -1,4 +1,4 @@
-"""The verbs that stream, as programs: what they ask for, what they write, and how they end."""
+"""The streaming verbs as programs: what they request, what they write, and how they end."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_whole_url_is_streamed_from(simulator: Simulator, tmp_path: Path) -> N
     assert simulator.requests[0].path == "/2/tweets/sample/stream"
 
 
-def test_fields_are_the_usual_ones_those_that_are_named_or_all(simulator: Simulator, tmp_path: Path) -> None:
+def test_default_named_or_all_fields_are_requested(simulator: Simulator, tmp_path: Path) -> None:
     asks = [[], ["--tweet-fields", "lang", "--param", "x=1", "--expansions", ""], ["--all-fields"]]
     for ask in asks:
         run("sample", *ask, "--base-url", simulator.url, "-n", 1, "-o", tmp_path / "items")
@@ -138,9 +138,7 @@ def test_fields_are_the_usual_ones_those_that_are_named_or_all(simulator: Simula
         (["sample", "--stall-timeout", "inf"], "stall_timeout"),
     ],
 )
-def test_a_wrong_command_line_is_said_to_be_wrong_before_anything_happens(
-    arguments: list[str], said: str
-) -> None:
+def test_an_invalid_command_line_is_refused_before_connecting(arguments: list[str], said: str) -> None:
     shown = run(*arguments)
     assert shown.exit_code == ExitCode.USAGE
     assert said in " ".join(shown.stderr.split())
@@ -234,7 +232,9 @@ def test_each_error_has_an_exit_code_by_its_type(kind: StreamErrorType) -> None:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
 )
-def test_a_signal_ends_it_in_good_order(simulator: Simulator, number: int, code: int, tmp_path: Path) -> None:
+def test_a_signal_ends_the_stream_cleanly(
+    simulator: Simulator, number: int, code: int, tmp_path: Path
+) -> None:
     output = tmp_path / "posts.ndjson.zst"
     with started("sample", "--base-url", simulator.url, "-o", output) as program:
         wait_for_items(output, 20)
@@ -247,7 +247,7 @@ def test_a_signal_ends_it_in_good_order(simulator: Simulator, number: int, code:
     assert "summary" in err.decode().splitlines()[-1]
 
 
-def test_a_second_interrupt_ends_at_once_where_the_first_has_to_wait(simulator: Simulator) -> None:
+def test_a_second_interrupt_exits_immediately(simulator: Simulator) -> None:
     reading, writing = os.pipe()
     try:
         with started("sample", "--base-url", simulator.url, stdout=writing) as program:  # and nobody reads
@@ -274,7 +274,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_the_limit_and_the_time_end_it_with_0(simulator: Simulator) -> None:
+def test_limit_and_time_exit_with_0(simulator: Simulator) -> None:
     code, out, _ = finished("sample", "--base-url", simulator.url, "-n", 5)
     assert (code, ids(out)) == (0, sent(simulator)[:5])
     code, _, err = finished("sample", "--base-url", simulator.url, "--for", "0.6s", "-o", "/dev/null")
@@ -282,7 +282,7 @@ def test_the_limit_and_the_time_end_it_with_0(simulator: Simulator) -> None:
     assert "items in 0." in err
 
 
-def test_a_pipe_whose_reader_goes_ends_it_in_a_sentence(simulator: Simulator) -> None:
+def test_a_vanished_reader_ends_the_stream_with_a_message(simulator: Simulator) -> None:
     with started("sample", "--base-url", simulator.url) as program:
         assert program.stdout is not None
         assert program.stdout.readline().startswith(b'{"data"')
@@ -294,7 +294,7 @@ def test_a_pipe_whose_reader_goes_ends_it_in_a_sentence(simulator: Simulator) ->
     assert "Traceback" not in err
 
 
-def test_a_reader_that_goes_is_noticed_though_nothing_comes() -> None:
+def test_a_vanished_reader_is_noticed_without_items() -> None:
     with (
         Simulator(rate=0, then=(Serve(1), Stall())) as simulator,
         started("sample", "--base-url", simulator.url) as program,
@@ -325,7 +325,7 @@ def test_standard_output_on_a_full_disk_is_a_sentence(simulator: Simulator) -> N
 # What is told.
 
 
-def test_each_transition_is_a_line_of_json_and_names_its_row() -> None:
+def test_each_transition_is_a_json_line_that_names_its_row() -> None:
     with Simulator(script=[(Serve(2), Reset())], rate=100) as simulator:
         _, _, err = finished("sample", "--base-url", simulator.url, "-n", 5, "--log-format", "json")
     told = [json.loads(line) for line in err.splitlines()]
@@ -375,7 +375,7 @@ def test_quiet_is_quiet(simulator: Simulator) -> None:
     assert (code, len(out.splitlines()), err) == (0, 2, "")
 
 
-def test_text_is_a_line_for_each_post_and_commands_no_terminal(simulator: Simulator) -> None:
+def test_text_output_has_one_safe_line_per_post(simulator: Simulator) -> None:
     _, out, _ = finished("sample", "--base-url", simulator.url, "-n", 30, "--format", "text")
     lines = out.decode().splitlines()
     assert len(lines) == 30
@@ -448,7 +448,7 @@ def test_replay_of_what_is_no_recording_is_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_replay_keeps_the_pace_that_it_is_told(tmp_path: Path) -> None:
+def test_replay_keeps_the_requested_pace(tmp_path: Path) -> None:
     path = tmp_path / "posts.ndjson"
     lines = [b'{"data":{"created_at":"2026-11-23T13:00:0%d.000Z"}}\n' % second for second in range(4)]
     path.write_bytes(b"".join(lines))
@@ -457,7 +457,7 @@ def test_replay_keeps_the_pace_that_it_is_told(tmp_path: Path) -> None:
     assert time.monotonic() - before >= 0.5
 
 
-def test_the_programs_environment_holds_the_token_and_its_command_line_does_not(simulator: Simulator) -> None:
+def test_the_token_is_never_on_a_command_line(simulator: Simulator) -> None:
     with started("sample", "--base-url", simulator.url, "-o", os.devnull) as program:
         shown = Path(f"/proc/{program.pid}/cmdline").read_bytes()
     assert ENVIRONMENT["X_BEARER_TOKEN"].encode() not in shown

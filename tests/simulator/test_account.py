@@ -1,4 +1,4 @@
-"""Hand-made logs: each reason and each objection, then whole histories, sound and damaged."""
+"""Accounting for items: logs made by hand for each reason and objection, then generated histories."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xdk_streaming.simulator.account import Account, account
 from xdk_streaming.simulator.timeline import Timeline
 
 START = 1_000.0
-"""The world begins; item n is published n + 1 seconds later, and connections come and go at half seconds."""
+"""The start, in Unix seconds. Item n is published n + 1 s later; connections open and end at half seconds."""
 
 CLEAN = "ended cleanly"
 RESET = "reset"
@@ -28,7 +28,7 @@ REFUSED = "refused with 503"
 
 @dataclass
 class World:
-    """A simulator as `account` knows one, and what its only client received."""
+    """A simulator in the form that `account` reads, and the items that its only client received."""
 
     rate: float = 1.0
     now: float = START + 0.5
@@ -71,7 +71,7 @@ class World:
         request.outcome, request.ended_at = outcome, self.now
 
     def serve(self, count: int, outcome: str) -> None:
-        """As a script of `Serve` does: whatever the time."""
+        """Serve items as the step `Serve` does, regardless of the time."""
         request = self._request()
         self._send(request, self.timeline.take(count))
         request.outcome, request.ended_at = outcome, self.now
@@ -88,14 +88,14 @@ def unheard(connection: int, outcome: str) -> str:
 # Every reason.
 
 
-def test_where_everything_came_nothing_is_missing() -> None:
+def test_nothing_is_missing_if_everything_arrived() -> None:
     world = World()
     world.live(5, LEFT)
     assert world.account() == Account(published=5, received=5)
 
 
 @pytest.mark.parametrize("outcome", [CLEAN, SILENT])
-def test_what_is_published_between_two_connections_is_put_down_to_the_end_of_the_first(outcome: str) -> None:
+def test_items_missed_between_connections_are_blamed_on_the_first(outcome: str) -> None:
     world = World()
     world.live(3, outcome)
     world.wait(2)
@@ -113,7 +113,7 @@ def test_the_item_cut_in_half_is_put_down_to_the_cut(outcome: str) -> None:
     assert world.account() == Account(8, 5, Counter({half: 1, unheard(1, outcome): 2}))
 
 
-def test_each_gap_is_put_down_to_the_connection_before_it_refused_ones_included() -> None:
+def test_each_gap_is_blamed_on_the_connection_before() -> None:
     world = World()
     world.live(2, CLEAN)
     world.wait(1)
@@ -126,28 +126,28 @@ def test_each_gap_is_put_down_to_the_connection_before_it_refused_ones_included(
     assert world.account() == Account(13, 5, gaps)
 
 
-def test_what_is_on_its_way_when_the_client_leaves_is_not_held_against_anyone() -> None:
+def test_items_in_flight_when_the_client_leaves_are_explained() -> None:
     world = World()
     world.live(5, LEFT)
     result = world.account(world.received[:-2])
     assert result == Account(5, 3, Counter({"still under way when the client left": 2}))
 
 
-def test_what_is_published_after_a_client_was_cut_off_for_good_is_put_down_to_that() -> None:
+def test_items_after_a_final_cut_are_blamed_on_the_cut() -> None:
     world = World()
     world.live(3, SILENT)
     world.wait(2)
     assert world.account() == Account(5, 3, Counter({unheard(1, SILENT): 2}))
 
 
-def test_what_was_published_before_the_client_came_does_not_count() -> None:
+def test_items_before_the_client_do_not_count() -> None:
     world = World()
     world.wait(10)
     world.live(3, LEFT)
     assert world.account() == Account(3, 3)
 
 
-def test_a_client_that_is_only_ever_refused_misses_what_is_published_from_its_coming_to_its_leaving() -> None:
+def test_a_client_that_is_always_refused_misses_every_item() -> None:
     world = World()
     world.wait(10)
     world.refuse()
@@ -158,7 +158,7 @@ def test_a_client_that_is_only_ever_refused_misses_what_is_published_from_its_co
     assert world.account() == Account(7, 0, gaps)
 
 
-def test_what_is_published_between_a_refusal_and_the_first_stream_counts() -> None:
+def test_items_between_a_refusal_and_the_first_stream_count() -> None:
     world = World()
     world.refuse()
     world.wait(2)
@@ -166,22 +166,20 @@ def test_what_is_published_between_a_refusal_and_the_first_stream_counts() -> No
     assert world.account() == Account(5, 3, Counter({unheard(1, REFUSED): 2}))
 
 
-def test_where_nobody_came_there_is_nothing_to_say() -> None:
+def test_without_a_client_there_is_nothing_to_report() -> None:
     world = World()
     world.wait(5)
     assert world.account() == Account(0, 0)
 
 
-def test_items_served_ahead_of_their_time_are_accounted_for_like_others() -> None:
+def test_items_served_early_are_accounted_for() -> None:
     world = World(rate=0)
     world.serve(3, CLEAN)
     world.serve(2, LEFT)
     assert world.account() == Account(5, 5)
 
 
-def test_what_was_published_before_the_client_came_is_not_held_against_anyone_who_serves_older_items() -> (
-    None
-):
+def test_older_items_can_be_served_without_objections() -> None:
     world = World()
     world.wait(10)
     world.serve(3, CLEAN)
@@ -216,7 +214,7 @@ def test_an_item_sent_whole_and_not_received_is_objected_to() -> None:
     assert world.account().objections == ["item id2 was sent whole on connection 1, but not received"]
 
 
-def test_the_last_item_of_an_earlier_connection_is_not_still_under_way() -> None:
+def test_the_last_item_of_an_earlier_connection_is_not_in_flight() -> None:
     world = World()
     world.live(3, CLEAN)
     world.live(2, LEFT)
@@ -224,7 +222,7 @@ def test_the_last_item_of_an_earlier_connection_is_not_still_under_way() -> None
     assert world.account().objections == ["item id2 was sent whole on connection 1, but not received"]
 
 
-def test_the_last_item_of_an_earlier_connection_is_missed_though_the_later_ones_bring_nothing() -> None:
+def test_a_lost_last_item_is_noticed_even_without_later_items() -> None:
     world = World()
     world.live(3, CLEAN)
     world.refuse()
@@ -240,7 +238,7 @@ def test_so_is_one_that_was_served_ahead_of_its_time() -> None:
     assert world.account().objections == ["item id2 was sent whole on connection 1, but not received"]
 
 
-def test_an_item_received_whole_of_which_half_was_sent_is_objected_to() -> None:
+def test_a_whole_item_of_which_half_was_sent_is_an_objection() -> None:
     world = World()
     world.live(3, RESET)
     world.wait(2)
@@ -256,7 +254,7 @@ def test_items_in_another_order_are_objected_to() -> None:
     assert world.account().objections == ["items were received in another order than they were sent in"]
 
 
-def test_an_item_published_on_a_live_connection_and_not_sent_is_objected_to() -> None:
+def test_an_unsent_item_on_a_live_connection_is_an_objection() -> None:
     world = World()
     world.live(5, LEFT)
     del world.log[2]
@@ -280,7 +278,7 @@ lives = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6), endings), max_s
 
 
 def history(told: list[tuple[int, int, str]]) -> World:
-    """A client that comes back after every fault, and leaves in the end."""
+    """A client that reconnects after every fault, and finally leaves."""
     world = World()
     for pause, seconds, outcome in told:
         if outcome == REFUSED:
@@ -293,7 +291,7 @@ def history(told: list[tuple[int, int, str]]) -> World:
 
 
 @given(lives)
-def test_a_history_without_defect_meets_no_objection_and_every_item_is_accounted_for(
+def test_a_sound_history_has_no_objections(
     told: list[tuple[int, int, str]],
 ) -> None:
     result = history(told).account()
@@ -302,7 +300,7 @@ def test_a_history_without_defect_meets_no_objection_and_every_item_is_accounted
 
 
 @given(lives, st.data())
-def test_any_item_lost_with_a_later_one_received_is_objected_to(
+def test_any_lost_item_before_a_received_one_is_an_objection(
     told: list[tuple[int, int, str]], data: st.DataObject
 ) -> None:
     world = history(told)
@@ -312,19 +310,21 @@ def test_any_item_lost_with_a_later_one_received_is_objected_to(
 
 
 @given(lives, st.data())
-def test_any_item_that_a_live_connection_left_out_is_objected_to(
+def test_any_item_that_a_live_connection_skipped_is_an_objection(
     told: list[tuple[int, int, str]], data: st.DataObject
 ) -> None:
     world = history(told)
     skipped = world.received.pop(data.draw(st.integers(0, len(world.received) - 2)))
     others = [entry for entry in world.log if entry.id != skipped]
-    assume(others[0].number < int(str(skipped).removeprefix("id")))  # else nothing shows that it was due
+    assume(
+        others[0].number < int(str(skipped).removeprefix("id"))
+    )  # otherwise nothing shows that the item was due
     world.log = others
     assert any("was published while a connection was live" in line for line in world.account().objections)
 
 
 @given(lives, st.data())
-def test_any_repetition_is_objected_to(told: list[tuple[int, int, str]], data: st.DataObject) -> None:
+def test_any_repetition_is_an_objection(told: list[tuple[int, int, str]], data: st.DataObject) -> None:
     world = history(told)
     index = data.draw(st.integers(0, len(world.received) - 1))
     repeated = world.received[index]

@@ -1,4 +1,4 @@
-"""What a body looks like on the wire, read back by http.client and zlib."""
+"""Bodies as sent on the wire, read back by http.client and zlib."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ lines = st.binary(min_size=4, max_size=400).map(lambda data: data + b"\r\n")
 
 
 def received(body: Body, wire: bytes) -> http.client.HTTPResponse:
-    """The bytes as a client's HTTP layer sees them, after which the connection is closed."""
+    """The response as http.client sees the bytes, followed by the end of the connection."""
     head = "".join(f"{name}: {value}\r\n" for name, value in body.headers.items())
     sent = b"HTTP/1.1 200 OK\r\n" + head.encode() + b"\r\n" + wire
     response = http.client.HTTPResponse(namespace(makefile=lambda mode: io.BytesIO(sent)))
@@ -31,14 +31,14 @@ def received(body: Body, wire: bytes) -> http.client.HTTPResponse:
 
 
 def inflated(data: bytes, encoding: Encoding | None) -> bytes:
-    """As much as can be had from `data`, without waiting for more."""
+    """Everything that can be decoded from `data`, without waiting for more."""
     if encoding is None:
         return data
     return zlib.decompressobj(wbits={"gzip": 31, "deflate": 15}[encoding]).decompress(data)
 
 
 def unframed(body: Body, wire: bytes) -> bytes:
-    """All that a client gets out of the framing before the bytes run out."""
+    """Everything that a client reads from the framing before the bytes end."""
     with received(body, wire) as response:
         try:
             return response.read()
@@ -47,7 +47,7 @@ def unframed(body: Body, wire: bytes) -> bytes:
 
 
 @given(kinds, st.lists(st.binary(max_size=300), max_size=8))
-def test_the_pieces_and_the_end_are_a_whole_body_of_all_that_was_given(
+def test_the_pieces_and_the_end_form_a_complete_body(
     kind: tuple[Framing, Encoding | None], pieces: list[bytes]
 ) -> None:
     body = Body(*kind)

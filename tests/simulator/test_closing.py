@@ -1,4 +1,4 @@
-"""TLS, many clients, and leaving nothing behind."""
+"""TLS, many clients, and a clean end of the simulator."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def certificates(authority: trustme.CA, tmp_path: Path) -> str:
-    """A file of the certificates that the client is to trust."""
+    """The CA file for the client."""
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(path)
     return str(path)
@@ -115,11 +115,11 @@ def test_a_client_slow_in_its_handshake_delays_nobody(tls: ssl.SSLContext, certi
         assert len(list(items(response))) == 1
 
 
-# Coming and going.
+# Opening and closing.
 
 
 def closed_by_the_other_side(connection: socket.socket) -> bool:
-    """Whether the stream ends, whatever of it is still to be read; raises TimeoutError where it does not."""
+    """Read until the stream ends. Raises TimeoutError if the stream does not end."""
     try:
         read_to_the_end(connection)
     except ConnectionResetError:
@@ -155,7 +155,7 @@ def handlers() -> Sequence[threading.Thread]:
     return [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
 
 
-def test_closing_the_simulator_closes_a_connection_in_the_middle_of_its_tls_handshake(
+def test_closing_the_simulator_closes_a_connection_in_its_tls_handshake(
     tls: ssl.SSLContext,
 ) -> None:
     client = ssl.create_default_context()
@@ -167,7 +167,9 @@ def test_closing_the_simulator_closes_a_connection_in_the_middle_of_its_tls_hand
         with Simulator(tls=tls) as simulator:
             connection = clients.enter_context(connected(simulator))
             connection.sendall(outgoing.read())
-            assert connection.recv(1) == b"\x16"  # the server's part of the handshake; ours never comes
+            assert (
+                connection.recv(1) == b"\x16"
+            )  # the server's part of the handshake; the client's part never comes
         assert closed_by_the_other_side(connection)
 
 
@@ -176,7 +178,7 @@ HELLO = b"\x16"
 
 
 class SlowToWrap(ssl.SSLContext):
-    """Holds each connection just accepted until it is told to go on."""
+    """Holds each accepted connection until allowed to continue."""
 
     holding: threading.Event
     release: threading.Event
@@ -195,7 +197,7 @@ def slow_to_wrap(authority: trustme.CA) -> SlowToWrap:
     return context
 
 
-def test_closing_the_simulator_closes_a_connection_accepted_at_that_very_moment(
+def test_closing_the_simulator_closes_a_connection_being_accepted(
     slow_to_wrap: SlowToWrap,
 ) -> None:
     simulator = Simulator(tls=slow_to_wrap).__enter__()
@@ -204,17 +206,15 @@ def test_closing_the_simulator_closes_a_connection_accepted_at_that_very_moment(
         client.sendall(HELLO)
         assert slow_to_wrap.holding.wait(GUARD)
         closing_it.start()
-        closing_it.join(0.15)  # time to close all connections but the one that is held
+        closing_it.join(0.15)  # enough to close all connections except the held one
         slow_to_wrap.release.set()
         closing_it.join(2.0)
         hung = closing_it.is_alive()
-    closing_it.join(GUARD)  # now that the client is gone it ends in any case
+    closing_it.join(GUARD)  # after the client has left, closing must end
     assert not hung
 
 
-def test_a_client_gone_before_its_connection_is_accepted_troubles_nobody(
-    slow_to_wrap: SlowToWrap, certificates: str
-) -> None:
+def test_a_client_may_leave_before_it_is_accepted(slow_to_wrap: SlowToWrap, certificates: str) -> None:
     with Simulator(tls=slow_to_wrap, then=SHORT) as simulator:
         with connected(simulator) as client:
             client.sendall(HELLO)
@@ -280,7 +280,7 @@ def test_a_port_is_free_again_when_the_simulator_is_closed() -> None:
         assert len(list(items(response))) == 1
 
 
-def test_visits_tell_who_came_when_and_with_what() -> None:
+def test_a_served_request_has_path_params_and_times() -> None:
     before = time.time()
     script: Script = (Live(0.01), End())
     with Simulator(script=[script], rate=0) as simulator, get(simulator, tweet_fields="lang") as response:
@@ -307,7 +307,7 @@ def test_visits_tell_who_came_when_and_with_what() -> None:
         *[("random_faults", value) for value in (-0.1, 1.1, math.nan)],
     ],
 )
-def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, value: float) -> None:
+def test_an_invalid_argument_is_refused_by_name(name: str, value: float) -> None:
     settings: Any = {name: value}
     with pytest.raises(ValueError, match=rf"{name} is {value}, must be "):
         Simulator(**settings)

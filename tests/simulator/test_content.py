@@ -1,4 +1,4 @@
-"""The judge of the shapes is X's own SDK: its client says what may be asked, its models what may come."""
+"""The content, checked against X's own SDK: its client defines the parameters, its models the items."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ schemas: Any = importlib.import_module("xdk.schemas")
 
 
 def real_methods() -> Iterator[tuple[str, Any, dict[str, tuple[str, ...]]]]:
-    """Of each streaming method of xdk: its path, its response model, and the names it can ask for."""
+    """For each streaming method of xdk: the path, the response model, and the names that can be requested."""
     stream = client.StreamClient(
         SimpleNamespace(base_url="", bearer_token="t", session=SimpleNamespace(headers={}))
     )
@@ -59,7 +59,7 @@ LIKE_NAMES = METHODS[LIKES.path][1]
 
 
 def everything(path: str) -> dict[str, str]:
-    """The parameters that ask for all that can be asked for."""
+    """The parameters that request everything."""
     return {parameter: ",".join(names) for parameter, names in METHODS[path][1].items()}
 
 
@@ -86,7 +86,7 @@ def test_the_items_are_what_the_model_of_xdk_expects(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_they_are_so_with_everything_asked_for(path: str) -> None:
+def test_the_models_accept_items_with_all_fields(path: str) -> None:
     model = METHODS[path][0]
     for item in items(ENDPOINTS[path], everything(path), count=50):
         assert model.model_validate(item)
@@ -105,7 +105,7 @@ def renamed(thing: dict[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(name, name): value for name, value in thing.items()}
 
 
-def test_no_field_goes_unjudged_because_the_models_know_it_by_another_name() -> None:
+def test_every_field_is_checked_against_the_models() -> None:
     for item in items(FILTERED, everything(FILTERED.path), count=50):
         includes = item["includes"]
         judged = [schemas.Post.model_validate(renamed(post)) for post in [item["data"], *includes["tweets"]]]
@@ -124,7 +124,7 @@ def test_a_post_brings_three_fields_unasked() -> None:
 
 
 @pytest.mark.parametrize("field", NAMES["tweet.fields"])
-def test_a_field_comes_when_it_is_asked_for_and_brings_no_other(field: str) -> None:
+def test_a_requested_field_brings_no_other_field(field: str) -> None:
     (item,) = items(SAMPLE, {"tweet.fields": field}, count=1)
     assert set(item["data"]) == {"id", "text", "edit_history_tweet_ids", field}
     assert item["data"][field] is not None
@@ -136,7 +136,7 @@ def test_all_thirty_four_fields_come_together() -> None:
     assert set(item["data"]) == set(NAMES["tweet.fields"])
 
 
-def test_names_that_x_does_not_know_are_passed_over_and_case_counts() -> None:
+def test_unknown_field_names_are_ignored_and_case_counts() -> None:
     params = {
         "tweet.fields": "Lang,mood,source",
         "expansions": "friends,Author_id",
@@ -171,7 +171,7 @@ def ids(includes: dict[str, Any], name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("expansion", REFERRED)
-def test_an_expansion_brings_the_field_that_refers_and_what_it_refers_to(expansion: str) -> None:
+def test_an_expansion_brings_the_reference_and_the_object(expansion: str) -> None:
     name, referred = REFERRED[expansion]
     for item in items(SAMPLE, {"expansions": expansion}):
         assert ids(item.get("includes", {}), name) == referred(item["data"])
@@ -202,7 +202,7 @@ def test_these_are_all_expansions_there_are() -> None:
     assert {*REFERRED, *through} == set(NAMES["expansions"])
 
 
-def test_what_comes_along_comes_once_and_with_the_fields_asked_of_it() -> None:
+def test_included_objects_come_once_with_the_requested_fields() -> None:
     for item in items(SAMPLE, everything(SAMPLE.path), count=50):
         includes = item["includes"]
         for name in includes:
@@ -214,9 +214,9 @@ def test_what_comes_along_comes_once_and_with_the_fields_asked_of_it() -> None:
         assert all({"author_id", "lang", "created_at"} <= set(post) for post in includes["tweets"])
 
 
-def test_who_answers_their_own_post_comes_along_once() -> None:
+def test_an_author_of_both_posts_is_included_once() -> None:
     params = {"expansions": "author_id,in_reply_to_user_id"}
-    item = make_item(SAMPLE, 2442, AT, 1, params)  # the first number of the world 1 with such a post
+    item = make_item(SAMPLE, 2442, AT, 1, params)  # the first such post with seed 1
     assert item["data"]["author_id"] == item["data"]["in_reply_to_user_id"]
     assert len(item["includes"]["users"]) == 1
 
@@ -287,7 +287,7 @@ def test_posts_of_the_same_millisecond_have_ids_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if "compliance" in path or "label" in path])
-def test_compliance_and_label_events_have_no_id_but_no_two_are_alike(path: str) -> None:
+def test_compliance_and_label_events_differ_but_have_no_id(path: str) -> None:
     found = items(ENDPOINTS[path])
     assert {item_id(item) for item in found} == {None}
     assert len({json.dumps(item) for item in found}) == len(found)
@@ -297,7 +297,7 @@ def test_compliance_and_label_events_have_no_id_but_no_two_are_alike(path: str) 
     "message",
     [{}, {"errors": [{"id": "1"}]}, {"data": None}, {"data": [{"id": "1"}]}, {"type": "connection_metadata"}],
 )
-def test_a_message_that_is_no_item_has_no_id(message: dict[str, Any]) -> None:
+def test_a_notice_has_no_id(message: dict[str, Any]) -> None:
     assert item_id(message) is None
 
 
@@ -355,7 +355,7 @@ def test_a_like_tells_who_was_liked_and_brings_more_when_asked() -> None:
         assert [post["author_id"] for post in includes["tweets"]] == [data["tweet_author_id"]]
 
 
-def test_a_post_of_powerstream_is_of_the_legacy_form_and_takes_no_fields() -> None:
+def test_powerstream_posts_have_the_legacy_form() -> None:
     (item,) = items(POWERSTREAM, everything(FILTERED.path), count=1)
     assert item["id_str"] == str(item["id"]) == item_id(item)
     assert item["created_at"] == "Sun Jun 15 15:06:40 +0000 2025"

@@ -18,7 +18,7 @@ def by_path(endpoint: Endpoint) -> str:
 
 
 def complaint(endpoint: Endpoint, **params: str) -> Any:
-    """The one fault that the body names."""
+    """The only error in the body."""
     body = refuse_parameters(endpoint, params)
     assert body is not None
     (fault,) = body["errors"]
@@ -59,7 +59,7 @@ def test_every_partition_is_served_and_nothing_else_is_required(endpoint: Endpoi
         assert refuse_parameters(endpoint, {}) is None
 
 
-def test_a_missing_partition_is_refused_in_the_words_of_xs_emulator() -> None:
+def test_a_missing_partition_is_refused_as_by_xs_emulator() -> None:
     assert refuse_parameters(SAMPLE10, {}) == {
         "errors": [
             {"parameters": {"partition": []}, "message": "The `partition` query parameter can not be empty"}
@@ -71,7 +71,7 @@ def test_a_missing_partition_is_refused_in_the_words_of_xs_emulator() -> None:
 
 
 @pytest.mark.parametrize("endpoint", PARTITIONED, ids=by_path)
-def test_a_partition_that_does_not_exist_is_refused_by_name_and_value(endpoint: Endpoint) -> None:
+def test_an_invalid_partition_is_refused_by_name_and_value(endpoint: Endpoint) -> None:
     beyond = str(endpoint.partitions + 1)
     fault = complaint(endpoint, partition=beyond)
     assert fault["parameters"] == {"partition": [beyond]}
@@ -108,7 +108,7 @@ def test_powerstream_has_its_own_name_for_the_backfill() -> None:
     assert refuse_parameters(POWERSTREAM, {"backfillMinutes": "5"}) is None
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_invalid_parameters_are_reported_together() -> None:
     body = refuse_parameters(SAMPLE10, {"partition": "3", "backfill_minutes": "9"})
     assert body is not None
     assert [list(fault["parameters"]) for fault in body["errors"]] == [["partition"], ["backfill_minutes"]]

@@ -1,4 +1,4 @@
-"""The connections endpoints: which streams there are, and how they are ended."""
+"""The connections endpoints: listing and ending streams."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_without_a_stream_there_is_nothing_to_list(simulator: Simulator) -> None
     assert ask(simulator, "GET", CONNECTIONS) == (200, {"meta": {"result_count": 0}})
 
 
-def test_a_stream_is_active_while_it_lasts_and_then_inactive_with_a_reason() -> None:
+def test_an_ended_stream_is_inactive_with_a_reason() -> None:
     with Simulator(script=[(Serve(1), Live())], rate=0) as simulator:
         with get(simulator, LABELS) as response:
             next(items(response))
@@ -60,7 +60,7 @@ def test_a_stream_is_active_while_it_lasts_and_then_inactive_with_a_reason() -> 
         assert over["disconnected_at"] >= over["connected_at"]
 
 
-def test_connections_are_chosen_by_stream_shown_by_field_and_given_by_the_page() -> None:
+def test_connections_are_filtered_and_paged() -> None:
     with Simulator(then=(Serve(1), End())) as simulator:
         for path in (SAMPLE, LABELS, SAMPLE):
             with get(simulator, path) as response:
@@ -96,9 +96,7 @@ def test_what_x_does_not_know_is_a_400(
 
 
 @pytest.mark.parametrize("way", ["id", "stream", "all"])
-def test_a_stream_that_is_killed_ends_and_what_it_brought_is_accounted_for(
-    simulator: Simulator, way: str
-) -> None:
+def test_a_killed_stream_ends_and_its_items_are_accounted_for(simulator: Simulator, way: str) -> None:
     with get(simulator) as response:
         received = [item["data"]["id"] for item in islice(items(response), 5)]
         ((one,), _) = ask(simulator, "GET", CONNECTIONS)[1].values()
@@ -116,7 +114,7 @@ def test_a_stream_that_is_killed_ends_and_what_it_brought_is_accounted_for(
     assert account(simulator, received, request.ended_at or 0.0).objections == []
 
 
-def test_a_stream_that_is_killed_just_before_it_falls_silent_was_killed() -> None:
+def test_a_stream_killed_before_a_stall_counts_as_killed() -> None:
     killed = threading.Event()
     with Simulator(script=[(Serve(1), Until(killed), Stall())]) as simulator, get(simulator) as response:
         next(items(response))
@@ -171,7 +169,7 @@ def test_killing_a_zombie_makes_room_at_once() -> None:
         assert known["disconnect_reason"] == "cut off"
 
 
-def test_of_many_connections_the_oldest_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_ended_connections_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xdk_streaming.simulator.connections.KEPT", 3)
     script = [(Serve(1), Live())]
     with (

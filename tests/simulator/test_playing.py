@@ -1,4 +1,4 @@
-"""What a script or chance makes of a connection, and what a recording makes of a stream."""
+"""Scripts, random faults and recordings, as a client sees them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 # Scripts.
 
 
-def test_connections_play_their_scripts_in_order_and_later_ones_what_follows() -> None:
+def test_connections_play_their_scripts_in_order() -> None:
     scripts: list[Script] = [(Serve(1), End()), (Refuse(503),), (Serve(2), End())]
     with Simulator(script=scripts, then=(Serve(3), End())) as simulator:
         seen = []
@@ -72,7 +72,7 @@ def test_refused_requests_use_up_no_script() -> None:
             assert len(list(items(response))) == 2
 
 
-def test_a_refusal_has_the_status_the_headers_and_the_body_of_the_script() -> None:
+def test_a_refusal_has_the_status_headers_and_body_of_its_step() -> None:
     refusal = Refuse(429, b'{"title":"Too Many Requests"}', {"x-rate-limit-reset": "1750000000"})
     with Simulator(script=[(refusal,)]) as simulator, get(simulator) as response:
         assert response.status_code == 429
@@ -81,7 +81,7 @@ def test_a_refusal_has_the_status_the_headers_and_the_body_of_the_script() -> No
     assert outcomes(simulator) == ["refused with 429"]
 
 
-def test_an_end_completes_the_body_and_so_does_the_end_of_the_script() -> None:
+def test_the_end_of_a_script_completes_the_body() -> None:
     with Simulator(script=[(Serve(1), End()), (Serve(1),), ()]) as simulator:
         for expected in (1, 1, 0):
             with asking(simulator) as connection:
@@ -159,7 +159,7 @@ def test_after_a_stall_of_some_seconds_the_script_goes_on() -> None:
     assert outcomes(simulator) == ["ended cleanly"]
 
 
-def test_who_leaves_after_a_stall_is_over_was_not_left_in_silence() -> None:
+def test_a_client_that_leaves_after_a_stall_was_not_left_in_silence() -> None:
     with Simulator(script=[(Stall(0.01), Live())], rate=100) as simulator:
         with get(simulator) as response:
             next(items(response))
@@ -167,7 +167,7 @@ def test_who_leaves_after_a_stall_is_over_was_not_left_in_silence() -> None:
     assert outcomes(simulator) == ["left by the client"]
 
 
-def test_a_client_that_leaves_an_idle_stream_is_noticed_at_once() -> None:
+def test_a_client_that_leaves_an_idle_stream_is_noticed() -> None:
     with Simulator(rate=0) as simulator:
         with asking(simulator) as connection:
             read_until(connection, b"\r\n\r\n")
@@ -187,7 +187,7 @@ def test_a_notice_is_a_line_of_its_own() -> None:
     assert [entry.whole for entry in simulator.log] == [True]
 
 
-def test_bytes_are_sent_as_they_are_and_nothing_is_sent_for_none() -> None:
+def test_raw_bytes_are_sent_unchanged() -> None:
     script: Script = (Send(b'{"a":'), Send(b""), Send(b"\xff}\n"), Send(b"rest"), End())
     with Simulator(script=[script]) as simulator, get(simulator) as response:
         assert response.content == b'{"a":\xff}\nrest'
@@ -217,7 +217,7 @@ def fates(seed: int, connections: int, chance: float) -> list[tuple[str, int]]:
 
 
 def listen(connection: socket.socket, simulator: Simulator, number: int) -> None:
-    """Until the server closes, or has gone silent: it says so, and a client cannot know."""
+    """Read until the server closes the connection, or notes that it is silent."""
     connection.settimeout(0.02)
     while True:
         try:
@@ -230,14 +230,14 @@ def listen(connection: socket.socket, simulator: Simulator, number: int) -> None
                 return
 
 
-def test_random_faults_happen_and_are_the_same_for_the_same_seed_and_connection() -> None:
+def test_random_faults_depend_only_on_seed_and_connection() -> None:
     first = fates(3, 6, 0.4)
     assert fates(3, 6, 0.4) == first
     assert fates(4, 6, 0.4) != first
     assert len(set(first)) > 1
 
 
-def test_random_faults_are_of_every_kind_and_with_a_chance_of_one_follow_each_first_item() -> None:
+def test_random_faults_are_of_every_kind() -> None:
     befallen = fates(0, 16, 1.0)
     assert {count for _, count in befallen} == {1}
     assert {outcome for outcome, _ in befallen} == {
@@ -261,7 +261,7 @@ def test_a_random_fault_never_sends_an_item_again() -> None:
     assert sorted(set(numbers)) == numbers
 
 
-def test_a_client_that_reconnects_through_random_faults_can_account_for_every_item() -> None:
+def test_every_item_is_accounted_for_through_random_faults() -> None:
     received: list[str | None] = []
     state = StreamState()
     config = StreamConfig(max_retries=-1, initial_backoff=0.01, max_backoff=0.02, stall_timeout=0.15)
@@ -290,13 +290,13 @@ def until_idle(stream: Iterator[bytes]) -> list[bytes]:
     return [line for line in received if line != b"\r"]
 
 
-def test_a_replay_sends_the_lines_of_the_file_byte_for_byte_and_is_idle_from_then_on(recorded: Path) -> None:
+def test_a_replay_sends_the_file_byte_for_byte(recorded: Path) -> None:
     with Simulator(replay=recorded, rate=200, heartbeat=0.02) as simulator, get(simulator) as response:
         assert until_idle(lines(response)) == [line + b"\r" for line in RECORDED]
     assert [entry.id for entry in simulator.log] == ["7", "8", None, "9"]
 
 
-def test_a_replay_begins_when_the_first_client_comes_and_not_before(recorded: Path) -> None:
+def test_a_replay_begins_with_the_first_client(recorded: Path) -> None:
     with Simulator(replay=recorded, rate=1_000, heartbeat=0.02) as simulator:
         time.sleep(0.02)  # long enough for the whole file, had anybody listened
         with get(simulator, token="") as response:
@@ -305,7 +305,7 @@ def test_a_replay_begins_when_the_first_client_comes_and_not_before(recorded: Pa
             assert until_idle(lines(response)) == [line + b"\r" for line in RECORDED]
 
 
-def test_a_replay_goes_on_where_the_last_connection_stopped_and_does_not_begin_again(recorded: Path) -> None:
+def test_a_replay_continues_on_the_next_connection(recorded: Path) -> None:
     with Simulator(script=[(Serve(1), End())], then=(Serve(9), End()), replay=recorded) as simulator:
         received = []
         for _ in range(3):
@@ -314,7 +314,7 @@ def test_a_replay_goes_on_where_the_last_connection_stopped_and_does_not_begin_a
     assert received == [[RECORDED[0] + b"\r"], [line + b"\r" for line in RECORDED[1:]], []]
 
 
-def test_a_replay_of_nothing_is_refused_and_of_no_file_an_oserror(tmp_path: Path) -> None:
+def test_an_empty_or_missing_replay_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty.ndjson"
     empty.touch()
     with pytest.raises(ValueError, match="no lines to replay"):
@@ -324,7 +324,7 @@ def test_a_replay_of_nothing_is_refused_and_of_no_file_an_oserror(tmp_path: Path
 
 
 @pytest.mark.parametrize("step", [Cut(half=False), Reset(half=False)], ids=["cut", "reset"])
-def test_a_client_that_would_keep_the_connection_sees_it_closed_where_no_answer_came(step: Step) -> None:
+def test_the_connection_is_closed_even_without_a_response(step: Step) -> None:
     with Simulator(script=[(step,)]) as simulator, requests.Session() as session:
         session.trust_env = False
         with pytest.raises(requests.ConnectionError):

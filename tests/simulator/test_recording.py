@@ -31,7 +31,7 @@ contents = (
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(contents, ends), min_size=1), st.booleans())
-def test_every_line_comes_back_byte_for_byte_and_blank_ones_not_at_all(
+def test_every_line_but_blank_ones_is_read_byte_for_byte(
     path: Path, given_lines: list[tuple[bytes, bytes]], ended: bool
 ) -> None:
     data = b"".join(content + end for content, end in given_lines)
@@ -58,7 +58,7 @@ def test_lines_can_be_asked_for_in_any_order(path: Path) -> None:
     recording.close()
 
 
-def test_several_threads_get_the_lines_they_ask_for(path: Path) -> None:
+def test_several_threads_get_the_right_lines(path: Path) -> None:
     expected = [b'{"id":"%d","pad":"%s"}' % (number, b"x" * (number % 97)) for number in range(200)]
     path.write_bytes(b"\n".join(expected))
     recording = Recording(path)
@@ -77,7 +77,7 @@ def test_a_file_without_a_line_is_refused_by_name(path: Path, content: bytes) ->
         Recording(path)
 
 
-def test_a_file_that_is_not_there_is_an_oserror(path: Path) -> None:
+def test_a_missing_file_raises_oserror(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Recording(path)
 

@@ -1,4 +1,4 @@
-"""X's side of recovery: backfill, ranges streamed again, places held for the dead, readers cut off."""
+"""The server's side of recovery: backfill, recovery ranges, slots of lost connections, slow readers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SLOW = "cut off as a slow reader"
 
 
 def aged(seconds: float, rate: float, **settings: Any) -> Simulator:
-    """A simulator of a world that has been publishing for so long."""
+    """A simulator that has been publishing for a while."""
     simulator = Simulator(rate=rate, logged=1_000_000, **settings)
     simulator.timeline = Timeline(rate, time.time() - seconds)
     return simulator
@@ -68,7 +68,7 @@ def aged(seconds: float, rate: float, **settings: Any) -> Simulator:
 def streaming(
     simulator: Simulator, path: str = SAMPLE, **params: str
 ) -> Iterator[tuple[requests.Response, Iterator[Any]]]:
-    """An answer whose parameters keep the underscores of their names."""
+    """A response to a request whose parameter names have underscores."""
     asked = "&".join(f"{name}={value}" for name, value in params.items())
     with get(simulator, f"{path}?{asked}") as response:
         yield response, items(response)
@@ -94,7 +94,7 @@ def stamp(at: float) -> str:
         (POWERSTREAM, {"startTime": stamp(time.time() - 60), "endTime": stamp(time.time())}, "startTime"),
     ],
 )
-def test_an_app_that_is_not_entitled_to_the_past_is_refused_with_403_naming_the_parameter(
+def test_past_items_without_entitlement_are_refused_with_403(
     path: str, params: dict[str, str], named: str
 ) -> None:
     with (
@@ -111,7 +111,7 @@ def test_an_app_that_is_not_entitled_to_the_past_is_refused_with_403_naming_the_
     assert outcomes(simulator) == ["refused with 403"]
 
 
-def test_without_the_entitlement_the_present_is_served_and_so_is_a_backfill_of_no_minutes() -> None:
+def test_live_items_need_no_entitlement() -> None:
     with Simulator(then=SHORT, entitled=False) as simulator:
         for params in ({}, {"backfill_minutes": "0"}):
             with streaming(simulator, **params) as (answer, received):
@@ -137,7 +137,7 @@ NOW = 1_763_900_000.0
         ({"start_time": stamp(NOW - 24 * 3600 - 1), "end_time": stamp(NOW)}, ["start_time"]),
     ],
 )
-def test_a_range_of_time_that_cannot_be_streamed_again_is_refused_by_the_parameters_name(
+def test_an_invalid_recovery_range_is_refused_by_parameter(
     params: dict[str, str], named: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW)
@@ -149,7 +149,7 @@ def test_a_range_of_time_that_cannot_be_streamed_again_is_refused_by_the_paramet
     assert all(f"{name}" in fault["message"] for name, fault in zip(told, problem["errors"], strict=True))
 
 
-def test_a_range_of_the_last_24_hours_is_taken_on_every_path_but_the_sample(
+def test_every_path_but_the_sample_recovers_the_last_24_hours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW)
@@ -175,7 +175,7 @@ def test_the_refusal_of_a_range_is_a_400_over_the_wire() -> None:
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers())
-def test_a_delivery_has_every_item_none_far_from_its_place(first: int, length: int, seed: int) -> None:
+def test_a_backfill_has_every_item_near_its_place(first: int, length: int, seed: int) -> None:
     numbers = range(first, first + length)
     delivered = [n for some in delivery(numbers, random.Random(seed), 64) for n in some]
     assert set(delivered) == set(numbers)
@@ -185,7 +185,7 @@ def test_a_delivery_has_every_item_none_far_from_its_place(first: int, length: i
         newest = max(newest, number)
 
 
-def test_a_delivery_is_shuffled_repeats_some_items_and_is_the_same_for_the_same_chance() -> None:
+def test_a_backfill_is_shuffled_and_repeats_some_items() -> None:
     first, second = (
         [n for some in delivery(range(5_000), random.Random(7), 256) for n in some] for _ in range(2)
     )
@@ -195,7 +195,7 @@ def test_a_delivery_is_shuffled_repeats_some_items_and_is_the_same_for_the_same_
 
 
 @pytest.mark.parametrize("path", [SAMPLE, SEARCH, POWERSTREAM])
-def test_a_backfill_is_the_last_minutes_and_the_stream_goes_on_live_without_a_hole(path: str) -> None:
+def test_the_live_stream_follows_a_backfill_without_a_gap(path: str) -> None:
     with (
         aged(90, 100) as simulator,
         streaming(simulator, path, **{ENDPOINTS[path].backfill_parameter: "1"}) as (answer, received),
@@ -216,7 +216,7 @@ def test_a_backfill_is_the_last_minutes_and_the_stream_goes_on_live_without_a_ho
 
 
 @pytest.mark.parametrize("minutes", ["1", "2"])
-def test_a_backfill_goes_no_further_back_than_the_world_or_the_backlog(minutes: str) -> None:
+def test_a_backfill_ends_at_the_start_or_the_backlog(minutes: str) -> None:
     with (
         aged(30, 100, backlog=10.0) as short,
         streaming(short, backfill_minutes=minutes) as (_, received),
@@ -245,7 +245,7 @@ def test_what_was_cut_in_half_comes_whole_with_the_backfill() -> None:
     assert lost.id in ids
 
 
-def test_what_was_served_before_the_world_began_bears_the_same_ids_in_the_backfill() -> None:
+def test_items_served_early_keep_their_ids_in_a_backfill() -> None:
     with Simulator(script=[(Serve(5), End())], rate=0, heartbeat=0.02) as simulator:
         with streaming(simulator) as (_, received):
             first = [item["data"]["id"] for item in received]
@@ -267,7 +267,7 @@ def test_a_backfill_takes_nothing_away_from_others() -> None:
     assert numbers == list(range(numbers[0], numbers[0] + 51))
 
 
-def test_a_backfill_precedes_what_a_script_serves_and_comes_once() -> None:
+def test_a_backfill_comes_once_before_the_items_of_the_script() -> None:
     script: Script = (Serve(3), Serve(2), End())
     with Simulator(script=[(Serve(4), End()), script], rate=0) as simulator:
         for _ in range(2):
@@ -278,7 +278,7 @@ def test_a_backfill_precedes_what_a_script_serves_and_comes_once() -> None:
     assert second[-5:] == [4, 5, 6, 7, 8]
 
 
-def test_a_backfilled_stream_skips_nothing_even_after_a_pause_of_its_script() -> None:
+def test_a_backfilled_stream_skips_nothing_after_a_pause() -> None:
     script: Script = (Serve(1), Stall(0.05), Live(0.05), Stall(0.05), Live(0.05), End())
     with aged(5, 200, script=[script]) as simulator, streaming(simulator, backfill_minutes="1") as (_, got):
         list(got)
@@ -302,7 +302,7 @@ def test_random_faults_strike_in_a_backfill_too() -> None:
     assert max(sent.values()) < 6_000
 
 
-def test_a_client_that_backfills_through_random_faults_misses_nothing_in_between() -> None:
+def test_backfill_leaves_no_gap_through_random_faults() -> None:
     received: list[str | None] = []
     config = StreamConfig(max_retries=-1, initial_backoff=0.01, max_backoff=0.02, stall_timeout=0.3)
     with Simulator(rate=400, random_faults=0.005, seed=5, heartbeat=0.05) as simulator:
@@ -326,7 +326,7 @@ def test_a_client_that_backfills_through_random_faults_misses_nothing_in_between
 # Recovery.
 
 
-def test_a_recovery_is_the_range_its_start_included_and_its_end_not_and_then_the_end() -> None:
+def test_a_recovery_includes_its_start_and_excludes_its_end() -> None:
     start = float(int(time.time()) - 60)
     with Simulator(rate=10) as simulator:
         simulator.timeline = Timeline(10, start)
@@ -341,7 +341,7 @@ def test_a_recovery_is_the_range_its_start_included_and_its_end_not_and_then_the
     assert outcomes(simulator) == ["ended cleanly"]
 
 
-def test_a_recovery_of_a_time_in_which_nothing_came_is_empty_and_ends_in_good_order() -> None:
+def test_an_empty_recovery_ends_cleanly() -> None:
     query = f"?startTime={stamp(time.time() - 600)}&endTime={stamp(time.time() - 500)}&backfillMinutes=5"
     with aged(30, 10) as simulator, asking(simulator, POWERSTREAM + query) as connection:
         _, body = split_head(read_to_the_end(connection))
@@ -368,11 +368,11 @@ def test_a_recovery_takes_nothing_from_the_stream_beside_it() -> None:
     assert numbers == list(range(numbers[0], numbers[0] + 21))
 
 
-# Places.
+# Slots.
 
 
 def refused(simulator: Simulator) -> bool:
-    """Whether one connection more is turned away, in X's words."""
+    """Whether another connection is refused, with X's error."""
     with get(simulator) as answer:
         if answer.status_code == 200:
             return False
@@ -382,7 +382,7 @@ def refused(simulator: Simulator) -> bool:
     return True
 
 
-def test_one_stream_more_than_there_may_be_is_refused_and_uses_up_no_script() -> None:
+def test_a_stream_beyond_the_limit_is_refused_and_uses_no_script() -> None:
     with Simulator(script=[(Live(),), (Live(),)], then=SHORT, rate=0, connections=2) as simulator:
         with asking(simulator) as one, asking(simulator) as two:
             for connection in (one, two):
@@ -426,14 +426,14 @@ def test_a_client_that_vanishes_leaves_a_zombie_too(script: Script) -> None:
         assert refused(simulator)
 
 
-def test_without_a_number_of_connections_a_zombie_holds_nothing() -> None:
+def test_without_a_limit_a_zombie_holds_no_slot() -> None:
     slots = Slots(None, zombie=GUARD)
     for number in range(100):
         assert slots.enter(number)
         slots.leave(number, abrupt=True)
 
 
-def test_a_place_given_back_in_good_order_is_not_held_by_what_follows() -> None:
+def test_a_slot_freed_cleanly_is_not_held_again() -> None:
     slots = Slots(1, zombie=GUARD)
     assert slots.enter(0)
     slots.leave(0, abrupt=False)
@@ -446,7 +446,7 @@ def test_a_place_given_back_in_good_order_is_not_held_by_what_follows() -> None:
 
 @contextmanager
 def not_reading(simulator: Simulator, path: str = SAMPLE) -> Iterator[socket.socket]:
-    """A client with little room, that reads the head and then nothing until it is cut off."""
+    """A client with a small buffer, which reads the head and then nothing until it is cut off."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
         connection.settimeout(GUARD)
@@ -463,7 +463,7 @@ KINDS: Mapping[str, tuple[float, str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_client_that_does_not_read_is_cut_off_with_a_notice_after_a_whole_item(kind: str) -> None:
+def test_a_slow_reader_is_cut_off_with_a_notice_after_a_whole_item(kind: str) -> None:
     rate, path = KINDS[kind]
     with aged(30, rate, queue=0.2) as simulator, not_reading(simulator, path) as connection:
         (noted,) = simulator.requests
@@ -482,7 +482,7 @@ def test_a_client_that_does_not_read_is_cut_off_with_a_notice_after_a_whole_item
         assert [reason for reason in result.missing if reason.endswith(SLOW)]
 
 
-def test_without_the_notice_the_connection_just_ends_where_it_stands() -> None:
+def test_without_the_notice_the_connection_just_ends() -> None:
     with aged(30, 50_000, queue=0.2, slow_notice=False) as simulator, not_reading(simulator) as connection:
         assert outcomes(simulator) == [SLOW]
         body = split_head(read_to_the_end(connection))[1]
@@ -500,7 +500,7 @@ def test_into_a_compressed_body_no_notice_comes(encoding: Any) -> None:
         assert not read_to_the_end(connection).endswith(b"0\r\n\r\n")
 
 
-def test_under_tls_a_slow_reader_is_cut_off_without_a_notice_and_a_backfill_comes_all_the_same(
+def test_under_tls_a_slow_reader_gets_no_notice(
     trust: Trust,
 ) -> None:
     path = SAMPLE + "?backfill_minutes=1"
@@ -514,7 +514,7 @@ def test_under_tls_a_slow_reader_is_cut_off_without_a_notice_and_a_backfill_come
                 list(answer.iter_lines())
 
 
-def test_a_client_that_reads_too_slowly_falls_behind_until_it_is_cut_off() -> None:
+def test_a_slow_reader_falls_behind_until_it_is_cut_off() -> None:
     with aged(1, 20_000, queue=0.4) as simulator, connected(simulator) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
         connection.sendall(request())
@@ -526,7 +526,7 @@ def test_a_client_that_reads_too_slowly_falls_behind_until_it_is_cut_off() -> No
         assert outcomes(simulator) == [SLOW]
 
 
-def test_a_client_that_reads_is_not_cut_off_and_after_the_cut_the_place_is_free() -> None:
+def test_a_reading_client_is_not_cut_off_and_a_cut_frees_the_slot() -> None:
     with aged(60, 500, queue=1.5, connections=1, zombie=GUARD, script=[(Live(),)]) as simulator:
         with not_reading(simulator, SAMPLE + "?backfill_minutes=1"):
             assert outcomes(simulator) == [SLOW]
@@ -538,7 +538,7 @@ def test_a_client_that_reads_is_not_cut_off_and_after_the_cut_the_place_is_free(
 # Efficiency.
 
 
-def test_an_item_that_is_sent_again_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resent_item_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     made: Counter[int] = Counter()
 
     def counting(endpoint: Endpoint, number: int, *arguments: Any) -> dict[str, Any]:
@@ -554,7 +554,7 @@ def test_an_item_that_is_sent_again_is_not_made_again(monkeypatch: pytest.Monkey
     assert len(made) == 500
 
 
-def test_only_so_many_lines_are_kept_and_each_is_that_of_its_number_path_and_fields() -> None:
+def test_the_line_cache_is_bounded_and_correct() -> None:
     lines, endpoint = LineCache(max_lines=100), ENDPOINTS[SEARCH]
     for first in range(0, 1_000, 10):
         numbers = range(first, first + 10)
@@ -579,7 +579,7 @@ def test_at_a_high_rate_items_go_out_together() -> None:
 # The log, and where a fault cuts.
 
 
-def test_of_what_was_not_sent_after_all_the_log_keeps_only_the_part_that_was() -> None:
+def test_retracted_items_leave_only_the_sent_part_in_the_log() -> None:
     log = SentLog(10)
     log.write(Sent(number % 2, number, f"id{number}", 0.0, True) for number in range(8))
     log.retract(1, 2, half=True)
@@ -589,7 +589,7 @@ def test_of_what_was_not_sent_after_all_the_log_keeps_only_the_part_that_was() -
     assert [entry.number for entry in log] == [0, 1, 2, 3, 5]
 
 
-def test_a_random_fault_cuts_an_item_anywhere_but_never_behind_its_end() -> None:
+def test_a_random_fault_cuts_an_item_anywhere_within() -> None:
     places = set()
     for seed in range(60):
         with Simulator(rate=2_000, random_faults=1.0, seed=seed, framing="close") as simulator:

@@ -1,4 +1,4 @@
-"""The rules of the simulated filtered stream: what they mean, what is refused, what comes of a change."""
+"""The rules of the simulated filtered stream: matching, refusals, and changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 SEARCH = "/2/tweets/search/stream"
 RULES = SEARCH + "/rules"
 EVERYTHING = "from:anyone"
-"""An operator that is not simulated: it matches every post."""
+"""An operator that is not simulated, and so matches every post."""
 
 
 def matches(rule: str, text: str) -> bool:
@@ -93,7 +93,7 @@ def test_a_post_that_has_what_a_rule_seeks_matches(rule: str, text: str) -> None
         ("cat lang:en", "a dog"),
     ],
 )
-def test_a_post_that_has_it_not_does_not_match(rule: str, text: str) -> None:
+def test_a_post_without_the_term_does_not_match(rule: str, text: str) -> None:
     assert not matches(rule, text)
 
 
@@ -126,7 +126,7 @@ def test_a_post_that_has_it_not_does_not_match(rule: str, text: str) -> None:
         ("(" * 500 + "cat" + ")" * 500, f"More than {DEEPEST} parentheses are open"),
     ],
 )
-def test_what_is_no_rule_is_refused_and_told_why(rule: str, said: str) -> None:
+def test_an_invalid_rule_is_refused_with_the_reason(rule: str, said: str) -> None:
     with pytest.raises(RuleError) as refusal:
         read(rule)
     assert said in str(refusal.value)
@@ -188,7 +188,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def add(simulator: Simulator, *values: str, **params: str) -> list[str]:
-    """The ids of the rules, now that they are in force."""
+    """Add the rules. Returns their ids."""
     body = {"add": [{"value": value, "tag": f"tag of {value}"} for value in values]}
     status, answer = ask(simulator, "POST", RULES, body, **params)
     assert status == 201, answer
@@ -200,10 +200,10 @@ def test_without_a_rule_the_filtered_stream_is_refused_as_x_does(simulator: Simu
         assert response.status_code == 409
         assert response.json()["connection_issue"] == "RuleConfigurationIssue"
     with get(simulator) as response:
-        assert response.status_code == 200  # the sample knows no rules
+        assert response.status_code == 200  # the sample has no rules
 
 
-def test_only_posts_that_match_come_with_the_rules_that_they_match(simulator: Simulator) -> None:
+def test_only_matching_posts_are_sent_with_their_rules(simulator: Simulator) -> None:
     the, train = add(simulator, "the", '"last train"')
     with get(simulator, SEARCH) as response:
         posts = list(islice(items(response), 30))
@@ -218,7 +218,7 @@ def test_only_posts_that_match_come_with_the_rules_that_they_match(simulator: Si
     assert seen == {the, train}
 
 
-def test_a_rule_is_in_force_at_once_and_with_the_last_of_them_only_heartbeats_are_left(
+def test_rule_changes_apply_immediately(
     simulator: Simulator,
 ) -> None:
     (first,) = add(simulator, EVERYTHING)
@@ -308,7 +308,7 @@ def test_a_page_that_cannot_be_is_a_400(simulator: Simulator, params: dict[str, 
 def test_the_rules_want_a_token_and_other_paths_are_not_there() -> None:
     with Simulator(token="right") as simulator:
         assert ask(simulator, "GET", RULES)[0] == 401
-        assert not simulator.requests  # what asks for no stream is no connection
+        assert not simulator.requests  # only requests for streams are listed here
         assert [call.path for call in simulator.api_requests] == [f"GET {RULES}"]
     with Simulator() as simulator:
         assert ask(simulator, "POST", "/2/tweets", {})[0] == 404
@@ -318,7 +318,7 @@ def test_the_rules_want_a_token_and_other_paths_are_not_there() -> None:
 # As a library.
 
 
-def test_who_knows_no_rules_gets_every_post_until_the_first_is_posted() -> None:
+def test_without_a_rules_argument_every_post_is_sent() -> None:
     with Simulator(rate=200) as simulator:
         with get(simulator, SEARCH) as response:
             for post in islice(items(response), 20):
@@ -330,7 +330,7 @@ def test_who_knows_no_rules_gets_every_post_until_the_first_is_posted() -> None:
         wait_for(lambda: len(simulator.unmatched) > 0)
 
 
-def test_rules_may_be_given_from_the_start_and_a_bad_one_is_refused() -> None:
+def test_first_rules_can_be_given_and_invalid_ones_are_refused() -> None:
     with Simulator(rules=["the", ("from:x", "everything")], then=(Serve(3), End())) as simulator:
         with get(simulator, SEARCH) as response:
             tags = [rule.get("tag") for post in items(response) for rule in post["matching_rules"]]
@@ -357,7 +357,7 @@ def test_what_matched_no_rule_is_accounted_for() -> None:
     assert received
 
 
-def test_random_faults_and_halves_are_those_of_posts_that_match() -> None:
+def test_random_faults_hit_only_matching_posts() -> None:
     with Simulator(script=[(Cut(),)], rules=["the"], random_faults=1.0, rate=500) as simulator:
         with asking(simulator, SEARCH) as connection:
             read_to_the_end(connection)

@@ -1,4 +1,4 @@
-"""One language, two stages: what a script does to a client is the same in memory and over a real socket."""
+"""Scripts have the same effect on a client in memory and over a real socket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from xdk_streaming.testing import FakeClock, ScriptedSession
 
 PATH = "/2/tweets/sample/stream"
 LAST: Script = (Refuse(403, b'{"title":"Forbidden","type":"about:blank"}'),)
-"""What ends every story: an answer that no retry can cure."""
+"""The last script of every test: a refusal that no retry can cure."""
 
 POST = b'{"data":{"id":"sent"}}'
 
@@ -60,7 +60,7 @@ STORIES: dict[str, list[Script]] = {
 
 
 def told(session: Any, url: str, **options: Any) -> tuple[list[str], list[tuple[Any, ...]], tuple[int, int]]:
-    """The ids a client got, what its machine went through, and what it counted."""
+    """The ids that a client received, its transitions, and its counts."""
     config = StreamConfig(initial_backoff=0, stall_timeout=options.pop("stall_timeout"))
     changes: list[Transition] = []
     config.on_state_change = changes.append

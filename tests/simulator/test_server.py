@@ -46,14 +46,14 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Simulator]:
-    """One for those who ask for one item, or for a refusal."""
+    """A simulator shared by tests that need one item or a refusal."""
     with Simulator(then=SHORT) as simulator:
         yield simulator
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Simulator]:
-    """One that takes the token `right`, and no other."""
+    """A simulator that accepts only the token `right`."""
     with Simulator(then=SHORT, token="right") as simulator:
         yield simulator
 
@@ -108,9 +108,7 @@ def test_any_token_will_do_and_the_scheme_in_any_case(shared: Simulator, scheme:
         ("Bearer r\u00efght".encode(), 401),
     ],
 )
-def test_where_a_token_is_set_only_that_one_will_do(
-    guarded: Simulator, token: str | bytes, status: int
-) -> None:
+def test_only_the_configured_token_is_accepted(guarded: Simulator, token: str | bytes, status: int) -> None:
     with get(guarded, token=token) as response:
         assert response.status_code == status
 
@@ -123,7 +121,7 @@ def test_a_token_need_not_be_ascii() -> None:
             assert response.status_code == 401
 
 
-def test_a_path_that_is_no_stream_answers_404_as_a_problem(shared: Simulator) -> None:
+def test_an_unknown_path_is_a_404_problem(shared: Simulator) -> None:
     with get(shared, "/2/tweets/nonsense/stream") as response:
         assert response.status_code == 404
         assert response.headers["Content-Type"] == PROBLEM
@@ -132,9 +130,7 @@ def test_a_path_that_is_no_stream_answers_404_as_a_problem(shared: Simulator) ->
 
 
 @pytest.mark.parametrize("partition", [{}, {"partition": ""}, {"partition": "3"}])
-def test_without_a_partition_that_there_is_the_answer_is_xs_400(
-    shared: Simulator, partition: dict[str, str]
-) -> None:
+def test_an_invalid_partition_gets_xs_400(shared: Simulator, partition: dict[str, str]) -> None:
     with get(shared, "/2/tweets/sample10/stream", **partition) as response:
         assert response.status_code == 400
         assert response.headers["Content-Type"] == PROBLEM
@@ -147,13 +143,13 @@ def test_without_a_partition_that_there_is_the_answer_is_xs_400(
 @pytest.mark.parametrize("script", [SHORT, (UNAVAILABLE,)])
 @pytest.mark.parametrize("path", [SAMPLE, "/2/nonsense"])
 def test_an_answer_after_which_the_server_closes_says_so(path: str, script: Script) -> None:
-    """Else a client may send its next request on a connection that is just being closed."""
+    """Otherwise a client could send its next request on a connection that is being closed."""
     with Simulator(script=[script]) as simulator, asking(simulator, path) as connection:
         head, _ = split_head(read_to_the_end(connection))
     assert b"connection: close" in [line.lower() for line in head]
 
 
-def test_fields_that_are_asked_for_are_there_and_others_are_not() -> None:
+def test_only_requested_fields_are_present() -> None:
     asked = {"tweet_fields": "lang,created_at", "expansions": "author_id", "user_fields": "username"}
     with Simulator(script=[SHORT, SHORT]) as simulator:
         with get(simulator) as response:
@@ -168,7 +164,7 @@ def test_fields_that_are_asked_for_are_there_and_others_are_not() -> None:
 # Framing.
 
 
-def test_a_body_is_chunked_and_each_line_a_chunk_that_ends_with_crlf() -> None:
+def test_each_line_is_a_chunk_that_ends_with_crlf() -> None:
     script: Script = (Serve(2), HEARTBEAT, Serve(1), End())
     with Simulator(script=[script]) as simulator, asking(simulator) as connection:
         head, body = split_head(read_to_the_end(connection))
@@ -182,7 +178,7 @@ def test_a_body_is_chunked_and_each_line_a_chunk_that_ends_with_crlf() -> None:
         assert json.loads(item)["data"]["id"]
 
 
-def test_framed_by_the_close_a_body_is_its_lines_and_nothing_else() -> None:
+def test_without_chunks_a_body_is_only_its_lines() -> None:
     script: Script = (Serve(2), HEARTBEAT, End())
     with Simulator(script=[script], framing="close") as simulator, asking(simulator) as connection:
         head, body = split_head(read_to_the_end(connection))
@@ -223,7 +219,7 @@ def test_an_idle_stream_has_heartbeats() -> None:
     assert not simulator.log
 
 
-def test_between_items_there_are_heartbeats_and_under_load_none() -> None:
+def test_heartbeats_come_only_in_silence() -> None:
     with Simulator(rate=20, heartbeat=0.01) as simulator, get(simulator) as response:
         kinds = [line == b"\r" for line in islice(lines(response), 12)]
     assert True in kinds
@@ -232,7 +228,7 @@ def test_between_items_there_are_heartbeats_and_under_load_none() -> None:
         assert b"\r" not in list(islice(lines(response), 12))
 
 
-def test_a_live_stream_has_every_item_from_its_first_on_with_rising_ids() -> None:
+def test_a_live_stream_skips_no_item_and_ids_rise() -> None:
     with Simulator(rate=200) as simulator, get(simulator) as response:
         ids = list(islice(post_ids(response), 30))
     assert sorted(ids, key=int) == ids
@@ -261,14 +257,14 @@ def test_clients_at_once_get_the_same_items() -> None:
             assert [skipped, *islice(joined_earlier, 19)] == reference
 
 
-def test_whoever_has_an_item_finds_it_in_the_log() -> None:
+def test_every_received_item_is_in_the_log() -> None:
     with Simulator(rate=500) as simulator, get(simulator) as response:
         for item in islice(items(response), 100):
             assert item["data"]["id"] in {entry.id for entry in list(simulator.log)}
     assert all(entry.whole and entry.request == 0 for entry in simulator.log)
 
 
-def test_a_world_without_an_audience_goes_on_and_who_joins_gets_the_present() -> None:
+def test_publishing_goes_on_without_clients() -> None:
     pause: Script = (Live(0.05), Stall(0.05), Live(0.05), End())
     with Simulator(script=[pause], rate=200) as simulator, get(simulator) as response:
         ids = list(post_ids(response))

@@ -10,7 +10,7 @@ from xdk_streaming.simulator.timeline import Timeline
 
 START = 1_750_000_000.0
 INSTANT = 1e-5
-"""Seconds; a moment of this size is below what Unix time as a float can tell apart, a few times over."""
+"""Seconds; a few times the resolution of Unix time as a float."""
 
 rates = st.floats(0.01, 10_000)
 numbers = st.integers(0, 100_000)
@@ -46,7 +46,7 @@ def test_two_a_second_are_published_every_half_second() -> None:
     ]
 
 
-def test_at_rate_zero_nothing_is_ever_published_and_dates_rise_all_the_same() -> None:
+def test_at_rate_zero_nothing_is_published_but_dates_rise() -> None:
     timeline = Timeline(0, START)
     assert timeline.published(START + 1e9) == 0
     assert timeline.due_at(0) == math.inf
@@ -54,7 +54,7 @@ def test_at_rate_zero_nothing_is_ever_published_and_dates_rise_all_the_same() ->
 
 
 @given(rates, st.integers(0, 50))
-def test_a_world_of_some_length_publishes_that_many_and_no_more(rate: float, length: int) -> None:
+def test_a_timeline_of_finite_length_ends(rate: float, length: int) -> None:
     timeline = Timeline(rate, START, length)
     assert timeline.published(START + 1e9) == length
     assert timeline.due_at(length) == math.inf
@@ -62,7 +62,7 @@ def test_a_world_of_some_length_publishes_that_many_and_no_more(rate: float, len
         assert timeline.due_at(length - 1) < math.inf
 
 
-def test_who_joins_gets_what_is_published_from_then_on() -> None:
+def test_a_connection_gets_the_items_published_after_it_joins() -> None:
     timeline = Timeline(2.0, START)
     assert timeline.join(START + 0.4) == 0
     assert timeline.join(START + 5.2) == 10
@@ -78,7 +78,7 @@ def test_a_world_without_a_start_begins_with_the_first_to_join() -> None:
     assert timeline.due_at(2) == START + 1.5
 
 
-def test_what_is_taken_before_anybody_joins_does_not_begin_the_world() -> None:
+def test_items_taken_early_do_not_start_the_timeline() -> None:
     timeline = Timeline(2.0)
     assert timeline.take(2) == range(2)
     assert timeline.join(START) == 2
@@ -86,7 +86,7 @@ def test_what_is_taken_before_anybody_joins_does_not_begin_the_world() -> None:
     assert timeline.due_at(2) == START + 1.5
 
 
-def test_items_taken_ahead_of_their_time_are_not_given_to_who_joins_later() -> None:
+def test_items_taken_early_are_not_sent_to_later_connections() -> None:
     timeline = Timeline(2.0, START)
     assert timeline.join(START) == 0
     assert timeline.take(3) == range(3)
@@ -98,7 +98,7 @@ def test_items_given_out_are_not_taken_again() -> None:
     timeline = Timeline(2.0, START)
     timeline.advance(5)
     assert timeline.take(2) == range(5, 7)
-    timeline.advance(3)  # of a connection that lags behind
+    timeline.advance(3)  # from a connection that lags behind
     assert timeline.take(1) == range(7, 8)
 
 
@@ -118,9 +118,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps), st.one_of(st.just(math.inf), st.integers(0, 40)))
-def test_however_it_is_asked_no_item_is_given_out_a_second_time(
-    asked: list[tuple[str, int]], length: float
-) -> None:
+def test_no_item_is_taken_twice(asked: list[tuple[str, int]], length: float) -> None:
     timeline = Timeline(2.0, START, length)
     given_out = 0
     for what, amount in asked:

@@ -74,6 +74,7 @@ class OutputOptions:
             "--output",
             "-o",
             dir_okay=False,
+            metavar="FILE",
             help="Append to FILE, compressed if its name ends in .zst or .gz; default: standard output.",
         ),
     ] = None
@@ -136,7 +137,11 @@ class RecoveryOptions:
     ] = MAX_BACKFILL_MINUTES
     checkpoint: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Remember in FILE, across restarts, which items were written."),
+        typer.Option(
+            dir_okay=False,
+            metavar="FILE",
+            help="Remember in FILE, across restarts, which items were written.",
+        ),
     ] = None
     buffer: Annotated[
         int | None,

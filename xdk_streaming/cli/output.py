@@ -9,7 +9,9 @@ import typer
 
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", dir_okay=False, help="Write to FILE; default: standard output."),
+    typer.Option(
+        "--output", "-o", dir_okay=False, metavar="FILE", help="Write to FILE; default: standard output."
+    ),
 ]
 
 

@@ -65,6 +65,7 @@ def add(
         Path | None,
         typer.Option(
             allow_dash=True,
+            metavar="FILE",
             help='Read rules from FILE, one per line, as text or as {"value": ..., "tag": ...}; - for stdin.',
         ),
     ] = None,

@@ -25,6 +25,7 @@ TokenFile = Annotated[
     typer.Option(
         "--bearer-token-file",
         envvar="XDK_STREAMING_BEARER_TOKEN_FILE",
+        metavar="FILE",
         help="Read the bearer token from FILE; default: from "
         f"{', '.join(TOKEN_VARIABLES[:-1])} or {TOKEN_VARIABLES[-1]}.",
     ),

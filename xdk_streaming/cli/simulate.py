@@ -122,6 +122,7 @@ def simulate(
         typer.Option(
             exists=True,
             dir_okay=False,
+            metavar="FILE",
             help="Accept only the bearer token in FILE; default: accept any token.",
         ),
     ] = None,

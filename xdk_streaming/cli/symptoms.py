@@ -21,7 +21,7 @@ NOTHING_MISSED = "Nothing: the stream reconnects. Use backfill or recovery for m
 NOTHING_GOES_ON = "Nothing: the stream goes on."
 WATCH = "Nothing: the stream reconnects. If it keeps happening, check X's status page."
 CHECK_PROXY = "Check the URL, and any proxy or firewall in between."
-ADD_A_RULE = "Add a rule: `xdk-streaming rules add VALUE`."
+ADD_RULE = "Add a rule: `xdk-streaming rules add VALUE`."
 MEND_RULES = "List the rules with `xdk-streaming rules list`, and delete the invalid ones."
 RAISE_CAP = "Wait for the period to end, or upgrade the plan."
 CHECK_APP = "Check the app in X's developer console."
@@ -45,7 +45,7 @@ SYMPTOMS: Mapping[str, Mapping[str, str]] = {
         "unsupported-authentication": "Use the app's bearer token (OAuth 2.0 Application-Only).",
         "not-found": _advice(404),
         "not-acceptable": _advice(406),
-        "no-rules": ADD_A_RULE,
+        "no-rules": ADD_RULE,
         "switched-off": "Look up the replacement of the endpoint in X's documentation.",
         "usage-cap": RAISE_CAP,
         "redirect-to-nowhere": _advice(404),
@@ -104,7 +104,7 @@ SYMPTOMS: Mapping[str, Mapping[str, str]] = {
         "provisioning": "Nothing: the stream reconnects until X has set it up.",
         "invalid-rules": MEND_RULES,
         "rules-invalid-in-stream": MEND_RULES,
-        "no-rules-in-stream": ADD_A_RULE,
+        "no-rules-in-stream": ADD_RULE,
         "app-restricted": CHECK_APP,
         "usage-cap-in-stream": RAISE_CAP,
         "last-word": NOTHING_MISSED,
