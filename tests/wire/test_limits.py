@@ -157,7 +157,7 @@ def test_the_next_window_begins_at_the_reset(seconds: float, log: Log) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "why"),
-    [(None, "nothing was told"), (RateLimit(50, 0, None), "no reset was told")],
+    [(None, "nothing was given"), (RateLimit(50, 0, None), "no reset was given")],
     ids=["nothing told", "no reset told"],
 )
 def test_without_a_reset_the_next_window_is_unknown_and_no_one_is_warned(
