@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -244,6 +246,7 @@ def test_in_the_library_a_foreign_package_keeps_to_its_rooms(library: str, homes
     assert all(user.startswith(tuple(homes.split())) for user in users), users
 
 
+@cache
 def for_typing(path: Path, name: str) -> bool:
     """Whether a file imports this for type checkers alone."""
     return any(
