@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.thorough
+
 PAGE = (Path(__file__).parent.parent / "docs" / "asyncio.md").read_text(encoding="utf-8")
 
 

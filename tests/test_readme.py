@@ -50,6 +50,7 @@ def run(arguments: list[str], folder: Path, **more: str) -> subprocess.Completed
     return subprocess.run(arguments, capture_output=True, text=True, cwd=folder, env=environment, timeout=50)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.strip().splitlines()[-1][:30])
 def test_a_python_block_runs(code: str, tmp_path: Path) -> None:
     shown = run([sys.executable, "-W", "error", "-c", code], tmp_path)
@@ -63,6 +64,7 @@ def test_the_setup_commands_come_first_and_the_gate_runs_them() -> None:
     assert {"make demo", "make test"} <= set(gate)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [line.split("#")[0].strip() for line in SHELL])
 def test_a_shell_command_runs(command: str, tmp_path: Path) -> None:
     if command in BY_THE_GATE:

@@ -339,6 +339,7 @@ def start_and_stop(stream: Stream[Any], blocks: Callable[[threading.Thread], boo
     assert triggers(stream)[-1] is Trigger.STOP
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("blocks", "secure"),
     [(reads, False), (reads, True), (waits, False)],

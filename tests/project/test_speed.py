@@ -270,7 +270,7 @@ def test_the_page_shows_verdict_figures_and_circumstances() -> None:
     for table in report.tables(results):
         assert table.markdown() in page
     assert "`python -m benchmarks.speed`, on 2" in page
-    assert str(Path(__file__).parents[1]) not in page
+    assert str(Path(__file__).parents[2]) not in page
 
 
 def test_page_json_and_pictures_are_written(tmp_path: Path) -> None:
