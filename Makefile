@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 RUN := $(VENV)/bin
 PYTEST := $(RUN)/pytest --numprocesses 2 --dist loadfile
+LIBRARY := --ignore tests/cli --ignore tests/project -m 'not thorough'
 CORE := xdk_streaming/*.py,xdk_streaming/machine/*.py,xdk_streaming/wire/*.py,xdk_streaming/recovery/*.py,xdk_streaming/driver/*.py,xdk_streaming/streams/*.py
 NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
@@ -17,15 +18,14 @@ help:  ## show this
 demo: $(VENV)/demo  ## stream for ten seconds from a simulator that keeps breaking the connection
 	$(RUN)/xdk-streaming demo
 
-test: $(VENV)/test  ## run all tests
+test: $(VENV)/test  ## run the library's tests, in a minute
+	$(PYTEST) $(LIBRARY) $(ARGS)
+
+test-all: $(VENV)/test  ## run all tests: the command line's, the project's and the thorough ones as well
 	$(PYTEST) $(ARGS)
 
-test-all: test  ## run all tests
-
-lowest:  ## run all tests on the lowest versions that pyproject.toml allows
-	$(MAKE) $(VENV)-lowest/test VENV=$(VENV)-lowest
-	$(VENV)-lowest/bin/python tools/lowest.py >$(VENV)-lowest/lowest.txt
-	$(VENV)-lowest/bin/python -m pip install --quiet --requirement $(VENV)-lowest/lowest.txt
+lowest:  ## run the library's tests on the lowest versions that pyproject.toml allows
+	$(MAKE) $(VENV)-lowest/lowest VENV=$(VENV)-lowest
 	$(MAKE) test VENV=$(VENV)-lowest
 
 coverage: $(VENV)/test  ## run all tests, and want every branch of the core taken
@@ -93,6 +93,11 @@ $(VENV)/demo: pyproject.toml
 
 $(VENV)/test: $(VENV)/demo
 	$(RUN)/python -m pip install --quiet --editable '.[fast]' --group test
+	@touch $@
+
+$(VENV)/lowest: $(VENV)/test
+	$(RUN)/python tools/lowest.py >$(VENV)/lowest.txt
+	$(RUN)/python -m pip install --quiet --requirement $(VENV)/lowest.txt
 	@touch $@
 
 $(VENV)/check: $(VENV)/bench

@@ -21,6 +21,15 @@ settings.register_profile("suite", deadline=None, max_examples=60)
 settings.load_profile("suite")
 
 
+def pytest_configure() -> None:
+    """Have Ctrl-C end the programs that tests start, even if a shell runs pytest in the background.
+
+    Such a shell ignores SIGINT, and a program ignores what its parent ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def signals_are_handled_as_before() -> Iterator[None]:
     """The command line keeps its handlers until the process exits, and here that process is pytest's."""

@@ -442,6 +442,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.thorough
 def test_ctrl_c_ends_it_with_the_program(session: requests.Session) -> None:
     with simulated(session, None, HANGS) as simulator:
         with subprocess.Popen(
@@ -460,6 +461,7 @@ def test_ctrl_c_ends_it_with_the_program(session: requests.Session) -> None:
         sees_the_client_leave(simulator)
 
 
+@pytest.mark.thorough
 def test_a_thousand_rounds_leave_nothing(session: requests.Session, nothing_stays_open: None) -> None:
     async def main() -> None:
         for _ in range(1_000):

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ FENCES = {
     "recovery/dedupe.py": "key functions",
     "recovery/checkpoint.py": "stores",
     "driver/threaded.py": "hands on what the driver raised, whatever it is",
-    "wire/decoder.py": "validators, and decoders of users",
+    "wire/decoder.py": "validators",
+    "wire/response_model.py": "decoders of users",
     "wire/translation.py": "the texts of foreign exceptions",
     "wire/answer.py": "responses",
     "wire/request.py": "sessions, params and headers",
@@ -76,6 +78,7 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -245,6 +248,7 @@ def test_each_third_party_library_keeps_to_its_places(library: str, homes: str) 
     assert all(user.startswith(tuple(homes.split())) for user in users), users
 
 
+@cache
 def for_typing(path: Path, name: str) -> bool:
     """Whether a file imports this for type checkers alone."""
     return any(

@@ -262,7 +262,9 @@ def test_closed_twice_is_closed_once_and_stays_as_it_ended(
 def test_closed_twice_from_other_threads_while_it_reads(session: requests.Session, tls: Trust | None) -> None:
     recorder = Recorder()
     with simulated(session, tls, STANDING) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, recorder.config())
+        stream = Stream[Post](
+            session, "get", simulator.url + PATH, recorder.config(timeout=LONG, stall_timeout=None)
+        )
         consumer = Consumer(stream)
         until(lambda: len(consumer.items) == 2 and reads(consumer))
         stream.close()

@@ -132,6 +132,7 @@ def test_the_first_loss_exhausts_the_retries_if_none_are_allowed(
     assert len(simulator.requests) == 1
 
 
+@pytest.mark.thorough
 def test_1100_failures_in_a_row_stay_at_the_cap_and_leave_nothing_behind(
     session: requests.Session, nobody: str, clock: FakeClock
 ) -> None:

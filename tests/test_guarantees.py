@@ -25,7 +25,7 @@ from xdk_streaming.simulator import Cut, Live, Script, Simulator
 from xdk_streaming.simulator.script import LIVE
 from xdk_streaming.x import ENDPOINTS, published
 
-pytestmark = pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("nothing_is_left", "no_thread_complains")]
 
 PATH = "/2/tweets/sample/stream"
 PAGE = Path(__file__).parent.parent / "docs" / "guarantees.md"

@@ -14,16 +14,8 @@ ROOT = Path(xdk_streaming.__file__).parent
 
 EXCEPTIONS: Mapping[str, str] = {
     "logger": "each file logs through an object of its own, and all of these have one name",
-    "main": "the console script, and the callback that typer takes for the command line as a whole",
 }
 """Names that several files may define, each with its reason."""
-
-TO_BE_RENAMED = {
-    # The command line and the simulator are being renamed. Empty this set, then remove it.
-    *("ACTIVITY", "Answer", "Asked", "CONNECTING", "Connection", "EXPANSIONS", "Event", "FIELDS", "Format"),
-    *("HEARTBEAT", "LIKE_EXPANSIONS", "LIKE_FIELDS", "Language", "Lines", "MEDIA_FIELDS", "MOST_LINES"),
-    *("PLACE_FIELDS", "POLL_FIELDS", "RATE", "SAMPLE", "SECONDS", "Shown", "TOKEN", "add", "dated"),
-}
 
 
 def names_defined(body: Iterable[ast.stmt]) -> Iterator[str]:
@@ -62,7 +54,7 @@ def test_a_name_is_defined_in_one_file() -> None:
     offenders = [
         f"{file} defines {name}, as does {', '.join(other for other in files if other != file)}"
         for name, files in shared(ROOT).items()
-        if name not in EXCEPTIONS and name not in TO_BE_RENAMED
+        if name not in EXCEPTIONS
         for file in files
     ]
     assert not offenders, "\n".join(sorted(offenders))

@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from helpers.clients import GUARD, wait_for
 from xdk_streaming.simulator import Simulator
 
-pytestmark = pytest.mark.usefixtures("nothing_is_left")
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("nothing_is_left")]
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Stopping: from any thread, handler or callback, wherever the stream is, over plain and TLS connections."""
+"""Stopping: before the first item, in mid-batch, under signals and from many threads.
+
+Stopping in each state, in a callback and by Ctrl-C is in test_edges.py and test_edges_of_foreign_code.py.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,6 @@ from helpers.consumers import (
     Recorder,
     bombarded,
     consumed,
-    ctrl_c,
-    interrupt,
     reads,
     sees_the_client_leave,
     simulated,
@@ -34,7 +35,7 @@ from helpers.consumers import (
 from helpers.servers import Peer, Trust, head, until
 from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
-from xdk_streaming.simulator import HEARTBEAT, UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
+from xdk_streaming.simulator import UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.testing import FakeClock, ScriptedSession
 
 
@@ -47,32 +48,6 @@ def stop_while_dialling(session: ScriptedSession, stream: Stream[Any]) -> None:
         return dial(url, **arguments)
 
     session.get = stop_and_dial  # type: ignore[method-assign, assignment]  # of its shape
-
-
-@pytest.mark.parametrize("framing", ["chunked", "close"])
-def test_stop_wakes_a_blocked_read(session: requests.Session, tls: Trust | None, framing: Any) -> None:
-    with simulated(session, tls, (Serve(2), Stall()), framing=framing) as simulator:
-        config = StreamConfig(timeout=LONG, stall_timeout=None)
-        stream = Stream[Post](session, "get", simulator.url + PATH, config)
-        consumer = Consumer(stream)
-        until(lambda: len(consumer.items) == 2 and reads(consumer))
-        stream.stop()
-        assert ids(consumer.result()) == [entry.id for entry in simulator.log]
-        assert stream.connection_state is ConnectionState.DISCONNECTED
-        assert triggers(stream)[-1] is Trigger.STOP
-        assert stream.state.last_error is None
-    assert simulator.requests[0].outcome == "silent until the client left"
-
-
-def test_stop_wakes_a_backoff_wait(session: requests.Session) -> None:
-    with simulated(session, None, (UNAVAILABLE,)) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(initial_backoff=LONG))
-        consumer = Consumer(stream)
-        until(lambda: waits(consumer))
-        stream.stop()
-        assert consumer.result() == []
-    assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert len(simulator.requests) == 1
 
 
 def test_stop_while_dialling_keeps_a_stream_from_opening(clock: FakeClock) -> None:
@@ -134,39 +109,15 @@ def test_items_read_but_not_yielded_are_counted_and_not_delivered(clock: FakeClo
     assert stream.state.undelivered_items == 3
 
 
-@pytest.mark.parametrize(
-    ("callback", "expected"),
-    [
-        ("on_connect", [Trigger.START, Trigger.OPENED, Trigger.STOP]),
-        ("on_disconnect", [Trigger.START, Trigger.OPENED, Trigger.ENDED, Trigger.STOP]),
-        ("on_reconnect", [Trigger.START, Trigger.OPENED, Trigger.ENDED, Trigger.RETRY, Trigger.STOP]),
-        ("on_state_change", [Trigger.START, Trigger.STOP]),
-    ],
-)
-def test_stop_from_a_callback_wins_over_what_would_come_next(
-    callback: str, expected: list[Trigger], clock: FakeClock
-) -> None:
-    session = ScriptedSession([(Serve(1), End())], clock=clock)
-    config = StreamConfig(jitter=False)
-    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
-    setattr(config, callback, lambda *_: stream.stop())
-    list(stream)
-    assert [change.trigger for change in stream.history] == expected
-    assert stream.state.callback_errors == 0
-
-
-def test_stop_from_on_error_wins_over_a_retry_but_not_over_failure(clock: FakeClock) -> None:
-    for status, raises in ((503, False), (401, True)):
-        config = StreamConfig()
-        session = ScriptedSession([(Refuse(status),)], clock=clock)
-        stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
-        config.on_error = lambda error, stream=stream: stream.stop()
-        if raises:
-            with pytest.raises(StreamError, match="401"):
-                list(stream)
-        else:
-            assert list(stream) == []
-        assert stream.connection_state is (ConnectionState.FAILED if raises else ConnectionState.DISCONNECTED)
+def test_stop_from_on_error_does_not_hide_a_failure(clock: FakeClock) -> None:
+    config = StreamConfig()
+    stream = Stream[Post](
+        ScriptedSession([(Refuse(401),)], clock=clock), "get", "http://nowhere", config, clock=clock
+    )
+    config.on_error = lambda error: stream.stop()
+    with pytest.raises(StreamError, match="401"):
+        list(stream)
+    assert stream.connection_state is ConnectionState.FAILED
 
 
 @pytest.mark.parametrize("callback", ["on_invalid", "on_notice"])
@@ -215,40 +166,6 @@ def test_a_thousand_signals_from_before_the_dial_on_end_it_cleanly(
     assert len(items) <= 1
     assert failure is None
     assert triggers(stream)[-1] is Trigger.STOP
-
-
-@pytest.mark.parametrize("callback", ["on_connect", "on_disconnect", "on_reconnect", "on_state_change"])
-def test_ctrl_c_in_a_callback_closes_and_goes_on_its_way(callback: str, clock: FakeClock) -> None:
-    session = ScriptedSession([(Serve(1), End())], clock=clock)
-    config = StreamConfig()
-    setattr(config, callback, interrupt)
-    stream = Stream[Post](session, "get", "http://nowhere", config, clock=clock)
-    with pytest.raises(KeyboardInterrupt):
-        list(stream)
-    assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert all(response.raw.closed for response in session.responses)
-
-
-def test_ctrl_c_in_a_wait_ends_the_stream(clock: FakeClock) -> None:
-    session = ScriptedSession([(UNAVAILABLE,)], clock=clock)
-    clock.during_wait = interrupt
-    stream = Stream[Post](session, "get", "http://nowhere", clock=clock)
-    with pytest.raises(KeyboardInterrupt):
-        list(stream)
-    assert stream.connection_state is ConnectionState.DISCONNECTED
-
-
-def test_ctrl_c_in_a_blocked_read_closes_the_socket(session: requests.Session, tls: Trust | None) -> None:
-    main = threading.current_thread()
-    with simulated(session, tls, (Serve(1), HEARTBEAT, Stall())) as simulator:
-        stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=LONG))
-        with (
-            pytest.raises(KeyboardInterrupt),
-            ctrl_c(lambda: stream.state.heartbeats and reads(main)),
-        ):
-            list(stream)
-    assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert simulator.requests[0].outcome == "silent until the client left"
 
 
 # However it ends, the server sees it
@@ -339,6 +256,7 @@ def start_and_stop(stream: Stream[Any], blocks: Callable[[threading.Thread], boo
     assert triggers(stream)[-1] is Trigger.STOP
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("blocks", "secure"),
     [(reads, False), (reads, True), (waits, False)],

@@ -12,12 +12,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
 import requests
 
 import xdk_streaming
 from helpers.consumers import Post, Recorder, interrupt, where
 from helpers.servers import GUARD, Peer, head, served, until
 from xdk_streaming import ConnectionState, Stream
+
+pytestmark = pytest.mark.thorough
 
 PACKAGE = str(Path(xdk_streaming.__file__).parent)
 ITEM = b'{"data":{"id":"1"}}\r\n'

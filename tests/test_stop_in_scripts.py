@@ -16,6 +16,8 @@ import requests
 from helpers.consumers import GUARD, witness
 from helpers.servers import Peer, Trust, head, until
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = """
 import signal
 import sys

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from helpers.terminal import ENVIRONMENT, GUARD, finished, started
+from helpers.terminal import ENVIRONMENT, GUARD, called, finished, started
 from xdk_streaming import StreamError, StreamErrorType
 from xdk_streaming.cli import endpoints
 from xdk_streaming.cli.app import app
@@ -203,7 +203,7 @@ def test_a_file_without_a_token_is_refused_and_not_quoted(content: bytes | None,
 
 def test_a_token_that_x_does_not_take_has_its_exit_code() -> None:
     with Simulator(token="another") as simulator:
-        code, out, err = finished("sample", "--base-url", simulator.url)
+        code, out, err = called("sample", "--base-url", simulator.url)
     assert (code, out) == (ExitCode.AUTHENTICATION, b"")
     assert err.splitlines()[-1].startswith("AUTHENTICATION_ERROR: ")
     assert "a-token" not in err
@@ -211,7 +211,7 @@ def test_a_token_that_x_does_not_take_has_its_exit_code() -> None:
 
 def test_retries_that_are_spent_have_their_exit_code() -> None:
     with Simulator(script=[UNAVAILABLE], then=UNAVAILABLE) as simulator:
-        code, _, err = finished("sample", "--base-url", simulator.url, "--max-retries", 0)
+        code, _, err = called("sample", "--base-url", simulator.url, "--max-retries", 0)
     assert code == ExitCode.RETRIES_SPENT
     assert "Traceback" not in err
 
@@ -275,9 +275,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_limit_and_time_exit_with_0(simulator: Simulator) -> None:
-    code, out, _ = finished("sample", "--base-url", simulator.url, "-n", 5)
+    code, out, _ = called("sample", "--base-url", simulator.url, "-n", 5)
     assert (code, ids(out)) == (0, sent(simulator)[:5])
-    code, _, err = finished("sample", "--base-url", simulator.url, "--for", "0.6s", "-o", "/dev/null")
+    code, _, err = called("sample", "--base-url", simulator.url, "--for", "0.6s", "-o", "/dev/null")
     assert code == 0
     assert "items in 0." in err
 
@@ -309,7 +309,7 @@ def test_a_vanished_reader_is_noticed_without_items() -> None:
     ("output", "said"), [("/dev/full", "No space left"), ("/missing/file", "No such file or directory")]
 )
 def test_a_file_that_cannot_be_written_is_a_sentence(simulator: Simulator, output: str, said: str) -> None:
-    code, _, err = finished("sample", "--base-url", simulator.url, "-o", output)
+    code, _, err = called("sample", "--base-url", simulator.url, "-o", output)
     assert code == ExitCode.FAILED
     assert "could not be written" in err
     assert said in err.splitlines()[-1]
@@ -327,7 +327,7 @@ def test_standard_output_on_a_full_disk_is_a_sentence(simulator: Simulator) -> N
 
 def test_each_transition_is_a_json_line_that_names_its_row() -> None:
     with Simulator(script=[(Serve(2), Reset())], rate=100) as simulator:
-        _, _, err = finished("sample", "--base-url", simulator.url, "-n", 5, "--log-format", "json")
+        _, _, err = called("sample", "--base-url", simulator.url, "-n", 5, "--log-format", "json")
     told = [json.loads(line) for line in err.splitlines()]
     changes = [
         (event["source"], event["dest"], event["trigger"]) for event in told if event["event"] == "transition"
@@ -371,12 +371,12 @@ def test_output_bytes_count_all_parts_of_a_rotation(tmp_path: Path) -> None:
 
 
 def test_quiet_is_quiet(simulator: Simulator) -> None:
-    code, out, err = finished("sample", "--base-url", simulator.url, "-n", 2, "--quiet")
+    code, out, err = called("sample", "--base-url", simulator.url, "-n", 2, "--quiet")
     assert (code, len(out.splitlines()), err) == (0, 2, "")
 
 
 def test_text_output_has_one_safe_line_per_post(simulator: Simulator) -> None:
-    _, out, _ = finished("sample", "--base-url", simulator.url, "-n", 30, "--format", "text")
+    _, out, _ = called("sample", "--base-url", simulator.url, "-n", 30, "--format", "text")
     lines = out.decode().splitlines()
     assert len(lines) == 30
     assert all(number in line and "@" in line for number, line in zip(sent(simulator), lines, strict=False))
@@ -389,13 +389,13 @@ def test_text_output_has_one_safe_line_per_post(simulator: Simulator) -> None:
 @pytest.mark.parametrize("name", ["posts.ndjson", "posts.ndjson.gz", "posts.ndjson.zst"])
 def test_a_recording_replayed_is_the_same_byte_for_byte(name: str, tmp_path: Path) -> None:
     with Simulator(rate=500) as simulator:
-        finished("sample", "--base-url", simulator.url, "-n", 50, "-o", tmp_path / name, "--all-fields")
+        called("sample", "--base-url", simulator.url, "-n", 50, "-o", tmp_path / name, "--all-fields")
         first = sent(simulator)[:50]
-    code, out, _ = finished("replay", tmp_path / name)
+    code, out, _ = called("replay", tmp_path / name)
     assert (code, ids(out)) == (0, first)
     (tmp_path / "again.ndjson").write_bytes(out)
     with Simulator(replay=tmp_path / "again.ndjson", rate=500) as simulator:
-        _, again, _ = finished("sample", "--base-url", simulator.url, "-n", 50)
+        _, again, _ = called("sample", "--base-url", simulator.url, "-n", 50)
     assert again == out
 
 
@@ -433,10 +433,10 @@ def published(simulator: Simulator) -> list[str]:
 def test_replay_warns_of_a_recording_that_was_cut_short(tmp_path: Path) -> None:
     path = tmp_path / "posts.ndjson"
     path.write_bytes(b'{"data":{"id":"1","text":"one"}}\r\n\r\n{"data":{"id":"2"')
-    code, out, err = finished("replay", path)
+    code, out, err = called("replay", path)
     assert (code, out) == (0, b'{"data":{"id":"1","text":"one"}}\n')
     assert "cut short" in err
-    assert finished("replay", "-f", "text", path)[1] == b"1  one\n"
+    assert called("replay", "-f", "text", path)[1] == b"1  one\n"
 
 
 def test_replay_of_what_is_no_recording_is_a_sentence(tmp_path: Path) -> None:
@@ -453,7 +453,7 @@ def test_replay_keeps_the_requested_pace(tmp_path: Path) -> None:
     lines = [b'{"data":{"created_at":"2026-11-23T13:00:0%d.000Z"}}\n' % second for second in range(4)]
     path.write_bytes(b"".join(lines))
     before = time.monotonic()
-    assert finished("replay", path, "--speed", 6, "--limit", 4)[1] == b"".join(lines)
+    assert called("replay", path, "--speed", 6, "--limit", 4)[1] == b"".join(lines)
     assert time.monotonic() - before >= 0.5
 
 

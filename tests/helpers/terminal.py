@@ -1,4 +1,4 @@
-"""The command line as a program of its own: on pipes, and on a pseudo-terminal whose screen can be read."""
+"""The command line: called, as a program on pipes, and on a pseudo-terminal whose screen can be read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 import pexpect
 import pyte
+import pytest
 
 import xdk_streaming
+from xdk_streaming.cli.app import app
 
 GUARD = 30.0
 """Seconds after which a program that should have ended counts as hanging."""
@@ -56,6 +59,28 @@ def finished(*arguments: object, **more: Any) -> tuple[int, bytes, str]:
     with started(*arguments, **more) as program:
         out, err = program.communicate(timeout=GUARD)
         return program.returncode, out or b"", (err or b"").decode()
+
+
+def called(*arguments: object) -> tuple[int, bytes, str]:
+    """The same of the command line called in this process, which takes a twentieth of the time."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        for variable in os.environ.keys() - ENVIRONMENT.keys():
+            patch.delenv(variable)
+        for variable in ("COLUMNS", "X_BEARER_TOKEN"):
+            patch.setenv(variable, ENVIRONMENT[variable])
+        with pytest.raises(SystemExit) as ended:
+            app([*map(str, arguments)], prog_name="xdk-streaming")
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        for file in (out, err):
+            file.seek(0)
+        return code or 0, bytes(out.buffer.read()), err.read()
 
 
 class Terminal:

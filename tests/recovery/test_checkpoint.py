@@ -360,6 +360,7 @@ def released(path: Path) -> bool:
 # Killed
 
 
+@pytest.mark.thorough
 def test_what_was_noted_two_seconds_before_a_kill_is_there(path: Path) -> None:
     chance = random.Random(5)
     noted: list[tuple[float, int]] = []

@@ -19,7 +19,6 @@ from xdk_streaming.wire.decoder import (
     BOM,
     CONTROL_MESSAGES,
     Decoder,
-    FunctionDecoder,
     Heartbeat,
     Invalid,
     LineDecoder,
@@ -28,9 +27,9 @@ from xdk_streaming.wire.decoder import (
     Rejected,
     StreamNotice,
     Truncated,
-    decoder_for,
 )
 from xdk_streaming.wire.framing import Oversized, Unended
+from xdk_streaming.wire.response_model import FunctionDecoder, decoder_for
 
 POST = b'{"data":{"id":"1"}}'
 OPERATIONAL = {

@@ -18,7 +18,7 @@ from xdk_streaming.cli.exits import ExitCode
 
 TOKEN_VARIABLES = ("X_BEARER_TOKEN", "BEARER_TOKEN", "TWITTER_BEARER_TOKEN")
 """Environment variables for the token, if no file is given; the first that is set is used."""
-TOKEN_PATTERN = re.compile(r"[!-~]+")
+SENDABLE_TOKEN = re.compile(r"[!-~]+")
 
 TokenFile = Annotated[
     Path | None,
@@ -134,7 +134,7 @@ def _read(path: Path) -> str:
 def _checked(text: str, source: str) -> str:
     """The token in a text. A text that is refused is not quoted, because it may contain the token."""
     token = text.strip()
-    if not TOKEN_PATTERN.fullmatch(token):
+    if not SENDABLE_TOKEN.fullmatch(token):
         raise _no_token(
             f"{source} does not contain a bearer token; expected the token alone, with no word before it"
         )

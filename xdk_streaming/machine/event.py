@@ -32,7 +32,7 @@ class Event:
     """Whether the request that ended had an end time."""
 
 
-def refusal(event: object) -> Exception:
+def event_error(event: object) -> Exception:
     """What to say of something that cannot be fired."""
     if not isinstance(event, Event):
         return TypeError(f"fire takes an Event, not {event!r}; write fire(Event(Trigger.START, at=...))")

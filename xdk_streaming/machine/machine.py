@@ -21,7 +21,7 @@ from transitions import Machine, MachineError
 from xdk_streaming.callbacks import ROW_CALLBACKS, Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError
-from xdk_streaming.machine.event import NEEDS_ERROR, Event, refusal
+from xdk_streaming.machine.event import NEEDS_ERROR, Event, event_error
 from xdk_streaming.machine.retries import MAX_REQUESTED_DELAY, Retries
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
@@ -117,7 +117,7 @@ class ConnectionMachine:
         A `BaseException` from a callback, such as `KeyboardInterrupt`, is raised after the transition.
         """
         if not _can_be_fired(event):
-            raise refusal(event)
+            raise event_error(event)
         known = self._engine.events.get(event.trigger.value)
         try:
             taken = known is not None and known.trigger(self, event)

@@ -27,8 +27,8 @@ from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.recovery.bounds import between
 from xdk_streaming.recovery.tracker import Tracker
 from xdk_streaming.state import ConnectionState, StreamState, Transition
-from xdk_streaming.wire.decoder import decoder_for
 from xdk_streaming.wire.request import Request
+from xdk_streaming.wire.response_model import decoder_for
 
 if TYPE_CHECKING:
     import requests

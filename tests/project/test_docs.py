@@ -25,7 +25,7 @@ from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.machine.table import TABLE
 from xdk_streaming.simulator import Simulator
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]

@@ -15,7 +15,7 @@ from benchmarks.side_by_side.page import extract, in_words, page, row, summary, 
 from xdk_streaming.simulator import HEARTBEAT, Notice, Send, Sent, ServedRequest
 from xdk_streaming.simulator.faults import CATALOGUE, STREAM_FAULTS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "side-by-side.md"
 OURS, XDK = "xdk_streaming", "xdk"

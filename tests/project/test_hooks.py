@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 IDS = ("ruff-format", "ruff", "file-size", "prose")
 
@@ -39,7 +39,7 @@ def test_a_hook_runs(name: str, hooks: dict[str, dict[str, Any]]) -> None:
         pytest.skip(f"{found.name} is not installed: `make hooks` installs it")
     if name == "file-size" and not (ROOT / ".git").exists():
         pytest.skip("this is no checkout, and the hook asks git")
-    command = [str(found), *arguments, "tests/test_hooks.py"]
+    command = [str(found), *arguments, "tests/project/test_hooks.py"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
     assert run.returncode == 0, run.stdout + run.stderr
 

@@ -22,7 +22,7 @@ import pytest
 import xdk_streaming
 from xdk_streaming.simulator import Serve, Simulator, Stall
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAME = f"xdk_streaming-{xdk_streaming.__version__}"
 RUNTIME = {"requests", "urllib3", "transitions", "pydantic", "orjson"}
 COMMAND_LINE = {"typer", "rich", "zstandard"}

@@ -271,7 +271,7 @@ def test_the_page_shows_verdict_figures_and_circumstances() -> None:
     for table in report.tables(results):
         assert table.markdown() in page
     assert "`python -m benchmarks.speed`, on 2" in page
-    assert str(Path(__file__).parents[1]) not in page
+    assert str(Path(__file__).parents[2]) not in page
 
 
 def test_page_json_and_pictures_are_written(tmp_path: Path) -> None:
@@ -303,13 +303,13 @@ def test_what_fits_into_a_line_of_json_stands_on_one() -> None:
 
 @pytest.mark.parametrize("name", ["speed", "aio"])
 def test_the_committed_figures_are_few(name: str) -> None:
-    text = (Path(__file__).parents[1] / f"benchmarks/results/{name}.json").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / f"benchmarks/results/{name}.json").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 200
     assert compact(json.loads(text)) == text
 
 
 def test_the_committed_figures_are_those_of_the_page() -> None:
-    folder = Path(__file__).parents[1] / "benchmarks/results"
+    folder = Path(__file__).parents[2] / "benchmarks/results"
     figures = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
     page = " ".join((folder / "speed.md").read_text(encoding="utf-8").split())
     for name, row in figures["workloads"].items():
