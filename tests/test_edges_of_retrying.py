@@ -211,7 +211,7 @@ def test_whole_object_without_its_newline_is_an_item(
                 items.append(item)
                 told_at.append(len(recorder.disconnects))
     assert ids(items) == ["7", "8"]
-    assert told_at == [0, 1]  # each comes before its connection's end is told
+    assert told_at == [0, 1]  # each comes before the end of its connection is reported
     recorder.ended_with(stream, failed.value)
     broke = [error.error_type for error in recorder.errors[:-1]]
     if tls and framing == "close" and end == "at a reset":

@@ -59,7 +59,7 @@ def _lines(pieces: list[bytes], limit: int) -> tuple[list[bytes | Oversized], bo
 
 
 def a_line_is_an_item_or_says_what_it_is(line: bytes) -> None:
-    """The decoder raises nothing, and a notice can be told whatever it holds."""
+    """The decoder raises nothing, and a notice can be put into words, whatever it holds."""
     event = Decoder()(line)
     assert isinstance(event, NotAnItem) or (type(event) is dict and event)
     if isinstance(event, Invalid):

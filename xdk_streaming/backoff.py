@@ -88,6 +88,7 @@ X_LADDERS = BackoffPolicy(
     rate_limit=AFTER_429,
     connections=AFTER_429,
 )
-"""The delays that X asks of clients (docs.x.com/x-api/fundamentals/handling-disconnections): 250 ms more at
-each network error, up to 16 s; 5 s, doubling up to 320 s, after an HTTP error; a minute, doubling, after a
-429. X names no maximum after a 429, so the maximum for HTTP errors is used."""
+"""The delays that X asks of clients (docs.x.com/x-api/fundamentals/handling-disconnections).
+
+250 ms more at each network error, up to 16 s. 5 s, doubling up to 320 s, after an HTTP error. A minute,
+doubling, after a 429. X names no maximum after a 429, so the maximum for HTTP errors is used."""

@@ -260,7 +260,7 @@ def test_without_graphviz_the_error_names_the_package(
     assert not path.exists()
 
 
-# simulate, in process: while it runs, a test's own visitor takes the place of its reports.
+# simulate, in process: while it runs, a function of the test takes the place of its reports.
 
 Visitor = Callable[[Simulator], None]
 

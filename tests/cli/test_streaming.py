@@ -322,7 +322,7 @@ def test_standard_output_on_a_full_disk_is_a_sentence(simulator: Simulator) -> N
     assert "standard output could not be written: No space left" in err
 
 
-# What is told.
+# Reports.
 
 
 def test_each_transition_is_a_json_line_that_names_its_row() -> None:

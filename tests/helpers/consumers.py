@@ -41,7 +41,7 @@ CALLBACKS = (
 )
 UNFORESEEN: Script = (Refuse(418),)
 LEFT = ("silent until the client left", "left by the client")
-"""Outcomes of a visit that the client ended."""
+"""Outcomes of a request that the client ended."""
 
 
 class Recorder:
@@ -166,7 +166,7 @@ def simulated(
     then: Script = UNFORESEEN,
     framing: Framing = "chunked",
 ) -> Iterator[Simulator]:
-    """A simulator that plays these, over TLS where `trust` is given. A visit more is refused for good."""
+    """A simulator that plays these, over TLS if `trust` is given. One more request is refused for good."""
     if trust:
         session.verify = trust.authority
     tls = trust.server if trust else None
@@ -175,7 +175,7 @@ def simulated(
 
 
 def sees_the_client_leave(simulator: Simulator, number: int = -1) -> None:
-    """The visit ends because the client closes the connection, and does so now."""
+    """The request ends now, because the client closes the connection."""
     until(lambda: simulator.requests[number].ended_at is not None)
     assert simulator.requests[number].outcome in LEFT
 

@@ -291,7 +291,7 @@ PASSWORD = "hush-hush"
 class Proxy:
     """A forwarding proxy that also opens tunnels, over TLS where it has a context.
 
-    `seen` holds the heads it was sent. It wants `PASSWORD` where it is told to.
+    `seen` holds the heads it was sent. It wants `PASSWORD` if the test says so.
     """
 
     def __init__(self, tls: ssl.SSLContext | None, wants_password: bool) -> None:

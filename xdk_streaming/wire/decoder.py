@@ -95,7 +95,7 @@ class Decoder:
         self._validate = _as_it_is if model is None else _validator(model)
         self._on_model_error = on_model_error
         self.keyed_by_line = False
-        """Whether an item is told from others by its line, because the item itself may be anything."""
+        """Whether the line identifies an item, because the item itself may be anything."""
         self.quick: Callable[[Any], Any] = loads if model is None else self._validated
         """Decodes a line that begins with its data, as posts do. If it raises, call the decoder itself."""
 
@@ -252,4 +252,4 @@ def _json_type(content: Any) -> str:
 
 
 PLAIN = Decoder()
-"""For those who ask what a line is, and not what a model makes of it."""
+"""Decodes without a model."""
