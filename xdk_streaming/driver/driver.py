@@ -127,8 +127,8 @@ class Driver:
     def delivered(self, position: Position) -> None:
         """The item of this position was delivered. For the consumer's thread, where items are read ahead."""
         note = self._parts.tracker.delivered
-        if note is not None:
-            note(position)
+        assert note is not None  # positions are given out only if deliveries are noted
+        note(position)
 
     def deliver_last(self) -> None:
         """The consumer is done with the item in hand, and will ask for no other."""
