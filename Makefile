@@ -3,7 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 RUN := $(VENV)/bin
-PYTEST := $(RUN)/pytest --numprocesses 2 --dist loadfile
+# Three workers keep two cores busy: many tests wait for a socket.
+PYTEST := $(RUN)/pytest --numprocesses 3 --dist worksteal
 LIBRARY := --ignore tests/cli --ignore tests/project -m 'not thorough'
 CORE := xdk_streaming/*.py,xdk_streaming/machine/*.py,xdk_streaming/wire/*.py,xdk_streaming/recovery/*.py,xdk_streaming/driver/*.py,xdk_streaming/streams/*.py
 NOT_CORE := xdk_streaming/__main__.py
