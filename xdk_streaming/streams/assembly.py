@@ -63,9 +63,8 @@ class Assembly(ABC, Generic[T]):
         rng: Callable[[], float] = random.random,
     ) -> None:
         config = StreamConfig() if config is None else as_config(config)
-        another = (
-            self._another_stream
-        )  # not `self`: the driver would keep it, and what is dropped not be closed
+        # The function and not `self`: the driver would keep a dropped stream alive, which then never closed.
+        another = self._another_stream
 
         def refill(span: Span) -> Any:
             bounded = partial(between, span, params, names=x.recovery_parameters(url))
