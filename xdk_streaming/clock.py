@@ -23,30 +23,6 @@ class Clock(Protocol):
         """Return after `seconds`, or as soon as another thread releases `wake`, which the caller holds."""
 
 
-class SystemClock:
-    """This machine's clocks: `time.time()`, and the monotonic clock that counts a suspend.
-
-    `monotonic` reads CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC_RAW on macOS. Elsewhere `monotonic` is
-    `time.monotonic()`, which counts a suspend on Windows. No clock counts the seconds for which a hypervisor
-    paused its guest.
-    """
-
-    def __init__(self) -> None:
-        self._counting = _counting_clock()
-
-    def time(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic() if self._counting is None else time.clock_gettime(self._counting)
-
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
-        # A bare lock, because its release() is safe in a signal handler that interrupts this very acquire().
-        # threading.Event deadlocks there. SimpleQueue.get() of CPython 3.10 and 3.11 can wait for ever: if
-        # its timeout passes within the call, the remaining time is negative, which means no timeout.
-        wake.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
-
-
 def _counting_clock() -> int | None:
     """The id of the clock that counts a suspend; None if `time.monotonic()` is the best that there is."""
     # Linux's CLOCK_MONOTONIC_RAW would not count a suspend, but there CLOCK_BOOTTIME comes first.
@@ -57,3 +33,31 @@ def _counting_clock() -> int | None:
     except OSError:  # a sandbox that knows fewer clocks than its system
         return None
     return found
+
+
+COUNTING_CLOCK = _counting_clock()
+
+
+def monotonic() -> float:
+    """Seconds of this machine's monotonic clock, those of a suspend included.
+
+    CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC_RAW on macOS. Elsewhere it is `time.monotonic()`, which counts
+    a suspend on Windows. No clock counts the seconds for which a hypervisor paused its guest.
+    """
+    return time.monotonic() if COUNTING_CLOCK is None else time.clock_gettime(COUNTING_CLOCK)
+
+
+class SystemClock:
+    """This machine's clocks: `time.time()`, and the monotonic clock that counts a suspend."""
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+    def wait(self, seconds: float, wake: threading.Lock) -> None:
+        # A bare lock, because its release() is safe in a signal handler that interrupts this very acquire().
+        # threading.Event deadlocks there. SimpleQueue.get() of CPython 3.10 and 3.11 can wait for ever: if
+        # its timeout passes within the call, the remaining time is negative, which means no timeout.
+        wake.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))

@@ -1,12 +1,13 @@
 """A week in which the wall clock steps, the machine sleeps, and the clock is wrong at each restart.
 
-Each outage of the server's view must be in a `Gap`, no shorter than it was, and either covered by the backfill
-that was asked for or reported as uncovered. No wait for a named moment ends before that moment, or more than
-a second after it.
+Each outage, as the server saw it, must be in a `Gap`, no shorter than it was, and either covered by the
+backfill that was asked for or reported as uncovered. No wait for a named moment ends before that moment, or
+more than a second after it.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import tempfile
 from collections.abc import Iterator
@@ -16,16 +17,19 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.test_wrong_clocks import CUT, DATED, T0, URL, Happens, Machine, post
+from helpers.machines import Happens, Machine, post
 from xdk_streaming import Gap, Recovery, Stream, StreamConfig
-from xdk_streaming.simulator import Refuse, Script, Send, Stall
+from xdk_streaming.simulator import Cut, Open, Refuse, Script, Send, Stall
 from xdk_streaming.simulator.script import Limited
 from xdk_streaming.testing import NoMoreConnections, ScriptedSession
 
+T0 = 1_700_000_000.0
+URL = "https://api.x.example/2/tweets/search/stream"
+DATED = Open(200, {"Content-Type": "application/json"})
+CUT = Cut(half=False)
 WEEK = 7 * 86_400.0
 RESOLUTION = 1.0
 """Seconds of a `Date`: a wall clock that is less than that wrong cannot be told from a right one."""
@@ -39,7 +43,6 @@ class Week:
 
     rng: random.Random
     path: Path
-    dated: bool = True
     at: float = T0
     opened: list[float] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
@@ -52,7 +55,7 @@ class Week:
         """One process, on a machine whose clock is as wrong as it likes at boot."""
         wrong = self.rng.choice([0.0, 0.0, 0.4, -1e8, -86_400.0, -300.0, -30.0, 30.0, 300.0, 86_400.0])
         clock = self.clock = Machine(self.at, wrong=wrong)
-        named = self.named = []  # type: list[float]
+        self.named: list[float] = []
         session: Any = ScriptedSession(self.scripts(clock), clock=clock)
         config = StreamConfig(
             max_retries=-1,
@@ -71,7 +74,7 @@ class Week:
             if answer.status_code == 200
         ]
         waited = [seconds for seconds in clock.waits if seconds != LADDER]
-        self.waits += zip(named, waited, strict=True)
+        self.waits += zip(self.named, waited, strict=True)
         self.at = clock.now + self.rng.choice([0.5, 5.0, 100.0, 4_000.0])
 
     def scripts(self, clock: Machine) -> Iterator[Script]:
@@ -86,7 +89,7 @@ class Week:
     def refusal(self, clock: Machine) -> Script:
         seconds = self.rng.randint(1, 800)
         self.named.append(float(seconds))
-        clock.now = float(int(clock.now))  # so that the moment that is named has no fraction
+        clock.now = float(math.ceil(clock.now))  # so that the moment that is named has no fraction
         if self.rng.random() < 0.5:
             return (Limited(reset=seconds),)
         date = formatdate(clock.now, usegmt=True)
@@ -110,7 +113,12 @@ class Week:
 
     def disturb(self, clock: Machine) -> None:
         step = self.rng.choice([0.0, 0.0, -170.0, 170.0, -3_600.0, 3_600.0, -1e7, 1e7])
-        clock.during_wait = lambda: (clock.step(step), setattr(clock, "during_wait", lambda: None))
+
+        def once() -> None:
+            clock.during_wait = lambda: None
+            clock.step(step)
+
+        clock.during_wait = once
 
     def check(self) -> None:
         assert len(self.opened) == len(self.lost) == len(self.asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
@@ -10,45 +9,18 @@ from typing import Any
 
 import pytest
 
+from helpers.machines import Happens, Machine, post
 from xdk_streaming import Buffer, Gap, Recovery, Stream, StreamConfig
 from xdk_streaming.recovery.bounds import stamp
 from xdk_streaming.simulator import Cut, Open, Refuse, Send, Stall
 from xdk_streaming.simulator.script import Limited
 from xdk_streaming.testing import FakeClock, NoMoreConnections, ScriptedSession
-from xdk_streaming.x import SNOWFLAKE_EPOCH
 
 T0 = 1_700_000_000.0
 URL = "https://api.x.example/2/tweets/search/stream"
 UNDATED = Open(200, {"Content-Type": "application/json", "Date": ""})
 DATED = Open(200, {"Content-Type": "application/json"})
 CUT = Cut(half=False)
-
-
-class Machine(FakeClock):
-    """The clocks of a machine that booted some time ago: its monotonic clock is far from its wall clock."""
-
-    def __init__(self, now: float, *, wrong: float = 0.0) -> None:
-        super().__init__(now)
-        self.booted = now - 1_000.0
-        self.step(wrong)
-
-    def monotonic(self) -> float:
-        return self.now - self.booted
-
-
-class Happens:
-    """A step of a script: something that happens while the body is read."""
-
-    def __init__(self, what: Callable[[], object]) -> None:
-        self.what = what
-
-    def play(self, wire: Any) -> None:
-        wire._chunks.append(self.what)
-
-
-def post(at: float, number: int = 0) -> bytes:
-    """The line of a post that was published then."""
-    return b'{"data":{"id":"%d"}}\n' % ((int(at * 1000) - SNOWFLAKE_EPOCH << 22) + number)
 
 
 class Life:

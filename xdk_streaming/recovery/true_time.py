@@ -31,10 +31,10 @@ class Offset(NamedTuple):
 class TrueTime:
     """Turns moments of the monotonic clock into Unix seconds, and back. For one thread.
 
-    An answer was given its `Date` after the request was sent and before the answer came: this bounds the true
+    A server writes the `Date` after the request was sent and before the answer came: this bounds the true
     time from both sides. The local wall clock counts if it lies between the bounds, and if there is no
-    `Date`. Otherwise `earliest` and `latest` differ by the uncertainty: a second, and the time that the answer
-    took.
+    `Date`. Otherwise `earliest` and `latest` differ by the uncertainty: a second, and the seconds that the
+    answer took.
     """
 
     def __init__(self, clock: Clock) -> None:
