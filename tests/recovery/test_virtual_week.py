@@ -32,7 +32,7 @@ DATED = Open(200, {"Content-Type": "application/json"})
 CUT = Cut(half=False)
 WEEK = 7 * 86_400.0
 RESOLUTION = 1.0
-"""Seconds of a `Date`: a wall clock that is less than that wrong cannot be told from a right one."""
+"""Seconds of a `Date`: no `Date` shows a smaller fault of a wall clock."""
 LADDER = 0.25
 """Seconds of a backoff of ours: shorter than any wait that the server asks for."""
 

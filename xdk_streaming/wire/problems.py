@@ -60,8 +60,7 @@ def refusal(
     text = body.removeprefix(BOM).decode(errors="replace").strip()
     problems = list(_problems(_json_object(text)))
     problem, verdict = _judged_refusal(status, problems)
-    # Whole seconds: "Retry-After: 30" is 30 to the user, and no wait becomes too short.
-    wait = _wait_asked(headers, now, float(int(waited)), verdict, problem)
+    wait = _wait_asked(headers, now, waited, verdict, problem)
     said = _quoted(problems) or _excerpt(text)
     asked = f"the server asks for a wait of {wait:.0f} s" if wait is not None else ""
     return StreamError(
