@@ -128,7 +128,7 @@ def _facts() -> Facts:
         state.total_items_received = total
         meter.tick(moment)
     meter.seconds.extend(0 if 140 < at < 152 else 380 + at % 47 * 3 + at % 13 * 9 for at in range(300))
-    meter.heartbeat_at, state.last_activity_at = NOW - 14, NOW - 1.2
+    meter.heartbeat_at, meter.byte_at = NOW - 14, NOW - 1.2
     state.bytes_received, state.reconnects = 2_890_000_000, 3
     state.gaps, state.gap_seconds = 3, 12.4
     sink = Pipe(1)
@@ -144,6 +144,7 @@ def _facts() -> Facts:
         meter,
         sink,
         events,
+        changes[-1].at,
     )
 
 

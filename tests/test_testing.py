@@ -191,3 +191,21 @@ def test_a_wait_that_is_woken_takes_no_time() -> None:
     clock.during_wait = wait.wake
     clock.wait(60.0, wait)
     assert clock.now == 5.0
+
+
+def test_a_step_sets_the_wall_clock_alone(clock: FakeClock) -> None:
+    before = clock.time(), clock.monotonic()
+    clock.step(-170.0)
+    assert (clock.time(), clock.monotonic()) == (before[0] - 170, before[1])
+    clock.now += 5.0
+    assert (clock.time(), clock.monotonic()) == (before[0] - 165, before[1] + 5)
+
+
+def test_answers_have_the_true_time_of_the_sessions_clock_as_their_date() -> None:
+    clock = FakeClock(1_700_000_000.5)
+    clock.step(3_600.0)
+    own = Open(200, {"Date": "soon"})
+    session = ScriptedSession([(Serve(1),), (Refuse(503),), (own,)], clock=clock)
+    dates = [session.get(URL).headers["Date"] for _ in range(3)]
+    assert dates == ["Tue, 14 Nov 2023 22:13:20 GMT"] * 2 + ["soon"]
+    assert "Date" not in ScriptedSession([(Serve(1),)]).get(URL).headers

@@ -10,15 +10,21 @@ Span = tuple[float, float]
 """Start and end, in Unix seconds."""
 Refill = Callable[[Span], Any]
 """A function from the uncovered span of a gap to a stream of that span."""
-Reason = Literal["not asked", "not entitled", "too long", "slow reader", "dropped", "unproven end"]
+Reason = Literal[
+    "not asked", "not entitled", "too long", "slow reader", "dropped", "unproven end", "unknown length"
+]
 """Why part of a gap is uncovered; `Gap` says what each reason means."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """One outage, reported when it is over. All times are Unix seconds of this machine's wall clock.
+    """One outage, reported when it is over. All times are Unix seconds.
 
-    The one exception is the start of a span, which may be when an item was published, by X's clock.
+    An outage lasted at least what the monotonic clock says, which counts a suspended machine, and at least
+    what the `Date` of the server's answers says. So a wall clock that steps in an outage changes no length,
+    and `lost_at` is never later than `back_at`. The Unix seconds are those of this machine's wall clock if
+    the `Date` of the answer agrees with this clock to a second, and those of the `Date` if not. The start of
+    a span may also be when an item was published, by X's clock.
 
     `why` gives the reason if part of the outage remains uncovered:
 
@@ -28,6 +34,8 @@ class Gap:
     - "slow reader": X disconnected a consumer that was too slow, and discarded the items that waited for it.
     - "dropped": the stream's own buffer dropped items.
     - "unproven end": the end of a bounded request could not be distinguished from a break.
+    - "unknown length": the checkpoint is ahead of this machine's clock, and the server gave no date. Both
+      ends of the outage are then the checkpoint's last moment: items after this moment may be missing.
     """
 
     lost_at: float

@@ -60,7 +60,7 @@ class Lag:
     bytes: int
     """Bytes of the lines of these items."""
     seconds: float
-    """Seconds since the oldest of these items was received, by this machine's wall clock."""
+    """Seconds since the oldest of these items was received, by the monotonic clock."""
 
 
 @dataclass

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from email.utils import formatdate
 from functools import partial
 from typing import Any
 
@@ -46,24 +47,35 @@ REQUEST = inspect.signature(requests.Session.request)
 class FakeClock:
     """A clock whose time advances only in waits, and then instantly: `Stream(..., clock=FakeClock())`.
 
-    Use one clock per stream. The stream may call the clock from any thread.
+    Use one clock per stream. The stream may call the clock from any thread. `now` is the true time, which a
+    `ScriptedSession` with this clock puts into its answers as their `Date`. After `step` the wall
+    clock is wrong:
+
+        clock.step(-170.0)  # the wall clock is set back
+        clock.now += 3600.0  # the machine sleeps for an hour, which both clocks count
     """
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self.now: float = now
-        """The wall-clock time in Unix seconds, and the monotonic time. Assign to `now` to let time pass."""
+        """The true time in Unix seconds, and the monotonic time. Assign to `now` to let time pass."""
+        self.stepped: float = 0.0
+        """Seconds by which the wall clock is ahead of the true time."""
         self.waits: list[float] = []
         """The requested waits in seconds, in order."""
         self.during_wait: Callable[[], object] = lambda: None
         """Called in every wait before time advances, for example `clock.during_wait = stream.stop`."""
 
     def time(self) -> float:
-        """Unix seconds: `now`."""
-        return self.now
+        """Unix seconds of the wall clock: `now` and `stepped`."""
+        return self.now + self.stepped
 
     def monotonic(self) -> float:
-        """Seconds that never jump: `now`."""
+        """Seconds that never step: `now`."""
         return self.now
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward, or back if `seconds` is negative. No time passes."""
+        self.stepped += seconds
 
     def wait(self, seconds: float, wake: Wake) -> None:
         """Record the wait, call `during_wait`, and advance `now`, unless the stream was stopped."""
@@ -170,12 +182,13 @@ class _Wire:
         self._chunks: list[Chunk] = []
         self._status = 200
         self._headers: Mapping[str, str] = {"Content-Type": "application/json"}
+        self._date = {} if clock is None else {"Date": formatdate(clock.now, usegmt=True)}
 
     def answer(self, url: str) -> requests.Response:
         """The result as a response of requests."""
         response = requests.Response()
         response.status_code = self._status
-        response.headers.update(self._headers)
+        response.headers.update({**self._date, **self._headers})
         response.url = url
         response.raw = _Body(self._chunks)
         return response

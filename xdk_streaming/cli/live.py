@@ -15,6 +15,7 @@ from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
 from xdk_streaming.cli.reporting import LogEvent
 from xdk_streaming.cli.sinks import Sink
+from xdk_streaming.state import Transition
 from xdk_streaming.streams.sync import Stream
 
 MAX_WAITING_LINES = 500
@@ -60,6 +61,8 @@ class LiveView:
         self._stream = stream
         self._meter = meter
         self._sink = sink
+        self._last: Transition | None = None
+        self._last_at: float | None = None
         self._events: deque[LogEvent] = deque(maxlen=LATEST)
         self._console = console or Console(stderr=True, highlight=False)
         self._live = Live(
@@ -74,15 +77,19 @@ class LiveView:
     def tick(self, now: float) -> None:
         """Redraw the view."""
         history = self._stream.history
+        last = history[-1] if history else None
+        if last is not self._last:
+            self._last, self._last_at = last, self._meter.now
         facts = Facts(
             self._title,
-            now,
+            self._meter.now,
             self._stream.connection_state,
-            history[-1] if history else None,
+            last,
             self._stream.state,
             self._meter,
             self._sink,
             tuple(self._events),
+            self._last_at,
         )
         width, rows = self._console.size
         self._live.update(picture(facts, width, rows - 1), refresh=True)

@@ -13,17 +13,25 @@ RATE_SECONDS = 2.0
 
 
 class Meter:
-    """Counts items per second, and notes the last heartbeat. All times are Unix seconds by the wall clock."""
+    """Counts items per second, and notes when things happened, to within a tick.
+
+    All times are seconds of the monotonic clock: neither a rate nor an age changes if the wall clock is set.
+    """
 
     def __init__(self, state: StreamState, now: float) -> None:
         self.began_at = now
         self.written = 0
         """Items written to the sink; a buffer may hold more that were received."""
         self.heartbeat_at: float | None = None
+        self.byte_at: float | None = None
+        """When bytes were last received; None before the first."""
+        self.opened_at: float | None = None
+        """When the present connection opened; None while there is no connection."""
         self.seconds: deque[int] = deque(maxlen=60 * MINUTES)
         """Items in each whole second, oldest first."""
         self._state = state
-        self._heartbeats = 0
+        self._heartbeats = self._bytes = 0
+        self._connected_at: float | None = None
         self._recent: deque[tuple[float, int]] = deque([(now, 0)])
         self._second = now
         self._total = 0
@@ -34,6 +42,12 @@ class Meter:
         if self._state.heartbeats != self._heartbeats:
             self._heartbeats = self._state.heartbeats
             self.heartbeat_at = now
+        if self._state.bytes_received != self._bytes:
+            self._bytes = self._state.bytes_received
+            self.byte_at = now
+        if self._state.connected_at != self._connected_at:
+            self._connected_at = self._state.connected_at
+            self.opened_at = None if self._connected_at is None else now
         self._recent.append((now, total))
         while len(self._recent) > 2 and now - self._recent[1][0] >= RATE_SECONDS:
             self._recent.popleft()
@@ -42,6 +56,11 @@ class Meter:
             share, rest = divmod(total - self._total, whole)
             self.seconds.extend([share] * (whole - 1) + [share + rest])
             self._second, self._total = now, total
+
+    @property
+    def now(self) -> float:
+        """When the last sample was taken."""
+        return self._recent[-1][0]
 
     def rate(self) -> float:
         """Items per second, averaged over the last seconds."""

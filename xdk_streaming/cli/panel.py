@@ -30,13 +30,15 @@ class Facts:
 
     title: str
     now: float
-    """When the snapshot was taken, in Unix seconds by the wall clock."""
+    """When the snapshot was taken, in seconds of the monotonic clock, like the meter's times."""
     connection: ConnectionState
     last: Transition | None
     state: StreamState
     meter: Meter
     sink: Sink
     events: Sequence[LogEvent]
+    last_at: float | None = None
+    """When the last transition was seen, by the same clock; None if there was none."""
 
 
 def picture(facts: Facts, width: int, rows: int) -> Text:
@@ -79,7 +81,7 @@ def _figures(facts: Facts, width: int) -> Iterator[tuple[str, Text]]:
     received = f"{count(state.total_items_received, 'item')}, {shown_bytes(state.bytes_received)}"
     yield "received", Text(received).append_text(_odd(state))
     yield "lag", _lag(state)
-    beat, byte = _ago(facts.meter.heartbeat_at, now), _ago(state.last_activity_at, now)
+    beat, byte = _ago(facts.meter.heartbeat_at, now), _ago(facts.meter.byte_at, now)
     yield "heartbeat", Text(f"{beat}; last byte {byte}")
     yield "reconnects", _reconnects(state)
     yield "gaps", _gaps(state)
@@ -89,10 +91,10 @@ def _figures(facts: Facts, width: int) -> Iterator[tuple[str, Text]]:
 def _connection(facts: Facts) -> Text:
     last = facts.last
     if facts.connection is ConnectionState.BACKOFF and last and last.trigger is Trigger.RETRY:
-        left = max(0.0, last.at + (last.delay or 0.0) - facts.now)
+        left = max(0.0, (facts.last_at or facts.now) + (last.delay or 0.0) - facts.now)
         return Text(f"attempt {last.attempt} in {shown_seconds(left)}", style="bold yellow")
-    if facts.state.connected_at is not None:
-        return Text(f"open for {shown_seconds(facts.now - facts.state.connected_at)}", style="green")
+    if facts.meter.opened_at is not None:
+        return Text(f"open for {shown_seconds(facts.now - facts.meter.opened_at)}", style="green")
     return Text(last.reason if last else "not started", style=small_diagram.COLOURS[facts.connection])
 
 

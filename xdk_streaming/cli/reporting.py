@@ -16,6 +16,7 @@ import typer
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
 from xdk_streaming.cli.sinks import Sink
+from xdk_streaming.clock import monotonic
 from xdk_streaming.config import Record
 from xdk_streaming.gap import Gap
 from xdk_streaming.state import ConnectionState, InvalidLine, Lag, NoticeReceived, StreamState, Transition
@@ -82,7 +83,7 @@ class LineReporter:
         self._summary = summary
         self._json = json
         self._file = file or sys.stderr
-        self._next = time.time() + SUMMARY
+        self._next = monotonic() + SUMMARY
 
     def report(self, event: LogEvent) -> None:
         """Write the line of an event."""
@@ -92,8 +93,8 @@ class LineReporter:
 
     def tick(self, now: float) -> None:
         """Write the summary if it is due."""
-        if now >= self._next:
-            self._next = now + SUMMARY
+        if monotonic() >= self._next:
+            self._next = monotonic() + SUMMARY
             self.report(self._summary(now))
 
     def close(self, summary: LogEvent) -> None:
@@ -222,9 +223,10 @@ def lag_event(lag: Lag) -> LogEvent:
 
 
 def summary_event(state: StreamState, meter: Meter, sink: Sink, now: float) -> LogEvent:
-    """A summary of the stream so far."""
+    """A summary of the stream so far. `now` is Unix seconds of the wall clock."""
+    seconds = meter.now - meter.began_at
     facts = {
-        "seconds": round(now - meter.began_at, 3),
+        "seconds": round(seconds, 3),
         "items": meter.written,
         "rate": round(meter.rate(), 1),
         "bytes": state.bytes_received,
@@ -239,7 +241,7 @@ def summary_event(state: StreamState, meter: Meter, sink: Sink, now: float) -> L
         "output_bytes": sink.size,
     }
     words = [
-        f"{count(meter.written, 'item')} in {shown_seconds(now - meter.began_at)}",
+        f"{count(meter.written, 'item')} in {shown_seconds(seconds)}",
         f"{meter.rate():,.0f}/s",
         f"{shown_bytes(state.bytes_received)} received",
         count(state.reconnects, "reconnect"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from xdk_streaming.cli.frames import codec_of
 from xdk_streaming.cli.quantities import Rotation
 from xdk_streaming.cli.sinks import Sink, open_file, part_of
+from xdk_streaming.clock import monotonic
 
 
 class Rotating:
@@ -46,7 +47,7 @@ class Rotating:
         if self._sink is not None:
             self._sink.tick()
             self.size = self._closed_size + self._sink.size
-            if self._rotation.seconds is not None and time.monotonic() >= self._until:
+            if self._rotation.seconds is not None and monotonic() >= self._until:
                 self.close()
 
     def close(self) -> None:
@@ -58,7 +59,7 @@ class Rotating:
             self.size = self._closed_size
 
     def _begin(self) -> Sink:
-        self._until = time.monotonic() + (self._rotation.seconds or 0)
+        self._until = monotonic() + (self._rotation.seconds or 0)
         path = _fresh(self._path)
         self.name = path.name
         return open_file(path)

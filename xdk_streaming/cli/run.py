@@ -20,6 +20,7 @@ from xdk_streaming.cli.live import show_cursor
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.reporting import Reporter, message_event, summary_event
 from xdk_streaming.cli.sinks import Sink
+from xdk_streaming.clock import monotonic
 from xdk_streaming.errors import StreamError
 from xdk_streaming.streams.sync import Stream
 
@@ -46,7 +47,7 @@ class Run:
         self._signal: int | None = None
         self._failure: OSError | None = None
         self._error: StreamError | None = None
-        self._until = None if self.seconds is None else time.monotonic() + self.seconds
+        self._until = None if self.seconds is None else monotonic() + self.seconds
 
     def run(self) -> ExitCode:
         """Run the stream to its end. Returns the exit code, and reports why the stream ended."""
@@ -91,10 +92,9 @@ class Run:
 
     def _look(self) -> None:
         """Do what is due now."""
-        now = time.time()
-        self.meter.tick(now)
-        self.reporter.tick(now)
-        if self._until is not None and time.monotonic() >= self._until:
+        self.meter.tick(monotonic())
+        self.reporter.tick(time.time())
+        if self._until is not None and monotonic() >= self._until:
             self.stream.stop()
         try:
             if self._lock.acquire(blocking=False):  # otherwise a write is in progress, and may take long
@@ -111,9 +111,8 @@ class Run:
             self.sink.close()
         except OSError as failure:
             self._failure = self._failure or failure
-        now = time.time()
-        self.meter.tick(now)
-        self.reporter.close(summary_event(self.stream.state, self.meter, self.sink, now))
+        self.meter.tick(monotonic())
+        self.reporter.close(summary_event(self.stream.state, self.meter, self.sink, time.time()))
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         """At the first signal, finish the current item and stop; at the second, exit at once."""

@@ -41,6 +41,7 @@ from xdk_streaming.cli.rotating import Rotating
 from xdk_streaming.cli.run import Run, unwritable
 from xdk_streaming.cli.session import is_loopback
 from xdk_streaming.cli.sinks import Pipe, Sink, open_file
+from xdk_streaming.clock import monotonic
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.streams.sync import Stream
 
@@ -132,7 +133,7 @@ def record(
     sink = _sink(output, console)
     with session:
         live = Stream(session, "get", url, config, params, response_model=bytes)
-        meter = Meter(live.state, time.time())
+        meter = Meter(live.state, monotonic())
         reporter = _reporter(log, url, live, meter, sink, console)
         with _reporting(config, reporter):
             _warn_of_clear_text(url, reporter)

@@ -19,7 +19,7 @@ class Batch:
     size: int = 0
     """Bytes of the items' lines."""
     since: float = 0.0
-    """When the first item was received, in Unix seconds of this machine's wall clock."""
+    """When the first item was received, in seconds of the monotonic clock."""
     until: float = 0.0
     """When the last item was received, by the same clock."""
     read: Callable[[Iterator[Any]], Iterator[Any]] | None = None

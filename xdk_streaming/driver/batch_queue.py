@@ -105,4 +105,4 @@ class BatchQueue:
             if now == seen:
                 return
             seen = state.lag_items, state.lag_bytes, _ = now
-            state.lag_seconds = 0.0 if since is None else max(0.0, self._clock.time() - since)
+            state.lag_seconds = 0.0 if since is None else max(0.0, self._clock.monotonic() - since)

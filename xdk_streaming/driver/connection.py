@@ -63,7 +63,7 @@ class Connection:
         """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete."""
         clock, state, tracker = self._parts.clock, self._parts.state, self._parts.tracker
         splitter = self._splitter
-        now = clock.time()
+        now = clock.monotonic()
         tracker.before_read(now, idle=self._answer.idle(), holds=splitter.begun > 0, settled=self.settled)
         try:
             data = self._answer.read()
@@ -74,7 +74,7 @@ class Connection:
             self._end(Ending(Trigger.ENDED))
             return
         state.bytes_received += len(data)
-        state.last_activity_at = now = clock.time()
+        state.last_activity_at, now = clock.time(), clock.monotonic()
         lines = splitter.feed(data)
         tracker.after_read(now, lines, holds=splitter.begun > 0)
         if lines:

@@ -20,7 +20,7 @@ from xdk_streaming.gap import Gap
 from xdk_streaming.machine.event import Event
 from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import ConnectionState, RateLimit, Trigger
-from xdk_streaming.wire import limits, problems
+from xdk_streaming.wire import dates, limits, problems
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.decoder import NotAnItem
 from xdk_streaming.wire.framing import bare
@@ -135,9 +135,9 @@ class Driver:
             note()
 
     def dropped(self, count: int, since: float, until: float) -> None:
-        """A buffer dropped `count` items, which were received between these times, in Unix seconds."""
-        span = since, until
-        self._report(Gap(since, until, None, span, "dropped", count, self._parts.refill))
+        """A buffer dropped `count` items, received between these times of the monotonic clock."""
+        span = self._parts.unix(since), self._parts.unix(until)
+        self._report(Gap(*span, None, span, "dropped", count, self._parts.refill))
 
     def read(self, lines: Iterator[Any]) -> Iterator[Any]:
         """Decode `Lines` on the consumer's thread. Invalid lines are kept for the driver to report."""
@@ -235,17 +235,20 @@ class Driver:
             self._refuse(answer, next(iter(more), None))
 
     def _open(self, answer: Answer) -> None:
+        at = self._parts.clock.monotonic()  # first: a callback of the next lines may take its time
         self._connection = Connection(answer, self._parts, self._note)
         self._fire(Trigger.OPENED, rate_limit=limits.rate_limit(answer.headers))
-        gap = self._parts.tracker.opened(self._parts.clock.time(), self._parts.request.params)
+        gap = self._parts.tracker.opened(at, self._parts.request.params, dates.answered(answer.headers))
         if gap is not None:
             self._report(gap)
 
     def _refuse(self, answer: Answer, parameter: str | None) -> None:
         """The answer is no stream."""
+        clock = self._parts.clock
+        now, since = clock.time(), clock.monotonic()
         body = answer.read_start(problems.MAX_BODY_BYTES, problems.BODY_SECONDS)
         self._hang_up()
-        refusal = problems.refusal(answer.status, answer.headers, body, self._parts.clock.time())
+        refusal = problems.refusal(answer.status, answer.headers, body, now, clock.monotonic() - since)
         rate_limit = limits.rate_limit(answer.headers)
         self._fire(Trigger.REFUSED, refusal, rate_limit=rate_limit, parameter=parameter)
 
@@ -260,7 +263,7 @@ class Driver:
         self._count_undelivered()
         ending = connection.final_ending()
         doubt = self._parts.tracker.lost(
-            self._parts.clock.time(), ending.error, proven=proven, settled=connection.settled
+            self._parts.clock.monotonic(), ending.error, proven=proven, settled=connection.settled
         )
         self._connection = None
         self._fire(ending.trigger, ending.error, bounded=self._parts.tracker.bounded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdk_streaming.callbacks import Callbacks
@@ -29,6 +30,8 @@ class Parts:
     decoder: Decoder
     tracker: Tracker
     invalid_lines: InvalidLines
+    unix: Callable[[float], float]
+    """Turns a moment of the monotonic clock into Unix seconds, for reports."""
     refill: Refill | None = None
     """The function that makes a stream of the uncovered span of a gap; None if there is no such function."""
 

@@ -23,7 +23,7 @@ class Receipt(NamedTuple):
     size: int
     """Bytes of the item's line."""
     received_at: float
-    """The item was not received before this, in Unix seconds of this machine's wall clock."""
+    """The item was not received before this, in seconds of the monotonic clock."""
     position: Position | None
     """The position to report once the item was delivered; None if deliveries are not recorded."""
 
@@ -38,7 +38,7 @@ class Producer(Protocol):
         """The receipt of the item that `run` yielded last."""
 
     def dropped(self, count: int, since: float, until: float) -> None:
-        """`count` items were dropped, which had been received between these times, in Unix seconds."""
+        """`count` items were dropped, which were received between these times of the monotonic clock."""
 
     def fail(self, error: StreamError) -> None:
         """Make `run` raise this error soon."""

@@ -19,6 +19,7 @@ from xdk_streaming.recovery.bounds import Bounds
 from xdk_streaming.recovery.checkpoint import Checkpoint
 from xdk_streaming.recovery.dedupe import Dedupe, item_key
 from xdk_streaming.recovery.gaps import Gaps
+from xdk_streaming.recovery.true_time import TrueTime
 
 HEARTBEAT_LINES = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
 """Heartbeats as lines without their LF: X's own, and the others that the SDK takes for heartbeats."""
@@ -42,7 +43,7 @@ class Tracker:
     called on the consumer's thread, with the position of an item that was handed to that thread. `accepts`
     and `delivered` are None if there is nothing to ask or to note: the loop then skips the call.
 
-    Times are Unix seconds of this machine's wall clock.
+    Times are seconds of the monotonic clock, unless they are called Unix seconds.
     """
 
     def __init__(
@@ -57,10 +58,10 @@ class Tracker:
         self.delivered: Callable[..., None] | None = None
         """Note that an item was delivered: the item of the given position, or else the one accepted last."""
         self.received_at = 0.0
-        """No item at hand was received before this: Unix seconds."""
+        """No item at hand was received before this."""
         self._recovery = recovery
-        self._clock = clock
-        self._gaps = Gaps(recovery, refill)
+        self._time = TrueTime(clock)
+        self._gaps = Gaps(recovery, self._time, refill)
         self._dedupe: Dedupe | None = None
         self._bounds: Bounds | None = None
         self._checkpoint: Checkpoint | None = None
@@ -87,7 +88,8 @@ class Tracker:
             return self._bounds.resumed(self._newest)
         name = self._recovery.parameter if self._recovery is not None else None
         # The clock is looked at last: to read a checkpoint may have taken seconds.
-        minutes = self._gaps.minutes(self._clock.time(), wanted=name not in (None, withdrawn))
+        self._time.sending()
+        minutes = self._gaps.minutes(self._time.now(), wanted=name not in (None, withdrawn))
         return {} if minutes is None or name is None else {name: minutes}
 
     @property
@@ -95,13 +97,16 @@ class Tracker:
         """Whether the stream has an end in time, at which a clean end is its completion."""
         return self._bounds is not None
 
-    def opened(self, now: float, params: Mapping[str, Any]) -> Gap | None:
-        """A connection opened, requested with these parameters. Returns the gap that ends with it, if any."""
+    def opened(self, now: float, params: Mapping[str, Any], date: float | None = None) -> Gap | None:
+        """A connection opened, requested with these parameters. Returns the gap that ends with it, if any.
+
+        `date` is the `Date` of the server's answer in Unix seconds; None if the answer had no usable one.
+        """
         self.received_at = now
         self._idle_at = self._up_to_date_at = self._last_line = None
         self._bounds = self._bounds or Bounds.of(params)
         if self._bounds is None:
-            return self._gaps.reconnected(now, refused=self._refused)
+            return self._gaps.reconnected(now, date, refused=self._refused)
         if self._dedupe is None:
             self._remember_items(Recovery())
         return None
@@ -144,8 +149,12 @@ class Tracker:
         moment = self._gaps.resume_from()
         return Position(
             None if self._dedupe is None else self._dedupe.last_key,
-            self.received_at if moment is None else moment,
+            self._time.earliest(self.received_at if moment is None else moment),
         )
+
+    def unix(self, moment: float) -> float:
+        """A moment in Unix seconds, as `received_at` is to be reported."""
+        return self._time.earliest(moment)
 
     def close(self) -> None:
         """Write all that was delivered to disk. May be called again, and on any thread."""
@@ -187,7 +196,7 @@ class Tracker:
         self._heartbeat_came = False
         if self._dedupe is not None:
             self._note_items(self._dedupe, settled=settled)
-            self._dedupe.forget_old(self._clock.monotonic())
+            self._dedupe.forget_old(self._time.now())
         if up_to_date_at is not None:
             self._note_up_to_date(up_to_date_at)
         self._up_to_date_at = None

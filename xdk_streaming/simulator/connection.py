@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -15,6 +14,7 @@ from xdk_streaming.simulator.client_socket import ClientLeft, ClientSocket
 from xdk_streaming.simulator.faults import RANDOM_FAULTS, STREAM_FAULTS
 from xdk_streaming.simulator.line_cache import Line
 from xdk_streaming.simulator.log import KILLED, OPEN, Sent
+from xdk_streaming.simulator.present import present
 from xdk_streaming.simulator.recovery import span
 from xdk_streaming.simulator.script import Notice, Script
 from xdk_streaming.simulator.service import Exchange, Service
@@ -48,7 +48,7 @@ class SocketWire:
         self._client = ClientSocket(exchange.connection, self._behaviour.patience.seconds)
         self._body = Body(self._behaviour.sending.framing, self._behaviour.sending.encoding)
         self._open = False
-        self._quiet_since = time.time()
+        self._quiet_since = present()
         self._chance = random.Random(f"{self._behaviour.seed}:{self._request.number}")
         self._fault_happened = False
         self._backlog_due = True
@@ -81,7 +81,7 @@ class SocketWire:
         self._exchange.answer(status, {**usual, **headers})
 
     def serve(self, count: int) -> None:
-        self._send_backlog(self._timeline.reached(time.time()))
+        self._send_backlog(self._timeline.reached(present()))
         numbers = self._timeline.take(count)
         self._items(numbers)
         if self._delivered_up_to is not None and numbers.start <= self._delivered_up_to:
@@ -89,19 +89,19 @@ class SocketWire:
 
     def live(self, seconds: float | None, *, goes_on: bool = False) -> None:
         timeline = self._timeline
-        now = time.time()
+        now = present()
         position = timeline.join(now)
         self._request.live_since, self._request.live_until = now, None
         self._open_body()
         if self._send_backlog(position):
-            now = time.time()
+            now = present()
         if goes_on and self._live_up_to is not None:
             position = min(position, self._live_up_to)
         if self._delivered_up_to is not None:
             position = min(position, self._delivered_up_to)
         since, until = now, math.inf if seconds is None else now + seconds
         while True:
-            now = min(time.time(), until)
+            now = min(present(), until)
             due = timeline.published(now)
             while position < due:
                 numbers = range(position, min(due, position + BULK))
@@ -116,7 +116,7 @@ class SocketWire:
                 self.send(HEARTBEAT_LINE)
             heartbeat = self._quiet_since + self._behaviour.heartbeat
             next_item = max(timeline.due_at(position), now + BREATH)
-            self._client.wait(min(heartbeat, next_item, until) - time.time())
+            self._client.wait(min(heartbeat, next_item, until) - present())
 
     def send(self, data: bytes) -> None:
         self._open_body()
@@ -166,8 +166,8 @@ class SocketWire:
         self._close("reset", abrupt=True)
         raise ScriptEnded
 
-    def _send_backlog(self, present: int) -> bool:
-        """Send the past items that the request asks for, once, up to `present`. Returns whether any were due.
+    def _send_backlog(self, reached: int) -> bool:
+        """Send the past items that the request asks for, once, up to `reached`. Returns whether any were due.
 
         A connection with a recovery range sends only that range, even if the request also asks for backfill.
         """
@@ -179,15 +179,15 @@ class SocketWire:
         minutes = int(params.get(endpoint.backfill_parameter, "0"))
         if recovery is None and not minutes:
             return False
-        now, timeline = time.time(), self._timeline
+        now, timeline = present(), self._timeline
         since, until = recovery or (now - min(60.0 * minutes, self._behaviour.backlog), math.inf)
         chance = random.Random(f"{self._behaviour.seed}:{self._request.number}:past")
         self._open_body()
-        for numbers in delivery(timeline.between(since, until, present), chance, BULK):
+        for numbers in delivery(timeline.between(since, until, reached), chance, BULK):
             self._send_with_faults(numbers)
         if recovery is not None:
             self.end()
-        self._delivered_up_to = present
+        self._delivered_up_to = reached
         return True
 
     def _send_with_faults(self, numbers: Sequence[int], live_since: float | None = None) -> None:
@@ -224,7 +224,7 @@ class SocketWire:
 
         Items are logged before they are sent: an item that a client has received is always in the log.
         """
-        exchange, request, now = self._exchange, self._request.number, time.time()
+        exchange, request, now = self._exchange, self._request.number, present()
         made = self._service.feed.items(numbers, exchange.endpoint, exchange.params)
         lines = [line for line in made if line is not None]
         if len(lines) < len(made):
@@ -239,7 +239,7 @@ class SocketWire:
     def _is_behind(self, moment: float) -> bool:
         """Whether the client makes the server wait, and is too far behind `moment`, in Unix seconds."""
         queue = self._behaviour.patience.seconds
-        return queue is not None and self._client.waited and time.time() - moment > queue
+        return queue is not None and self._client.waited and present() - moment > queue
 
     def _cut_off(self, pieces: Sequence[bytes], written: int, items: Sequence[int]) -> None:
         """Cut off a slow reader after `written` bytes of `pieces`; `items` are the items in them, if any.
@@ -277,4 +277,4 @@ class SocketWire:
         written = self._client.write(data)
         if written < len(data):
             self._cut_off(pieces, written, items)
-        self._quiet_since = time.time()
+        self._quiet_since = present()

@@ -16,6 +16,7 @@ from xdk_streaming.simulator.connection import SocketWire
 from xdk_streaming.simulator.connections import AppConnection
 from xdk_streaming.simulator.faults import STREAM_FAULTS
 from xdk_streaming.simulator.parameters import refuse_parameters
+from xdk_streaming.simulator.present import present
 from xdk_streaming.simulator.rules.book import ApiResponse
 from xdk_streaming.simulator.service import Exchange, Service
 from xdk_streaming.x import ENDPOINTS
@@ -32,6 +33,10 @@ class Handler(BaseHTTPRequestHandler):
     def __init__(self, service: Service, *connection: Any) -> None:
         self._service = service
         super().__init__(*connection)  # handles the request
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The `Date` of an answer, by the simulator's time like all that it says."""
+        return super().date_time_string(present() if timestamp is None else timestamp)
 
     def do_GET(self) -> None:
         """Stream, or refuse the request."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
+
+from xdk_streaming.simulator.present import present
 
 OPEN = "open"
 KILLED = "killed through the connections endpoint"
@@ -34,7 +35,7 @@ class ServedRequest:
     def close(self, outcome: str) -> None:
         """Note that the request has ended, or is about to end."""
         self.outcome = outcome
-        self.ended_at = time.time()
+        self.ended_at = present()
 
 
 class Sent(NamedTuple):
@@ -100,12 +101,12 @@ class Logbook:
     def add_stream_request(self, path: str, params: dict[str, str]) -> ServedRequest:
         """Add a request for a stream."""
         with self._lock:
-            request = ServedRequest(next(self._stream_numbers), path, params, time.time())
+            request = ServedRequest(next(self._stream_numbers), path, params, present())
             self.requests.append(request)
         return request
 
     def add_api_request(self, method: str, path: str, params: dict[str, str]) -> ServedRequest:
         """Add a request that is not for a stream."""
-        request = ServedRequest(next(self._api_numbers), f"{method} {path}", params, time.time())
+        request = ServedRequest(next(self._api_numbers), f"{method} {path}", params, present())
         self.api_requests.append(request)
         return request

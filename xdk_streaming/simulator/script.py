@@ -6,13 +6,13 @@ A script is a sequence of steps, played on a `Wire`. The wire of the simulator i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
 
+from xdk_streaming.simulator.present import present
 from xdk_streaming.x import (
     CONNECTS_PER_WINDOW,
     HEARTBEAT_LINE,
@@ -102,7 +102,7 @@ class Limited:
         }
 
     def play(self, wire: Wire) -> None:
-        wire.refuse(429, self.headers(time.time()), self.body)
+        wire.refuse(429, self.headers(present()), self.body)
 
 
 @dataclass(frozen=True)

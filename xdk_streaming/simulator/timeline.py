@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from bisect import bisect_left
+
+from xdk_streaming.simulator.present import present
 
 
 class Timeline:
@@ -19,7 +20,7 @@ class Timeline:
     def __init__(self, rate: float, start: float | None = None, length: float = math.inf) -> None:
         self._rate = rate
         self._begun = start is not None
-        self._start = time.time() if start is None else start
+        self._start = present() if start is None else start
         self._length = length
         self._next = 0
         self._early = 0, self._start

@@ -74,6 +74,7 @@ class Assembly(ABC, Generic[T]):
         self.state = state or StreamState()
         clock = clock or SystemClock()
         callbacks = self._make_callbacks(config)
+        tracker = Tracker(config.recovery, clock=clock, refill=refill)
         self._parts = Parts(
             request=Request(session, method, url, params, headers, json_data),
             config=config,
@@ -82,8 +83,9 @@ class Assembly(ABC, Generic[T]):
             callbacks=callbacks,
             machine=ConnectionMachine(config, self.state, callbacks, rng=rng),
             decoder=decoder_for(response_model, config.on_model_error),
-            tracker=Tracker(config.recovery, clock=clock, refill=refill),
+            tracker=tracker,
             invalid_lines=InvalidLines(self.state, callbacks, clock),
+            unix=tracker.unix,
             refill=refill,
         )
         self._driver = Driver(self._parts)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType
-from xdk_streaming.wire import limits, verdicts
+from xdk_streaming.wire import dates, limits, verdicts
 from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, StreamNotice
 from xdk_streaming.wire.verdicts import Verdict
 
@@ -50,12 +50,17 @@ def is_stream(status: int, content_type: str) -> bool:
     return success and not content_type.lower().startswith("text/html")
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> StreamError:
-    """The error for an answer that is no stream. Header names are in lower case, `now` is in Unix seconds."""
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, now: float, waited: float = 0.0
+) -> StreamError:
+    """The error for an answer that is no stream. Header names are in lower case.
+
+    The answer came at `now`, in Unix seconds of the local clock, and its body `waited` seconds later.
+    """
     text = body.removeprefix(BOM).decode(errors="replace").strip()
     problems = list(_problems(_json_object(text)))
     problem, verdict = _judged_refusal(status, problems)
-    wait = _wait_asked(headers, now, verdict, problem)
+    wait = _wait_asked(headers, now, waited, verdict, problem)
     said = _quoted(problems) or _excerpt(text)
     asked = f"the server asks for a wait of {wait:.0f} s" if wait is not None else ""
     return StreamError(
@@ -114,10 +119,10 @@ def _sentence(happened: str, said: str, verdict: Verdict, asked: str = "") -> st
 
 
 def _wait_asked(
-    headers: Mapping[str, str], now: float, verdict: Verdict, problem: Problem | None
+    headers: Mapping[str, str], now: float, waited: float, verdict: Verdict, problem: Problem | None
 ) -> float | None:
     """Seconds that the server asks the client to wait; None if it gives no usable time."""
-    asked = limits.retry_after(headers, now)
+    asked = limits.retry_after(headers, now, waited)
     if asked is not None or verdict.error_type is not StreamErrorType.RATE_LIMITED:
         return asked
     limit = limits.rate_limit(headers)
@@ -126,7 +131,10 @@ def _wait_asked(
         spent = problem is None or problem.issue != "TooManyConnections"
     else:
         spent = limit.remaining <= 0
-    return limits.until_reset(limit, now) if spent else None
+    if not spent:
+        return None
+    date = dates.answered(headers)
+    return limits.until_reset(limit, (now if date is None else date) + waited, dated=date is not None)
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -8,12 +8,12 @@ in a list with an invalid one. Here the valid rules are accepted.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from xdk_streaming.simulator.content.snowflakes import exact_moment, snowflake
+from xdk_streaming.simulator.present import present
 from xdk_streaming.simulator.rules.syntax import RuleError, read
 from xdk_streaming.simulator.rules.terms import Term, Text
 from xdk_streaming.x import MAX_RULE_LENGTH, MAX_RULES, PROBLEMS
@@ -133,7 +133,7 @@ class RuleBook:
                 errors.append(_invalid(entry["value"], refusal.details))
                 continue
             self._made += 1
-            known[value] = snowflake(time.time(), self._made)
+            known[value] = snowflake(present(), self._made)
             added.append(Rule(known[value], value, entry.get("tag"), term))
         return added, errors
 
@@ -150,7 +150,7 @@ def listing(rules: Iterable[Rule], next_token: str | None) -> dict[str, Any]:
 
 
 def _meta(**more: Any) -> dict[str, Any]:
-    return {"sent": exact_moment(time.time()), **more}
+    return {"sent": exact_moment(present()), **more}
 
 
 def _term(value: str) -> Term:
