@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import sys
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -90,10 +91,13 @@ class _Ends:
         self.inner, self.outer = inner, outer
         inner.setblocking(False)
         outer.setblocking(False)
+        # Not `__del__`: in a cycle of garbage the sockets may be finalized before it, and then warn.
+        weakref.finalize(self, _close, inner, outer).atexit = False
 
-    def __del__(self) -> None:
-        self.inner.close()
-        self.outer.close()
+
+def _close(inner: socket.socket, outer: socket.socket) -> None:
+    inner.close()
+    outer.close()
 
 
 def is_readable(sock: Any) -> bool:
