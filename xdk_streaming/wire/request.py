@@ -9,7 +9,7 @@ import inspect
 import re
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -114,7 +114,7 @@ class Request:
         for _ in range(_max_redirects(self._session) + 1):
             response = self._sent(method, url, headers=headers, timeout=timeouts.pair, **arguments)
             with ExitStack() as unread:  # a redirect's body may never end
-                unread.callback(response.close)
+                unread.callback(_close, response)
                 there = redirects.target(response, url)
                 if there is None:
                     unread.pop_all()
@@ -160,6 +160,11 @@ class Request:
             if not callable(self._headers):
                 self._identity.update(headers)
         return {**self._identity, **headers} if callable(self._headers) else self._identity
+
+
+def _close(response: Any) -> None:
+    with suppress(Exception):  # foreign code; there may be no close() at all
+        response.close()
 
 
 def _passwords(url: str, session: Any) -> set[str]:
