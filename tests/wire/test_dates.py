@@ -59,7 +59,7 @@ def test_the_age_of_a_cached_answer_is_added(age: str, added: int) -> None:
 @given(st.text(max_size=40), st.text(max_size=10))
 def test_no_date_however_odd_makes_reading_it_fail(date: str, age: str) -> None:
     found = dates.answered({"date": date, "age": age})
-    assert found is None or dates.EARLIEST <= found < dates.LATEST
+    assert found is None or dates.FIRST_DATE <= found < dates.LAST_DATE
 
 
 # What the server names is read against its own Date.

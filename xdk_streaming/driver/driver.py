@@ -238,6 +238,8 @@ class Driver:
         at = self._parts.clock.monotonic()  # first: a callback of the next lines may take its time
         self._connection = Connection(answer, self._parts, self._note)
         self._fire(Trigger.OPENED, rate_limit=limits.rate_limit(answer.headers))
+        if self._stopping:  # on_connect stopped the stream: nothing is read, so no gap has ended
+            return
         gap = self._parts.tracker.opened(at, self._parts.request.params, dates.answered(answer.headers))
         if gap is not None:
             self._report(gap)

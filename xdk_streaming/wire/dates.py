@@ -12,12 +12,12 @@ from email.utils import parsedate_to_datetime
 
 from xdk_streaming import x
 
-EARLIEST = x.SNOWFLAKE_EPOCH / 1e3
-LATEST = datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()
+FIRST_DATE = x.SNOWFLAKE_EPOCH / 1e3
+LAST_DATE = datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()
 """A `Date` before X's epoch, or from the next century, is that of a clock that was never set."""
 
 
-def moment(value: str) -> float | None:
+def parsed(value: str) -> float | None:
     """A date in any of HTTP's three forms (RFC 9110 section 5.6.7), in Unix seconds; None if garbled."""
     try:
         found = parsedate_to_datetime(value)
@@ -32,11 +32,11 @@ def answered(headers: Mapping[str, str]) -> float | None:
     Whole seconds, rounded down. The `Age` of a cached answer is added (RFC 9111 section 5.1). A `Date` that
     cannot be true is ignored.
     """
-    date = moment(headers.get("date", ""))
+    date = parsed(headers.get("date", ""))
     if date is None:
         return None
     date += _age(headers.get("age", ""))
-    return date if EARLIEST <= date < LATEST else None
+    return date if FIRST_DATE <= date < LAST_DATE else None
 
 
 def _age(value: str) -> float:

@@ -38,7 +38,7 @@ def retry_after(headers: Mapping[str, str], now: float, waited: float = 0.0) -> 
     if seconds is not None:
         waited = math.floor(waited)  # "Retry-After: 30" is 30 to the user, and no wait becomes too short
     else:
-        moment, date = dates.moment(value), dates.answered(headers)
+        moment, date = dates.parsed(value), dates.answered(headers)
         seconds = None if moment is None else moment - (now if date is None else date)
     return seconds - waited if seconds is not None and seconds > waited else None
 

@@ -37,7 +37,7 @@ class LocationHook:
             response.headers["Location"] = self._location
 
 
-def target(response: Any, url: str) -> str | None:
+def destination(response: Any, url: str) -> str | None:
     """The URL that the response to a request of `url` redirects to; None if it is no redirect.
 
     Raises `StreamError` if the redirect leads elsewhere, and an exception of requests for a bad URL.

@@ -115,7 +115,7 @@ class Request:
             response = self._sent(method, url, headers=headers, timeout=timeouts.pair, **arguments)
             with ExitStack() as unread:  # a redirect's body may never end
                 unread.callback(_close, response)
-                there = redirects.target(response, url)
+                there = redirects.destination(response, url)
                 if there is None:
                     unread.pop_all()
                     return response
