@@ -57,6 +57,7 @@ def quotes_a_header(exception: BaseException) -> bool:
 def _sockets_in(frame: FrameType) -> list[socket.socket]:
     """The sockets in a frame that are connecting, or waiting for an answer."""
     held = list(frame.f_locals.values())
+    held += (sock for each in held if type(each) is dict for sock in each)  # those that race
     connections = (each.sock for each in held if isinstance(each, http.client.HTTPConnection))
     return [each for each in (*held, *connections) if isinstance(each, socket.socket)]
 

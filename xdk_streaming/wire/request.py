@@ -25,6 +25,7 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import interrupt, redirects
 from xdk_streaming.wire.answer import Answer, Reading
 from xdk_streaming.wire.caller import Caller
+from xdk_streaming.wire.pools import race
 from xdk_streaming.wire.redirects import LocationHook
 from xdk_streaming.wire.timeouts import Timeouts
 from xdk_streaming.wire.translation import translate
@@ -110,9 +111,10 @@ class Request:
     def _followed(self, headers: NamedValues, timeouts: Timeouts) -> Any:
         """The response that is no redirect."""
         url, method = self.url, self.method
+        timeout = timeouts.pair(race(self._session, url))
         arguments = {"params": self.params, **self._body}
         for _ in range(_max_redirects(self._session) + 1):
-            response = self._sent(method, url, headers=headers, timeout=timeouts.pair, **arguments)
+            response = self._sent(method, url, headers=headers, timeout=timeout, **arguments)
             with ExitStack() as unread:  # a redirect's body may never end
                 unread.callback(_close, response)
                 there = redirects.destination(response, url)

@@ -50,11 +50,16 @@ class Timeouts:
         line = None if stall is None else Limit(LINE_FACTOR * stall, f"{LINE_FACTOR} x stall_timeout")
         return cls(_shorter(connect, stall), _shorter(each_read, stall), line)
 
-    @property
-    def pair(self) -> tuple[float | None, float | None]:
-        """Seconds to connect and to wait for bytes, as requests takes them; None for no limit."""
-        connect, each_read = (None if each is None else each.seconds for each in (self.connect, self.read))
-        return connect, each_read
+    def pair(self, addresses: int = 1) -> tuple[float | None, float | None]:
+        """Seconds to connect and to wait for bytes, as requests takes them; None for no limit.
+
+        `addresses` that are tried one after the other share the time to connect.
+        """
+        connect, each_read = self.connect, self.read
+        return (
+            None if connect is None else connect.seconds / addresses,
+            None if each_read is None else each_read.seconds,
+        )
 
     @property
     def attempt(self) -> Limit | None:

@@ -12,6 +12,7 @@ import select
 import socket
 import sys
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -67,13 +68,9 @@ class Wait:
         inner = self._ends.inner
         if self.woken:  # checked now that `wake` can be heard
             return False
-        seconds = min(max(seconds, 0.0), SLICE_SECONDS)
-        poll = getattr(select, "poll", None)
-        ready = (
-            _polled(poll(), inner, sock, seconds, writing=writing)
-            if poll is not None
-            else _selected(inner, sock, seconds, writing=writing)
-        )
+        socks = [] if sock is None else [sock]
+        reading, written = ([inner], socks) if writing else ([inner, *socks], [])
+        ready = ready_of(reading, written, min(max(seconds, 0.0), SLICE_SECONDS))
         if inner.fileno() in ready:
             with suppress(OSError):
                 inner.recv(4096)
@@ -102,20 +99,22 @@ def _close(inner: socket.socket, outer: socket.socket) -> None:
 
 def is_readable(sock: Any) -> bool:
     """Whether there is something to receive at this moment; an end or a fault also counts."""
+    return bool(ready_of([sock], [], 0.0))
+
+
+def ready_of(reading: Sequence[Any], writing: Sequence[Any], seconds: float | None) -> list[int]:
+    """The descriptors of the sockets that can be read or written, or have ended or failed.
+
+    Waits at most `seconds` for the first of them, without a limit if None.
+    """
     poll = getattr(select, "poll", None)
-    return bool(_polled(poll(), sock, None, 0.0) if poll is not None else _selected(sock, None, 0.0))
-
-
-def _polled(poll: Any, inner: Any, sock: Any, seconds: float, *, writing: bool = False) -> list[int]:
-    """The descriptors that are ready; faults and ends count."""
-    poll.register(inner, select.POLLIN)
-    if sock is not None:
-        poll.register(sock, select.POLLOUT if writing else select.POLLIN)
-    return [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
-
-
-def _selected(inner: Any, sock: Any, seconds: float, *, writing: bool = False) -> list[int]:
-    """The same by `select`. On Windows a connect that failed shows only in the third set."""
-    written = [sock] if sock is not None and writing else []
-    read = [inner, sock] if sock is not None and not writing else [inner]
-    return [each.fileno() for ready in select.select(read, written, written, seconds) for each in ready]
+    if poll is None:
+        # On Windows a connect that failed shows only in the third set.
+        found = select.select(reading, writing, writing, seconds)
+        return [each.fileno() for ready in found for each in ready]
+    polling = poll()
+    for each in reading:
+        polling.register(each, select.POLLIN)
+    for each in writing:
+        polling.register(each, select.POLLOUT)
+    return [descriptor for descriptor, _ in polling.poll(None if seconds is None else seconds * 1000)]
