@@ -222,7 +222,7 @@ def test_a_socket_that_was_shut_down_while_it_connected_has_not_won() -> None:
 
 def test_a_label_that_is_too_long_is_an_error_of_urllib3s() -> None:
     with pytest.raises(LocationParseError, match="too long"):
-        pools.CONNECTIONS[HTTPConnection]("x" * 70, 80).connect()
+        pools.RACING[HTTPConnection]("x" * 70, 80).connect()
 
 
 # Whose connections race

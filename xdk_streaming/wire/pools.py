@@ -75,7 +75,7 @@ class _RacingTLS(_Racing, HTTPSConnection):
     pass
 
 
-CONNECTIONS: dict[Any, Any] = {HTTPConnection: _Racing, HTTPSConnection: _RacingTLS}
+RACING: dict[Any, Any] = {HTTPConnection: _Racing, HTTPSConnection: _RacingTLS}
 
 
 class _Pool(HTTPConnectionPool):
@@ -105,7 +105,7 @@ def _replace_connections(manager: Any) -> None:
 
 
 def _replace_connection(pool: Any) -> None:
-    pool.ConnectionCls = CONNECTIONS.get(pool.ConnectionCls, pool.ConnectionCls)
+    pool.ConnectionCls = RACING.get(pool.ConnectionCls, pool.ConnectionCls)
 
 
 def _adapter(session: Any, url: str) -> HTTPAdapter | None:

@@ -6,7 +6,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import zip_longest
 from typing import Any
 
@@ -74,8 +74,8 @@ def _begun(
     family: int, kind: int, protocol: int, address: Any, source: tuple[str, int] | None, options: Any
 ) -> socket.socket:
     """A socket that connects."""
-    sock = socket.socket(family, kind, protocol)
-    try:
+    with ExitStack() as refused:
+        sock = refused.enter_context(socket.socket(family, kind, protocol))
         for option in options or ():
             sock.setsockopt(*option)
         sock.settimeout(0)
@@ -83,9 +83,7 @@ def _begun(
             sock.bind(source)
         with suppress(BlockingIOError):
             sock.connect(address)
-    except BaseException:
-        sock.close()
-        raise
+        refused.pop_all()
     return sock
 
 
