@@ -56,15 +56,16 @@ class WaitingSocket:
         return pending() if callable(pending) else 0
 
     def _received(self, receive: Any, *arguments: Any) -> Any:
-        if self._drained:
-            self._drained = False
-            self._until_ready(writing=False)
+        ready, writing = not self._drained, False
+        self._drained = False
         while True:
+            if not ready:
+                self._until_ready(writing=writing)
             self._wait.check()  # or a flood would keep a stop from being heard
             try:
                 return receive(*arguments)
-            except NOT_YET as reason:
-                self._until_ready(writing=type(reason) is ssl.SSLWantWriteError)
+            except NOT_YET as reason:  # wait outside of this block, or Ctrl-C would show the reason, too
+                ready, writing = False, type(reason) is ssl.SSLWantWriteError
 
     def _until_ready(self, *, writing: bool) -> None:
         wait, ends_at = self._wait, self._deadlines.first()
