@@ -46,6 +46,7 @@ class Answer:
     _response: Any = None
     _socket: socket.socket | None = None
     _caller: Caller | None = None
+    _waiting: WaitingSocket | None = None
     _pid = 0
 
     def __init__(self, response: Any, chunk_size: int | None, reading: Reading) -> None:
@@ -56,7 +57,6 @@ class Answer:
         self.headers = _plain_headers(response)
         self._deadlines = Deadlines(reading.timeouts)
         self._line_came = True
-        self._waiting: WaitingSocket | None = None
         raw = getattr(response, "raw", None)
         if isinstance(raw, urllib3.HTTPResponse) and bulk.original(raw) is not None and not raw.closed:
             self._socket = _second_handle(raw)
@@ -131,6 +131,8 @@ class Answer:
         self.wake()
         if self._caller is not None:
             self._caller.end()
+        if self._waiting is not None:
+            self._waiting.give_place_back()
         with suppress(Exception):  # foreign code; the connection is shut down whatever it raises
             self._response.close()
         self._let_go()

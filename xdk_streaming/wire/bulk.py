@@ -44,7 +44,8 @@ def waiting_socket(raw: urllib3.HTTPResponse, wait: Wait, deadlines: Deadlines) 
     sock = getattr(under, "_sock", None)
     if sock is None or not hasattr(sock, "recv_into"):
         return None
-    under._sock = waiting = WaitingSocket(sock, wait, deadlines)  # type: ignore[union-attr]  # it has a socket
+    waiting = WaitingSocket(sock, wait, deadlines)
+    waiting.take_place(under)
     return waiting
 
 

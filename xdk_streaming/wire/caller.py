@@ -30,12 +30,14 @@ LEAVE_PAUSE = 0.01
 class Call:
     """One call. `done` is set last; the result or the error then stands."""
 
+    # Class attributes, so that close() finds them at any time: Ctrl-C may come at any line.
+    result: Any = None
+    error: BaseException | None = None
+    done = False
+    left = False
+
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function: Callable[[], Any] | None = function
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.done = False
-        self.left = False
 
     def make(self) -> None:
         """Make the call. On the caller's thread."""
@@ -47,9 +49,9 @@ class Call:
             self.error = error
         self.done = True
         if self.left:
-            self.discard()
+            self.close()
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Close the result, which nobody takes. On any thread."""
         result, self.result, self.error = self.result, None, None
         if result is not None:
@@ -133,7 +135,7 @@ class Caller:
         self.end()
         call.left = True
         if call.done:
-            call.discard()
+            call.close()
         thread = self._thread
         assert thread is not None  # it makes the call
         ends_at = monotonic() + LEAVE_SECONDS

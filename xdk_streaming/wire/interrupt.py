@@ -42,7 +42,8 @@ def close_abandoned(exception: BaseException, kinds: tuple[type[Any], ...]) -> N
     for frame, _ in traceback.walk_tb(exception.__traceback__):
         for held in frame.f_locals.values():
             if isinstance(held, kinds):
-                held.close()
+                with suppress(Exception):  # cleaning up never replaces the exception that is under way
+                    held.close()
 
 
 def quotes_a_header(exception: BaseException) -> bool:

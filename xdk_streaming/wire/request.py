@@ -24,7 +24,7 @@ from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import interrupt, redirects
 from xdk_streaming.wire.answer import Answer, Reading
-from xdk_streaming.wire.caller import Caller
+from xdk_streaming.wire.caller import Call, Caller
 from xdk_streaming.wire.pools import race
 from xdk_streaming.wire.redirects import LocationHook
 from xdk_streaming.wire.timeouts import Timeouts
@@ -95,7 +95,7 @@ class Request:
             error = translate(exception, _passwords(self.url, self._session))
             raise error from error.original_exception
         except BaseException as broken_off:
-            interrupt.close_abandoned(broken_off, (Answer, requests.Response, socket.socket))
+            interrupt.close_abandoned(broken_off, (Answer, Call, requests.Response, socket.socket))
             raise
 
     def _response(self, caller: Caller, timeouts: Timeouts, more: NamedValues) -> Any:

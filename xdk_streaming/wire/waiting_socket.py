@@ -32,6 +32,20 @@ class WaitingSocket:
         self._deadlines = deadlines
         self._plain = type(sock) is socket.socket  # under TLS, bytes may wait where no poll sees them
         self._drained = False
+        self._file: Any = None
+
+    def take_place(self, file: Any) -> None:
+        """Stand where the file, a `SocketIO`, keeps its socket."""
+        self._file = file
+        file._sock = self
+
+    def give_place_back(self) -> None:
+        """Give the file its socket back, so that no line of ours is run while the file is closed.
+
+        Ctrl-C there would leave the socket open.
+        """
+        if getattr(self._file, "_sock", None) is self:
+            self._file._sock = self._sock
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
