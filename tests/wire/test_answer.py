@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import signal
 import socket
 import ssl
@@ -13,6 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 import requests
+import urllib3
 
 from helpers.servers import (
     GUARD,
@@ -42,6 +45,7 @@ from helpers.servers import (
 from xdk_streaming.errors import StreamError
 from xdk_streaming.simulator import Cut, End, Refuse, Reset, Send, Simulator, Stall
 from xdk_streaming.simulator.body import Body, Encoding, Framing
+from xdk_streaming.wire.answer import Answer
 
 # Bytes come as soon as they are there
 
@@ -296,6 +300,30 @@ def test_close_leaves_a_connection_alone_that_the_session_already_uses_for_anoth
         closed.set()
         caller.join(GUARD)
     assert other == ["fine"]
+
+
+class Memory:
+    """What http.client takes for a socket: an answer that is in memory."""
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(head("Content-Length: 2") + b"ok")
+
+
+def test_an_answer_of_http_client_that_is_in_memory_is_read_as_any_other() -> None:
+    original = http.client.HTTPResponse(Memory())  # type: ignore[arg-type]  # as tools that replay answers do
+    original.begin()
+    kept: Any = {"original_response": original, "preload_content": False}
+    raw = urllib3.HTTPResponse(original, dict(original.headers), 200, **kept)
+    response = requests.Response()
+    response.raw, response.status_code, response.headers = raw, 200, raw.headers  # type: ignore[assignment]
+    answer = answer_of(response)
+    assert answer.idle()
+    assert read_all(answer) == b"ok"
+    answer.close()
+
+
+def test_an_answer_that_ctrl_c_kept_from_being_made_can_be_closed() -> None:
+    Answer.__new__(Answer).close()
 
 
 def test_a_response_that_fails_to_close_is_closed_for_us() -> None:

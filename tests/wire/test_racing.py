@@ -238,7 +238,7 @@ def test_a_pool_from_before_races_too(
     session: requests.Session, named: Callable[..., str], good: int, black_holes: list[int]
 ) -> None:
     url = named(good)
-    session.get(url)
+    session.get(url, headers={"Connection": "close"})
     assert classes(session) == {"urllib3.connection"}
     assert read(session, url) == b"ok"
     assert classes(session) == {pools.__name__}

@@ -93,6 +93,15 @@ class Deadlines:
             at = line_at
         return end_at if end_at is not None and (at is None or end_at < at) else at
 
+    def check(self) -> None:
+        """Raise the error of a moment that has passed, although bytes keep coming."""
+        if self._line_at is None and self.end_at is None:
+            return
+        now = monotonic()
+        for at in (self._line_at, self.end_at):
+            if at is not None and at <= now:
+                raise self.passed(at)
+
     def passed(self, at: float) -> StreamError:
         """The error to raise when the moment `at`, which `first` gave, has passed."""
         if at == self._line_at and self._line is not None:

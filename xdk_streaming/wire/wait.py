@@ -22,6 +22,9 @@ SLICE_SECONDS = 0.1 if sys.platform == "win32" else 1.0
 """Seconds of one system call at most. A signal between Python's last check for signals and the call does not
 interrupt the call, and on Windows no signal does. A machine may also sleep during the call."""
 
+DEAF_SECONDS = 0.1
+"""The same if the process has no file left for hearing `wake`."""
+
 
 class Woken(StreamError):
     """The wait was ended by `wake`. Never reported: the caller of `wake` knows why."""
@@ -63,18 +66,26 @@ class Wait:
 
         Also returns after `ring` and `wake`, and for no reason at all: the caller checks, and pauses again.
         """
-        if self._ends is None:
-            self._ends = _Ends(*socket.socketpair())
-        inner = self._ends.inner
+        heard, longest = self._heard()
         if self.woken:  # checked now that `wake` can be heard
             return False
         socks = [] if sock is None else [sock]
-        reading, written = ([inner], socks) if writing else ([inner, *socks], [])
-        ready = ready_of(reading, written, min(max(seconds, 0.0), SLICE_SECONDS))
-        if inner.fileno() in ready:
-            with suppress(OSError):
-                inner.recv(4096)
+        reading, written = (heard, socks) if writing else ([*heard, *socks], [])
+        ready = ready_of(reading, written, min(max(seconds, 0.0), longest))
+        for inner in heard:
+            if inner.fileno() in ready:
+                with suppress(OSError):
+                    inner.recv(4096)
         return sock is not None and sock.fileno() in ready
+
+    def _heard(self) -> tuple[list[socket.socket], float]:
+        """Where `wake` and `ring` are heard, and how long a pause may last."""
+        if self._ends is None:
+            try:
+                self._ends = _Ends(*socket.socketpair())
+            except OSError:  # no file to spare
+                return [], DEAF_SECONDS
+        return [self._ends.inner], SLICE_SECONDS
 
 
 class _Ends:

@@ -75,7 +75,9 @@ class WaitingSocket:
         while True:
             if not ready:
                 self._until_ready(writing=writing)
-            self._wait.check()  # or a flood would keep a stop from being heard
+            # Here, or a flood would keep a stop and a deadline from being noticed.
+            self._wait.check()
+            self._deadlines.check()
             try:
                 return receive(*arguments)
             except NOT_YET as reason:  # wait outside of this block, or Ctrl-C would show the reason, too
