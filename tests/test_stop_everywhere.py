@@ -1,4 +1,4 @@
-"""Stopping wherever a client can hang: each face, each way to be told, each server that never finishes.
+"""Stopping wherever a client can hang: each face, each way to stop it, each server that never finishes.
 
 `-s` prints a line for each case, with the seconds that the stop took.
 """

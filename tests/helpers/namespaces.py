@@ -49,7 +49,7 @@ class Link:
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
     def blackhole(self) -> None:
-        """Whatever either side sends is lost from now on, and nobody is told."""
+        """Whatever either side sends is lost from now on, without a word to either."""
         ip("-n", self.server, "link", "set", "near", "down")
 
 

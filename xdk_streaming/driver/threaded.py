@@ -2,8 +2,8 @@
 
 The driver's thread and the consumer's share no lock, for two reasons. `stop()` runs in signal handlers. And a
 garbage collection may close the iterator on any thread, whatever locks that thread holds. So only one thread
-writes each counter, the queue is a deque, and a thread waits on a bare lock that serves as a token
-(`xdk_streaming.clock` says why).
+writes each counter, the queue is a deque, and a thread waits on a bare lock that serves as a token. The
+consumer's wait is cut into slices, for the reason given at `SLICE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,10 @@ from xdk_streaming.driver.batch_queue import BatchQueue
 from xdk_streaming.driver.producer import Lines, Producer
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.state import Lag, StreamState
+from xdk_streaming.wire.wait import SLICE_SECONDS
 
 BATCH_ITEMS = 256
 BATCH_BYTES = 64 * 1024
-IDLE_CHECK_SECONDS = 1.0
-"""Seconds after which an idle consumer wakes up, because a signal between Python's last check for signals
-and the system call does not interrupt the call."""
-
 END: Final = Batch()
 """The batch that `take` returns if no more will come."""
 
@@ -82,7 +79,7 @@ class Threaded:
             self.start()
             while (batch := self.take()) is not END:
                 if batch is None:
-                    self._ready.acquire(timeout=IDLE_CHECK_SECONDS)
+                    self._ready.acquire(timeout=SLICE_SECONDS)
                 else:
                     yield from self.each(batch)
         finally:

@@ -68,9 +68,8 @@ class Stream(Assembly[T]):
     def stop(self) -> None:
         """End the stream soon: from any thread, signal handler or callback. Returns at once.
 
-        A blocked read and a wait are interrupted; an attempt to connect ends by its timeout at the latest.
-        The iteration then ends normally. Items that were read but not yet yielded are not delivered;
-        `state.undelivered_items` counts them.
+        An attempt to connect, a blocked read and a wait are interrupted. The iteration then ends normally.
+        Items that were read but not yet yielded are not delivered; `state.undelivered_items` counts them.
         """
         (self._threaded or self._driver).stop()
 
