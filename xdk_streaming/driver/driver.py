@@ -18,7 +18,7 @@ from xdk_streaming.driver.line_reader import LineReader
 from xdk_streaming.driver.parts import Parts
 from xdk_streaming.driver.producer import Lines, Receipt
 from xdk_streaming.driver.timeouts import timeouts, warn_of_short_timeout
-from xdk_streaming.errors import StreamError
+from xdk_streaming.errors import StreamError, forget_locals
 from xdk_streaming.gap import Gap
 from xdk_streaming.machine.event import Event
 from xdk_streaming.recovery.tracker import Position
@@ -91,6 +91,7 @@ class Driver:
                         break
                     if self._stopping:
                         break
+                event = line = None  # while the next read waits, the last item is not kept
         finally:
             self._hang_up()  # first, so that no failure in what follows leaves the connection open
             self._count_undelivered()
@@ -212,6 +213,8 @@ class Driver:
         """Report an event to the machine; after stop() was called, report STOP in its place."""
         if self._stopping:
             trigger, error = Trigger.STOP, None
+        if error is not None:
+            forget_locals(error)
         at = self._parts.clock.time()
         self._parts.machine.fire(Event(trigger, error, at, rate_limit, parameter, bounded))
 
