@@ -91,7 +91,7 @@ class Driver:
                         break
                     if self._stopping:
                         break
-                event = line = None  # while the next read waits, the last item is not kept
+                event = line = self._line = None  # while the next read waits, the last item is not kept
         finally:
             self._hang_up()  # first, so that no failure in what follows leaves the connection open
             self._count_undelivered()

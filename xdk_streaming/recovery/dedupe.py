@@ -190,7 +190,7 @@ class Dedupe:
                 key = item["data"]["id"]
             except (KeyError, TypeError):
                 return self._is_new(item)
-            if type(key) is str and 0 < len(key) <= 64:  # MAX_KEY_LENGTH, for each item
+            if key and type(key) is str and len(key) <= 64:  # MAX_KEY_LENGTH, for each item
                 self.last_key = key
                 young = self._young
                 if key in young or key in self._old:
