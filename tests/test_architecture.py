@@ -69,6 +69,7 @@ FENCES = {
     "wire/response_model.py": "decoders of users",
     "wire/translation.py": "the texts of foreign exceptions",
     "wire/answer.py": "responses",
+    "wire/caller.py": "hands on what a session raised, whatever it is",
     "wire/request.py": "sessions, params and headers",
 }
 """Where every exception is caught, and whose code is behind the fence."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import tracemalloc
 from types import FrameType, TracebackType
@@ -114,12 +115,13 @@ def test_a_hundred_transitions_take_less_than_a_megabyte() -> None:
         tracemalloc.start()
         try:
             assert list(stream) == []
+            gc.collect()
             kept, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
     assert len(stream.history) == 100
     assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert kept < 1_500_000  # the history, and what the run has left elsewhere
+    assert kept < 1_500_000  # the history, and a line that something may still hold
 
 
 # Blank lines
@@ -153,9 +155,10 @@ def test_frames_with_an_extension_are_not_remembered() -> None:
 LONG = "9" * 10**6
 
 
-@pytest.mark.parametrize(
-    "key", ["", "1", "9" * MAX_KEY_LENGTH, b"digest", 0, 2**63, True, None, 1.5, ("a", 1), frozenset("ab")]
-)
+SHORT_KEYS = ["", "9" * MAX_KEY_LENGTH, b"digest", 0, 2**63, True, None, 1.5, ("a", 1), frozenset("ab")]
+
+
+@pytest.mark.parametrize("key", SHORT_KEYS)
 def test_a_short_key_is_kept_as_it_is(key: object) -> None:
     assert bounded_key(key) is key
 
@@ -186,11 +189,8 @@ def test_a_long_key_becomes_a_digest_and_each_its_own() -> None:
 
 def test_an_item_with_a_long_id_is_known_again_and_its_id_is_not_kept() -> None:
     dedupe = Dedupe()
-    for item in (
-        {"data": {"id": LONG}},
-        {"data": {"event_uuid": LONG + "1"}},
-        b'{"id_str":"%b"}' % LONG.encode(),
-    ):
+    line = b'{"id_str":"%b2"}' % LONG.encode()
+    for item in ({"data": {"id": LONG}}, {"data": {"event_uuid": LONG + "1"}}, line):
         assert dedupe.is_new(item)
         assert not dedupe.is_new(item)
         assert isinstance(dedupe.last_key, bytes)

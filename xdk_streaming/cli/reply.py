@@ -1,29 +1,32 @@
 """The answer to a single request, read whole within bounds: bytes, seconds, and memory once it is parsed.
 
-A server may send without end, or a byte now and then. The request runs in a thread that can be left, so that
-Ctrl-C and the bound on the time end it wherever it waits.
+A server may send without end, or a byte now and then. Requests and reads wait as those of a stream do, so that
+Ctrl-C and the bounds on the time end them wherever they wait.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 import requests
 
-from xdk_streaming.errors import StreamError
-from xdk_streaming.wire.answer import Answer
+from xdk_streaming.clock import monotonic
+from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.wire.answer import Answer, Reading
+from xdk_streaming.wire.caller import Caller
+from xdk_streaming.wire.timeouts import Limit, Timeouts
+from xdk_streaming.wire.wait import Wait
 from xdk_streaming.wire.weight import weight
 
 WAIT_SECONDS = 30.0
-"""Seconds that X may take to accept the connection, and for each wait for bytes."""
+"""Seconds that X may take to accept a connection, and for each wait for bytes."""
 MAX_ANSWER_SECONDS = 60.0
-"""Seconds from the request to the end of the answer, at most."""
+"""Seconds that X may take for the status and the headers, and again for the body."""
 MAX_ANSWER_BYTES = 8 * 2**20
 """Bytes of a body, at most. A thousand rules of the greatest length take five million."""
 MAX_ANSWER_MEMORY = 48 * 2**20
@@ -72,45 +75,40 @@ def reply_to(session: requests.Session, request: requests.Request) -> Reply:
     Raises `UnusableAnswer` if the answer breaks a bound or breaks off, and what requests raises if there is
     no answer.
     """
-    opened: list[Answer] = []
-    done: Future[Reply] = Future()
-
-    def attempt() -> None:
-        try:
-            done.set_result(_read(session, request, opened))
-        except BaseException as error:  # noqa: BLE001 - raised by `result`
-            done.set_exception(error)
-
-    threading.Thread(target=attempt, name="xdk-streaming-request", daemon=True).start()
-    try:
-        return done.result(MAX_ANSWER_SECONDS)
-    except NotYet:
-        raise UnusableAnswer(f"did not send a whole answer within {MAX_ANSWER_SECONDS:.0f} s") from None
-    finally:
-        for answer in opened:
-            answer.wake()
-
-
-def _read(session: requests.Session, request: requests.Request, opened: list[Answer]) -> Reply:
     # The adapter is called directly: to find where a redirect leads, a session reads the redirect's body.
     prepared = session.prepare_request(request)
     url = prepared.url or ""
     settings = session.merge_environment_settings(url, {}, True, None, None)
-    answer = Answer(session.get_adapter(url).send(prepared, timeout=WAIT_SECONDS, **settings), None)
-    opened.append(answer)
+    send = partial(session.get_adapter(url).send, prepared, timeout=WAIT_SECONDS, **settings)
+    wait = Wait()
+    caller = Caller(wait)
     try:
-        body = b"" if 300 <= answer.status < 400 else _whole(answer)
-    except StreamError as error:
-        raise UnusableAnswer(f"did not send a whole answer: {error}") from error
+        response = caller.call(send, monotonic() + MAX_ANSWER_SECONDS, _late)
+        with closing(Answer(response, None, Reading(wait, _timeouts(), caller))) as answer:
+            body = b"" if 300 <= answer.status < 400 else _whole(answer)
+            return Reply(url, answer.status, answer.headers, body)
     finally:
-        answer.close()
-    return Reply(url, answer.status, answer.headers, body)
+        caller.end()
+        wait.close()
+
+
+def _timeouts() -> Timeouts:
+    # `line_came` is not called for these answers, so the limit for a line is one for the whole body.
+    return Timeouts(read=Limit(WAIT_SECONDS, "fixed"), line=Limit(MAX_ANSWER_SECONDS, "fixed"))
+
+
+def _late() -> UnusableAnswer:
+    return UnusableAnswer(f"did not send a whole answer within {MAX_ANSWER_SECONDS:.0f} s")
 
 
 def _whole(answer: Answer) -> bytes:
     body = bytearray()
-    while data := answer.read():
-        body += data
-        if len(body) > MAX_ANSWER_BYTES:
-            raise UnusableAnswer(f"sent more than {MAX_ANSWER_BYTES:,} bytes, which is no answer of X's")
+    try:
+        while data := answer.read():
+            body += data
+            if len(body) > MAX_ANSWER_BYTES:
+                raise UnusableAnswer(f"sent more than {MAX_ANSWER_BYTES:,} bytes, which is no answer of X's")
+    except StreamError as error:
+        late = error.error_type is StreamErrorType.TIMEOUT
+        raise _late() if late else UnusableAnswer(f"did not send a whole answer: {error}") from error
     return bytes(body)
