@@ -1,7 +1,7 @@
 """The answer to a single request, read whole within bounds: bytes, seconds, and memory once it is parsed.
 
-A server may send without end, or a byte now and then. Requests and reads wait as those of a stream do, so that
-Ctrl-C and the bounds on the time end them wherever they wait.
+A server may send without end, or a byte now and then. Requests and reads wait as those of a stream do, so
+that Ctrl-C and the bounds on the time end them wherever they wait.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ def weight(line: bytes) -> int:
     """
     if line.count(b'"') > MANY_QUOTES:
         return _structure(line) + text_weight(line)
-    # Only a quote ends a string, so once escaped quotes are gone, every second piece is a string.
-    bare = line.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in line else line
+    # Only a quote ends a string, so with a letter for each escaped quote, every second piece is a string.
+    bare = line.replace(b"\\\\", b"x").replace(b'\\"', b"x") if b"\\" in line else line
     pieces = bare.split(b'"')
     between = b"".join(pieces[::2])
     return _structure(between) + text_weight(between) + sum(map(text_weight, pieces[1::2]))
