@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import atheris  # type: ignore[import-untyped]  # it has no types
 import orjson
@@ -22,7 +23,7 @@ with atheris.instrument_imports(include=["xdk_streaming"]):
     from xdk_streaming.simulator.script import Notice as StepNotice
     from xdk_streaming.wire import problems, verdicts
     from xdk_streaming.wire.decoder import CONTROL_MESSAGES, Decoder, Invalid, NotAnItem, StreamNotice
-    from xdk_streaming.wire.framing import LineSplitter, Oversized
+    from xdk_streaming.wire.framing import Blanks, LineSplitter
 
 NOW = 1_700_000_000.0
 LONGEST_MESSAGE = 1500
@@ -52,10 +53,17 @@ def framing_does_not_depend_on_cuts(stream: bytes, cuts: list[int], limit: int) 
     assert _lines([stream[place : place + 1] for place in range(len(stream))], limit) == whole
 
 
-def _lines(pieces: list[bytes], limit: int) -> tuple[list[bytes | Oversized], bool]:
+def _lines(pieces: list[bytes], limit: int) -> tuple[list[Any], bool]:
     splitter = LineSplitter(limit)
-    lines = [line for piece in pieces for line in splitter.feed(piece)]
+    lines = [each for piece in pieces for line in splitter.feed(piece) for each in _singly(line)]
     return [*lines, splitter.tail()], splitter.runaway is not None
+
+
+def _singly(line: Any) -> list[Any]:
+    """The line; of blank lines each by itself, and without its CR."""
+    if isinstance(line, Blanks):
+        return [b""] * line.count
+    return [b"" if line == b"\r" else line]
 
 
 def a_line_is_an_item_or_says_what_it_is(line: bytes) -> None:

@@ -10,6 +10,8 @@ transition table decides what follows.
 from __future__ import annotations
 
 import pickle
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -42,12 +44,30 @@ RETRYABLE = frozenset({CONNECTION_ERROR, TIMEOUT, SERVER_ERROR, RATE_LIMITED, ST
 """The classes of errors that another attempt can cure."""
 
 
+MAX_MESSAGE = 4_000
+"""Characters of an error's message, at most."""
+MAX_BODY = 8_192
+"""Bytes of memory that the `response_body` of an error takes, at most."""
+
+
+def excerpt(body: bytes | str) -> str:
+    """The text of a body, as far as an error keeps it."""
+    # In a text with other characters than ASCII, each character may take four bytes.
+    room = MAX_BODY if body.isascii() else MAX_BODY // 4
+    if len(body) <= room:
+        return body.decode(errors="replace") if isinstance(body, bytes) else body
+    kept = room - 100
+    note = f" [the first {kept:,} of {len(body):,} {'bytes' if isinstance(body, bytes) else 'characters'}]"
+    return excerpt(body[:kept]) + note
+
+
 @dataclass(frozen=True)
 class Problem:
     """A problem object as X sends it (RFC 7807), in place of a stream or inside a stream.
 
     `kind` is the last path segment of the object's `type`: X uses several hosts before that segment, and the
-    set of kinds is open. `fields` holds the whole object as it was received.
+    set of kinds is open. `fields` holds the object as it was received; of an object of more than 4 KiB, the
+    telling fields and as much as fits.
     """
 
     kind: str
@@ -69,8 +89,9 @@ class StreamError(Exception):
 
     `str(error)` says what happened and what to do. `problem` is the server's problem object, if the server
     sent one. `retry_after` is how many seconds the server asked the client to wait, counted from the server's
-    answer. The error can be pickled. Its cause is then kept as class and text alone, because a requests
-    exception also holds the request, and the request holds the token.
+    answer. `response_body` takes at most 8 KiB of memory, because a stream's history keeps its errors; a body
+    that was cut says so at its end. The error can be pickled. Its cause is then kept as class and text alone,
+    because a requests exception also holds the request, and the request holds the token.
     """
 
     def __init__(
@@ -84,11 +105,11 @@ class StreamError(Exception):
         problem: Problem | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message[:MAX_MESSAGE])
         self.error_type = error_type
         self.original_exception = original_exception
         self.status_code = status_code
-        self.response_body = response_body
+        self.response_body = None if response_body is None else excerpt(response_body)
         self.problem = problem
         self.retry_after = retry_after
 
@@ -136,3 +157,24 @@ def _words(exception: Exception) -> str:
         return str(exception)
     except Exception:  # noqa: BLE001 - foreign classes
         return "its text cannot be shown"
+
+
+def forget_locals(error: StreamError) -> None:
+    """Drop what the tracebacks of an error and its causes hold: lines, buffers, the whole connection.
+
+    For an error that is kept while the stream goes on. The tracebacks still say where the error came from.
+    """
+    for link in _linked(error):
+        traceback.clear_frames(link.__traceback__)
+
+
+def _linked(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it is chained to."""
+    found: list[BaseException] = []
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is not None and not any(link is earlier for earlier in found):
+            found.append(link)
+            links += [link.__cause__, link.__context__]
+            yield link

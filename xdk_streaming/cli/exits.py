@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.DONE: "success: the limit or the time was reached, or the reader of the pipe has exited",
-    ExitCode.FAILED: "a file, a disk or a port failed",
+    ExitCode.FAILED: "a file, a disk or a port failed, or X sent no answer that could be used",
     ExitCode.USAGE: "the command line is invalid",
     ExitCode.AUTHENTICATION: "no bearer token was found, or X did not accept the token (401, 403)",
     ExitCode.RETRIES_SPENT: "the retries that --max-retries allows are used up",

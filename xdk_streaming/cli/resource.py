@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.request import getproxies
 
 import requests
 import typer
 
 from xdk_streaming.cli.exits import ExitCode, exit_code
+from xdk_streaming.cli.reply import Reply, UnusableAnswer, reply_to
 from xdk_streaming.cli.session import is_loopback
+from xdk_streaming.errors import StreamError
 from xdk_streaming.wire import problems
 
-REQUEST_TIMEOUT = 30.0
-"""Seconds that X may take to accept the connection, and again to answer."""
+MAX_PAGES = 1_000
+"""Pages of a list, at most."""
+MAX_LIST_SECONDS = 600.0
+"""Seconds (monotonic) that a list may take, at most."""
+MAX_LIST_MEMORY = 72 * 2**20
+"""Bytes of memory that a list may take: room for 80,000 rules."""
 SCHEME = re.compile("^[a-z]+://")
 
 ListFormat = Annotated[
@@ -31,6 +37,7 @@ class Resource:
     def __init__(self, session: requests.Session, base_url: str, path: str) -> None:
         self._session = session
         self._url = base_url.rstrip("/") + path
+        self._memory = 0
         if base_url.startswith("http://") and not is_loopback(base_url):
             typer.echo(
                 "Warning: --base-url begins with http: the bearer token is sent unencrypted.", err=True
@@ -48,23 +55,40 @@ class Resource:
 
         Exits with an error message after any other answer, or without one.
         """
+        request = requests.Request(method, self._url + below, params=params, json=body)
         try:
-            answer = self._session.request(
-                method,
-                self._url + below,
-                params=params,
-                json=body,
-                timeout=REQUEST_TIMEOUT,
-                allow_redirects=False,
-            )
+            reply = reply_to(self._session, request)
+            content = reply.content()
+        except UnusableAnswer as fault:
+            self._fail(str(fault))
         except (requests.RequestException, ValueError) as failure:
-            typer.echo(f"{_shown(self._url)} could not be reached: {self._reason(failure)}", err=True)
-            raise typer.Exit(ExitCode.FAILED) from failure
-        content = _object(answer)
-        if content is not None and (answer.ok or "meta" in content):
+            self._fail(f"could not be reached: {self._reason(failure)}")
+        self._memory += reply.memory
+        if content is not None and (reply.ok or "meta" in content):
             return content
-        typer.echo(_sentence(answer), err=True)
-        raise typer.Exit(exit_code(_refusal(answer)) if not answer.ok else ExitCode.REFUSED)
+        typer.echo(_sentence(reply), err=True)
+        raise typer.Exit(ExitCode.REFUSED if reply.ok else exit_code(_refusal(reply)))
+
+    def pages(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """The entries of a list, page after page. Exits with an error message if the list does not end."""
+        give_up_at = time.monotonic() + MAX_LIST_SECONDS
+        token: dict[str, str] = {}
+        for _ in range(MAX_PAGES):
+            content = self.ask("GET", params={**params, **token})
+            yield from _entries(content)
+            following = _object(content.get("meta")).get("next_token")
+            if not following:
+                return
+            if token == {"pagination_token": following}:
+                self._fail("sends the same page again and again")
+            if self._memory > MAX_LIST_MEMORY or time.monotonic() > give_up_at:
+                self._fail("sends a list that is too long to show")
+            token = {"pagination_token": following}
+        self._fail(f"sends a list of more than {MAX_PAGES:,} pages")
+
+    def _fail(self, fault: str) -> NoReturn:
+        typer.echo(f"{_shown(self._url)} {fault}", err=True)
+        raise typer.Exit(ExitCode.FAILED)
 
     def _reason(self, failure: Exception) -> str:
         """The message of the innermost cause, the shortest; withheld if the message quotes a password."""
@@ -75,36 +99,27 @@ class Resource:
             return f"the {type(failure).__name__} contains a password, and is not shown"
         return str(failure) or type(failure).__name__
 
-    def pages(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """The entries of a list, page after page."""
-        token: dict[str, str] = {}
-        while True:
-            content = self.ask("GET", params={**params, **token})
-            yield from content.get("data", [])
-            following = content.get("meta", {}).get("next_token")
-            if not following:
-                return
-            token = {"pagination_token": following}
+
+def _entries(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a page. Whatever is no object is left out."""
+    entries = content.get("data")
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def _object(answer: requests.Response) -> dict[str, Any] | None:
-    try:
-        content = answer.json()
-    except requests.JSONDecodeError:
-        return None
-    return content if isinstance(content, dict) else None
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def _refusal(answer: requests.Response) -> Any:
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    return problems.refusal(answer.status_code, headers, answer.content, time.time())
+def _refusal(reply: Reply) -> StreamError:
+    body = reply.body[: problems.MAX_BODY_BYTES]
+    return problems.refusal(reply.status, reply.headers, body, time.time())
 
 
-def _sentence(answer: requests.Response) -> str:
+def _sentence(reply: Reply) -> str:
     """The error message for a refusal. X refuses these requests in the same words as streams."""
-    if answer.ok:
-        return f"{_shown(answer.url)} answered {answer.status_code} without a JSON object; is this URL X's?"
-    return str(_refusal(answer)).replace("refused the stream", "refused the request", 1)
+    if reply.ok:
+        return f"{_shown(reply.url)} answered {reply.status} without a JSON object; is this URL X's?"
+    return str(_refusal(reply)).replace("refused the stream", "refused the request", 1)
 
 
 def _shown(url: str) -> str:

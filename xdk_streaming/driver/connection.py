@@ -10,12 +10,12 @@ from operator import length_hint
 from typing import Any, NamedTuple
 
 from xdk_streaming.driver.parts import Parts
-from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.errors import StreamError, StreamErrorType, excerpt
 from xdk_streaming.state import NoticeReceived, Trigger
 from xdk_streaming.wire import problems
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice, Truncated
-from xdk_streaming.wire.framing import LineSplitter, Unended
+from xdk_streaming.wire.framing import LineSplitter, Unended, may_be_item
 
 SETTLED_AFTER = 10.0
 """Seconds (monotonic) that a connection must last before its loss counts as the first again."""
@@ -57,7 +57,7 @@ class Connection:
         self._splitter = LineSplitter(parts.config.max_item_bytes)
         self._opened_at = parts.clock.monotonic()
         self._progressed = False
-        self._last_notice: StreamNotice | None = None
+        self._parting: StreamError | None = None
 
     def receive(self) -> None:
         """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete."""
@@ -79,7 +79,7 @@ class Connection:
         tracker.after_read(now, lines, holds=splitter.begun > 0)
         if lines:
             self._answer.line_came()
-            self._last_notice = None
+            self._parting = None
             if not self.settled:
                 self._check_settled()
         self.lines = iter(lines)
@@ -108,9 +108,9 @@ class Connection:
         parts = self._parts
         ending: Ending | None = None
         follows = length_hint(self.lines) > 0
-        self._last_notice = event if isinstance(event, StreamNotice) and not follows else None
+        self._parting = None
         if isinstance(event, Heartbeat):
-            parts.state.heartbeats += 1
+            parts.state.heartbeats += event.count
         elif isinstance(event, Invalid):
             parts.invalid_lines.take(event)
         elif isinstance(event, Rejected):
@@ -119,6 +119,8 @@ class Connection:
             assert isinstance(event, StreamNotice)
             error = problems.ending(event)
             if error is None:
+                if not follows:  # made at once: the notice itself may be large, and is not kept
+                    self._parting = problems.parting(event)
                 parts.callbacks.report(NoticeReceived(event.content))
             else:
                 ending = Ending(Trigger.BROKE, error)
@@ -128,19 +130,20 @@ class Connection:
     def final_ending(self) -> Ending:
         """How the connection ended, once its last lines were delivered. A notice at the end is the cause."""
         assert self.ending is not None
-        if self.ending.error is None and self._last_notice is not None:
-            return Ending(Trigger.BROKE, problems.parting(self._last_notice))
+        if self.ending.error is None and self._parting is not None:
+            return Ending(Trigger.BROKE, self._parting)
         return self.ending
 
     def count_undelivered(self) -> None:
         """Add the items at hand, which will not be delivered, to `undelivered_items`."""
-        self._parts.state.undelivered_items += sum(map(self._parts.decoder.is_item, self.lines))
+        is_item = self._parts.decoder.is_item
+        self._parts.state.undelivered_items += sum(map(is_item, filter(may_be_item, self.lines)))
 
     def _end(self, ending: Ending, lines: Sequence[Any] = ()) -> None:
         """Record how the connection ended. `lines`, and the bytes after the last LF, are its last lines."""
         tail = self._splitter.tail()
         if tail:
-            self._last_notice = None
+            self._parting = None
         self.lines = iter([*lines, Unended(tail)] if tail else lines)
         self.decode = None
         self.can_stay_undecoded = False
@@ -159,7 +162,7 @@ def _rejection(event: Rejected) -> StreamError:
         '"report" or "yield"',
         StreamErrorType.FATAL_ERROR,
         event.cause,
-        response_body=event.line.decode(errors="replace"),
+        response_body=excerpt(event.line),
     )
     error.__cause__ = event.cause
     return error

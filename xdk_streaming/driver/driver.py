@@ -15,7 +15,7 @@ from xdk_streaming.driver.connection import Connection, Ending
 from xdk_streaming.driver.line_reader import LineReader
 from xdk_streaming.driver.parts import Parts
 from xdk_streaming.driver.producer import Lines, Receipt
-from xdk_streaming.errors import StreamError
+from xdk_streaming.errors import StreamError, forget_locals
 from xdk_streaming.gap import Gap
 from xdk_streaming.machine.event import Event
 from xdk_streaming.recovery.tracker import Position
@@ -60,7 +60,8 @@ class Driver:
         state, tracker = self._parts.state, self._parts.tracker
         by_line = self._parts.decoder.keyed_by_line and not self._parts.has_own_key
         try:
-            self._begin()
+            warn_of_short_timeout(self._parts.config)
+            self._fire(Trigger.START)
             while self._step(before_wait):
                 connection = self._connection
                 if connection is None or self._stopping:
@@ -89,6 +90,7 @@ class Driver:
                         break
                     if self._stopping:
                         break
+                event = line = self._line = None  # while the next read waits, the last item is not kept
         finally:
             self._hang_up()  # first, so that no failure in what follows leaves the connection open
             self._count_undelivered()
@@ -160,10 +162,6 @@ class Driver:
 
     # One step after the other
 
-    def _begin(self) -> None:
-        warn_of_short_timeout(self._parts.config)
-        self._fire(Trigger.START)
-
     def _step(self, before_wait: Callable[[], object] | None) -> bool:
         """One step, after which there may be lines at hand; False if the stream is over.
 
@@ -210,6 +208,8 @@ class Driver:
         """Report an event to the machine; after stop() was called, report STOP in its place."""
         if self._stopping:
             trigger, error = Trigger.STOP, None
+        if error is not None:
+            forget_locals(error)
         at = self._parts.clock.time()
         self._parts.machine.fire(Event(trigger, error, at, rate_limit, parameter, bounded))
 

@@ -14,6 +14,11 @@ from pydantic import BaseModel
 
 logger = logging.getLogger("xdk_streaming")
 
+MAX_KEY_LENGTH = 64
+"""Characters of a key that is kept as it is, at most. X's ids have 19, its UUIDs 36."""
+MAX_PARTS = 8
+"""Parts of a tuple that is kept as it is, at most."""
+
 KeyFunction = Callable[[Any], Hashable]
 
 
@@ -39,7 +44,46 @@ def item_key(item: Any) -> Hashable:
     else:
         data = getattr(item, "data", None)
         found = _id_of_object(data, ("id", "event_uuid", "id_str")) or _id_of_object(item, TOP_LEVEL_IDS)
-    return found or _digest(item)
+    return bounded_key(found) or _digest(item)
+
+
+def bounded_key(key: Hashable) -> Hashable:
+    """The key itself if it takes little memory, as any id of X's does; else a digest of 16 bytes.
+
+    Keys are kept by the million. Equal keys stay equal. What is no text, bytes, integer, tuple or frozenset
+    is returned as it is.
+    """
+    if isinstance(key, (str, bytes)) and len(key) <= MAX_KEY_LENGTH:
+        return key
+    if isinstance(key, int) and key.bit_length() <= 64:
+        return key
+    if isinstance(key, (tuple, frozenset)) and _is_small(key):
+        return key
+    return _short(_spelled(key)) if isinstance(key, (str, bytes, int, tuple, frozenset)) else key
+
+
+def _is_small(parts: tuple[Any, ...] | frozenset[Any]) -> bool:
+    """Whether these are a few short keys, none of them made of parts."""
+    if len(parts) > MAX_PARTS or any(isinstance(part, (tuple, frozenset)) for part in parts):
+        return False
+    return all(bounded_key(part) is part for part in parts)
+
+
+def _spelled(key: Any) -> bytes:
+    """The key in bytes that no other key has. Numbers that are equal have the same bytes."""
+    if isinstance(key, str):
+        spelled = b"s" + key.encode("utf-8", "surrogatepass")
+    elif isinstance(key, bytes):
+        spelled = b"b" + key
+    elif isinstance(key, int):
+        spelled = b"i" + key.to_bytes(key.bit_length() // 8 + 1, "big", signed=True)
+    elif isinstance(key, tuple):
+        spelled = b"t" + b"".join(_short(_spelled(part)) for part in key)
+    elif isinstance(key, frozenset):
+        spelled = b"f" + b"".join(sorted(_short(_spelled(part)) for part in key))
+    else:
+        spelled = b"o" + repr(key).encode("utf-8", "surrogatepass")
+    return spelled
 
 
 TOP_LEVEL_IDS = ("event_uuid", "id_str")
@@ -146,7 +190,7 @@ class Dedupe:
                 key = item["data"]["id"]
             except (KeyError, TypeError):
                 return self._is_new(item)
-            if key and type(key) is str:
+            if key and type(key) is str and len(key) <= 64:  # MAX_KEY_LENGTH, for each item
                 self.last_key = key
                 young = self._young
                 if key in young or key in self._old:
@@ -177,7 +221,7 @@ class Dedupe:
     def _is_new(self, item: Any) -> bool:
         self.last_key = None
         try:
-            key = self._key(item)
+            key = bounded_key(self._key(item))
             if key is None:
                 return True
             known = key in self._young or key in self._old

@@ -24,6 +24,10 @@ from xdk_streaming.recovery.true_time import TrueTime
 HEARTBEAT_LINES = (x.HEARTBEAT_LINE.removesuffix(b"\n"), b"", b"{}", b"{}\r")
 """Heartbeats as lines without their LF: X's own, and the others that the SDK takes for heartbeats."""
 
+MAX_DATED_LINE = 1024 * 1024
+"""Bytes from which on a line is not kept until the next read, and counts as one without a date."""
+UNDATED = b"a long line"
+
 
 class Position(NamedTuple):
     """How far a stream has come with the item that it accepted last."""
@@ -127,7 +131,7 @@ class Tracker:
             self.received_at = self._idle_at
             self._up_to_date_at = self._idle_at if holds else now
         if lines:
-            self._last_line = lines[-1]
+            self._last_line = lines[-1] if len(lines[-1]) < MAX_DATED_LINE else UNDATED
             if self._gaps.pending_since is not None:
                 self._heartbeat_came = any(line in HEARTBEAT_LINES for line in lines)
 

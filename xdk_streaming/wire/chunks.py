@@ -18,6 +18,8 @@ PARTIAL_FRAME = re.compile(rb"\r?(?:\n(?:[0-9A-Fa-f]+[ \t]*(?:\r|;[^\n]*)?)?)?")
 """A frame whose end has not arrived yet."""
 MAX_KNOWN_FRAMES = 4096
 """Frames whose sizes are remembered, at most."""
+MAX_KNOWN_FRAME_BYTES = 32
+"""Bytes of a frame that is remembered, at most. Only a frame with an extension is longer."""
 CRLF = b"\r\n"
 
 
@@ -73,7 +75,8 @@ class Dechunker:
         if frame is not None:
             size = int(frame[1], 16)
             self.ended = size == 0
-            if len(self._sizes) < MAX_KNOWN_FRAMES and size:
+            short = len(frame[0]) <= MAX_KNOWN_FRAME_BYTES
+            if short and size and len(self._sizes) < MAX_KNOWN_FRAMES:
                 self._sizes[frame[0]] = size
             return size, frame.end()
         rest = data[place:]

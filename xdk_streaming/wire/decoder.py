@@ -13,11 +13,23 @@ from typing import Any, Literal
 from orjson import JSONDecodeError, loads
 from pydantic import BaseModel, TypeAdapter
 
-from xdk_streaming.wire.framing import Oversized, Unended
+from xdk_streaming.wire.framing import (
+    LONG_BYTES,
+    MIN_ROOM,
+    Blanks,
+    Long,
+    Oversized,
+    StreamLine,
+    Unended,
+    bare,
+)
+from xdk_streaming.wire.weight import text_weight, weight
 
 OnModelError = Literal["report", "yield", "raise"]
 Validate = Callable[[Any], Any]
 
+MAX_REASON = 2_000
+"""Characters of a reason, at most: a model may give one reason for each of a million values."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -27,7 +39,9 @@ class NotAnItem:
 
 @dataclass(frozen=True)
 class Heartbeat(NotAnItem):
-    """A blank line or an empty object: the server is alive."""
+    """A blank line or an empty object, or `count` of them in a row: the server is alive."""
+
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,7 @@ class Decoder:
         self.quick: Callable[[Any], Any] = loads if model is None else self._validated
         """Decodes a line that begins with its data, as posts do. If it raises, call the decoder itself."""
 
-    def quickest(self, lines: Sequence[bytes | Oversized]) -> Callable[[Any], Any]:
+    def quickest(self, lines: Sequence[StreamLine]) -> Callable[[Any], Any]:
         """The quickest function to decode these lines. If the function raises, call the decoder itself.
 
         Nearly every line is a post. A line that begins with its data is an item if it is JSON at all, and
@@ -107,22 +121,22 @@ class Decoder:
         """
         return self.quick if _all_begin_with_data(lines) else self
 
-    def __call__(self, line: bytes | Oversized | Unended) -> Any:
+    def __call__(self, line: StreamLine | Unended) -> Any:
         """An item (a dict, or what the model makes of the dict), or a `NotAnItem`. Raises nothing.
 
         An integer of more than 64 bits may come as the nearest float, as orjson reads it.
         """
         try:
-            content = loads(line)  # type: ignore[arg-type]  # an Oversized is refused like any bad line
+            content = loads(line)  # type: ignore[arg-type]  # what is no bytes is refused like a bad line
         except JSONDecodeError:
             return self._reread(line)
         return self._sorted(content, line)
 
-    def is_item(self, line: bytes | Oversized | Unended) -> bool:
+    def is_item(self, line: StreamLine | Unended) -> bool:
         """Whether a line is an item, for those who only count."""
         return not isinstance(self(line), NotAnItem)
 
-    def decode_tail(self, line: bytes | Oversized) -> Any:
+    def decode_tail(self, line: bytes | Oversized | Long) -> Any:
         """The same for bytes that no LF ended: a whole object is an item, part of one is `Truncated`."""
         event = self(line)
         if isinstance(line, Oversized):
@@ -160,22 +174,40 @@ class Decoder:
             return content
         if self._on_model_error == "raise":
             return Rejected(line, refusal)
-        return Invalid(line, f"refused by the response model: {refusal}", refusal)
+        reason = f"refused by the response model: {refusal}"
+        return Invalid(line, reason[:MAX_REASON], refusal)
 
-    def _reread(self, line: bytes | Oversized | Unended) -> Any:
+    def _reread(self, line: StreamLine | Unended) -> Any:
         """Decode a line that orjson refuses: for example a blank line, a byte order mark, or NaN."""
         if isinstance(line, Unended):
             return self.decode_tail(line.line)
         if isinstance(line, Oversized):
             return Invalid(line.head, f"{line.length:,} bytes long, more than max_item_bytes")
-        bare = line.strip().removeprefix(BOM)
-        if not bare:
+        if isinstance(line, Blanks):
+            return Heartbeat(line.count)
+        if isinstance(line, Long):
+            return self._weighed(line)
+        text = line.strip().removeprefix(BOM)
+        if not text:
             return HEARTBEAT_EVENT
+        if len(text) > LONG_BYTES and text_weight(text) > MIN_ROOM:
+            return Invalid(line, "not JSON, and too large to look at it again")
         try:
-            content = LENIENT.decode(bare.decode())
+            content = LENIENT.decode(text.decode())
         except (ValueError, RecursionError) as refusal:
             return Invalid(line, f"not JSON: {refusal}")
         return self._sorted(content, line)
+
+    def _weighed(self, long: Long) -> Any:
+        """Decode a long line, unless its content could take more memory than it may."""
+        needed = weight(long.line)
+        if needed <= long.room:
+            return self(long.line)
+        return Invalid(
+            long.line,
+            f"too large to parse: these {len(long):,} bytes may take {needed:,} bytes of memory, more than "
+            f"{long.room:,}; a larger max_item_bytes allows more",
+        )
 
 
 class LineDecoder(Decoder):
@@ -189,16 +221,16 @@ class LineDecoder(Decoder):
         super().__init__()
         self.quick = bytes  # returns a bytes object unchanged
 
-    def __call__(self, line: bytes | Oversized | Unended) -> Any:
+    def __call__(self, line: StreamLine | Unended) -> Any:
         """The line, or a `NotAnItem`. Raises nothing."""
-        if type(line) is bytes and line.startswith(DATA_FIRST):
-            return line
+        if type(line) in (bytes, Long) and line.startswith(DATA_FIRST):  # type: ignore[union-attr]  # as tested
+            return bare(line)
         return super().__call__(line)
 
-    def decode_tail(self, line: bytes | Oversized) -> Any:
+    def decode_tail(self, line: bytes | Oversized | Long) -> Any:
         """The same for bytes without an LF at their end, which are parsed to find whether they are whole."""
         event = PLAIN.decode_tail(line)
-        return line if type(event) is dict else event
+        return bare(line) if type(event) is dict else event
 
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
         return line

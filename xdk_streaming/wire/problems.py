@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
+from itertools import chain, islice
 from typing import Any
 
 from pydantic_core import from_json
 
-from xdk_streaming.errors import Problem, StreamError, StreamErrorType
+from xdk_streaming.errors import Problem, StreamError, StreamErrorType, excerpt
 from xdk_streaming.wire import dates, limits, verdicts
+from xdk_streaming.wire.cut import cut
 from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, StreamNotice
 from xdk_streaming.wire.verdicts import Verdict
 
@@ -24,6 +26,12 @@ BODY_SECONDS = 5.0
 """Seconds to wait for an error body, at most."""
 MAX_SERVER_QUOTE = 500
 """Characters of the server's own words in a message, at most."""
+MAX_PROBLEMS = 1_000
+"""Problems of one object that are looked at, at most."""
+MAX_FIELDS_BYTES = 4_096
+"""Bytes of memory that the fields of a problem take, about and at most; a problem of X's has 1,000."""
+MAX_TEXT = 4 * MAX_SERVER_QUOTE
+"""Characters of the kind, title and detail of a problem, at most: as many as a quote is made from."""
 MAX_QUOTES = 12
 """Pieces of the server's own words in a message, at most."""
 QUOTED_FIELDS = (
@@ -37,6 +45,8 @@ QUOTED_FIELDS = (
     "product_name",
 )
 """Fields of a problem that name what was refused: the parameter, the enrolment, the usage cap's period."""
+TELLING_FIELDS = ("disconnect_type", "connection_issue", "type", "title", "detail", "message", *QUOTED_FIELDS)
+"""Fields of a problem that are kept first if the problem is large."""
 TOKEN_PATTERN = re.compile(
     r"(?<=bearer)\W+(?!tokens?\b)\S+|(?<=bearer token)\W+(?=\S*\d)\S+|[\w%+=.~-]{40,}", re.IGNORECASE
 )
@@ -67,7 +77,7 @@ def refusal(
         _sentence(f"The server refused the stream with {status}", said, verdict, asked),
         verdict.error_type,
         status_code=status,
-        response_body=body.decode(errors="replace"),
+        response_body=excerpt(body),
         problem=problem,
         retry_after=wait,
     )
@@ -83,7 +93,7 @@ def ending(notice: StreamNotice) -> StreamError | None:
 
 def parting(notice: StreamNotice) -> StreamError:
     """The error for a notice after which the stream ended at once: the notice is taken as the reason."""
-    unknown = Problem("about:blank", "Unknown problem", "", notice.content)
+    unknown = _problem("about:blank", "Unknown problem", "", notice.content)
     problem = next(_problems(notice.content), unknown)
     return _in_stream(problem, notice, verdicts.ENDING_KINDS["operational-disconnect"])
 
@@ -93,7 +103,7 @@ def _in_stream(problem: Problem, notice: StreamNotice, otherwise: Verdict) -> St
     return StreamError(
         _sentence("The server ended the stream", _quoted([problem]), verdict),
         verdict.error_type,
-        response_body=notice.line.decode(errors="replace"),
+        response_body=excerpt(notice.line),
         problem=problem,
     )
 
@@ -150,11 +160,18 @@ def _problems(content: dict[str, Any]) -> Iterator[Problem]:
     """The problems in an object: the object itself, its `errors`, and an older API's control messages."""
     errors = content.get("errors")
     control = [{"type": name, **_as_object(content[name])} for name in CONTROL_MESSAGES if name in content]
-    for fields in (content, *(errors if isinstance(errors, list) else ()), *control):
+    listed = errors if isinstance(errors, list) else []
+    for fields in chain([content], islice(listed, MAX_PROBLEMS), control):
         if isinstance(fields, dict) and any(_text(fields, key) for key in ("type", "title", "message")):
             kind = _text(fields, "type").rstrip("/").rpartition("/")[2]
             title = _text(fields, "title") or _text(fields, "message")
-            yield Problem(kind, title, _text(fields, "detail") or _text(fields, "reason"), fields)
+            yield _problem(kind, title, _text(fields, "detail") or _text(fields, "reason"), fields)
+
+
+def _problem(kind: str, title: str, detail: str, fields: dict[str, Any]) -> Problem:
+    """A problem that takes little memory, whatever the server sent: errors keep their problems."""
+    kept = cut(fields, MAX_FIELDS_BYTES, first=TELLING_FIELDS)
+    return Problem(kind[:MAX_TEXT], title[:MAX_TEXT], detail[:MAX_TEXT], kept)
 
 
 def _as_object(value: object) -> dict[str, Any]:
@@ -193,6 +210,6 @@ def _excerpt(text: str) -> str:
 
 def _clean(text: str) -> str:
     """The text as one line of bounded length, without any token that the server may have sent back."""
-    begun = text[: 4 * MAX_SERVER_QUOTE]  # longer than the result, so that no token is cut into a short word
+    begun = text[:MAX_TEXT]  # longer than the result, so that no token is cut into a short word
     printable = "".join(character if character.isprintable() else " " for character in begun)
     return " ".join(TOKEN_PATTERN.sub(" [hidden]", printable).split())[:MAX_SERVER_QUOTE].strip()

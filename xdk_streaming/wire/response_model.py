@@ -9,7 +9,7 @@ from orjson import loads
 from pydantic import TypeAdapter
 
 from xdk_streaming.wire.decoder import PLAIN, Decoder, LineDecoder, OnModelError
-from xdk_streaming.wire.framing import Oversized, Unended
+from xdk_streaming.wire.framing import StreamLine, Unended
 
 TYPING_MODULES = ("typing", "typing_extensions")
 """Modules with objects that are callable and still denote a type."""
@@ -41,7 +41,7 @@ class FunctionDecoder(Decoder):
         self.keyed_by_line = True
         self.quick = self._made
 
-    def is_item(self, line: bytes | Oversized | Unended) -> bool:
+    def is_item(self, line: StreamLine | Unended) -> bool:
         """Whether a line is an item, without asking the function, which may be slow or do things."""
         return PLAIN.is_item(line)
 
