@@ -70,7 +70,9 @@ class StreamError(Exception):
     `str(error)` says what happened and what to do. `problem` is the server's problem object, if the server
     sent one. `retry_after` is how many seconds the server asked the client to wait, counted from the server's
     answer. The error can be pickled. Its cause is then kept as class and text alone, because a requests
-    exception also holds the request, and the request holds the token.
+    exception also holds the request, and the request holds the token. `intercepted` says that something
+    between X and this client seems to have answered in X's place: a certificate was refused, or a web page or
+    a redirect came where a stream was due.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class StreamError(Exception):
         *,
         problem: Problem | None = None,
         retry_after: float | None = None,
+        intercepted: bool = False,
     ) -> None:
         super().__init__(message)
         self.error_type = error_type
@@ -91,10 +94,14 @@ class StreamError(Exception):
         self.response_body = response_body
         self.problem = problem
         self.retry_after = retry_after
+        self.intercepted = intercepted
 
     @property
     def is_retryable(self) -> bool:
-        """Whether another attempt can help."""
+        """Whether another attempt can help, by the error's class.
+
+        What a stream makes of the error is for `StreamConfig.retry_policy` to say.
+        """
         return self.error_type in RETRYABLE
 
     @property
@@ -110,7 +117,8 @@ class StreamError(Exception):
             self.status_code,
             self.response_body,
         )
-        return type(self), arguments, {"problem": self.problem, "retry_after": self.retry_after}
+        kept = ("problem", "retry_after", "intercepted")
+        return type(self), arguments, {name: getattr(self, name) for name in kept}
 
 
 class RetriesExhausted(StreamError):
