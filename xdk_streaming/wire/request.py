@@ -18,8 +18,9 @@ from requests import exceptions as rq
 
 from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.wire import interrupt
+from xdk_streaming.wire import interim, interrupt
 from xdk_streaming.wire.answer import Answer
+from xdk_streaming.wire.credential import Credential
 from xdk_streaming.wire.translation import translate
 
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
@@ -54,6 +55,7 @@ class Request:
         self._session = session
         self._params = params
         self._headers = headers
+        self._credential = Credential(session, self.method, url, headers)
         self._body = {} if json_data is None else {"json": json_data}
         self._identity: dict[str, Any] | None = None
         self.params: dict[str, Any] = {}
@@ -86,6 +88,10 @@ class Request:
             interrupt.close_abandoned(broken_off, (Answer, requests.Response, socket.socket))
             raise
 
+    def renewed(self, error: StreamError) -> bool:
+        """Whether X refused the credential, and a callable or an auth object now gives another one."""
+        return self._credential.renewed(error)
+
     def wake(self) -> None:
         """Interrupt a `send` in progress, from any thread, by shutting down its sockets.
 
@@ -101,17 +107,22 @@ class Request:
         send = getattr(self._session, self._verb)
         try:
             self.params = {**_asked(self._params), **more}
-            return send(
+            headers = self._identified(self._credential.headers())
+            response = send(
                 self.url,
                 params=self.params,
-                headers=self._identified(_asked(self._headers)),
+                headers=headers,
                 stream=True,
                 timeout=(connect_timeout, read_timeout),
                 **self._body,
             )
+            self._credential.note(response, headers)
+            return interim.final(response)
         except Exception as exception:
             if isinstance(exception, rq.HTTPError) and exception.response is not None:
-                return exception.response  # a hook called raise_for_status(); the answer is in its exception
+                # A hook called raise_for_status(); the answer is in its exception.
+                self._credential.note(exception.response, NO_VALUES)
+                return exception.response
             if interrupt.quotes_a_header(exception):
                 raise rq.InvalidHeader from None
             raise
