@@ -62,6 +62,7 @@ SYMPTOMS: Mapping[str, Mapping[str, str]] = {
         "request-timeout": WATCH,
         "empty-answer": CHECK_PROXY,
         "maintenance-page": "Wait. If the page is not X's, check any proxy in between.",
+        "forbidden-by-a-page": CHECK_PROXY,
         "internal-error": WATCH,
         "bad-gateway": WATCH,
         "unavailable": WATCH,

@@ -107,6 +107,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
         "unauthorized": _refused(AUTHENTICATION_ERROR),
         "client-forbidden": _refused(AUTHENTICATION_ERROR),
         "unsupported-authentication": _refused(AUTHENTICATION_ERROR),
+        "forbidden-by-a-page": _refused(SERVER_ERROR),
         "not-found": _refused(CLIENT_ERROR),
         "not-acceptable": _refused(CLIENT_ERROR),
         "no-rules": _refused(CLIENT_ERROR),

@@ -41,22 +41,33 @@ TOKEN_PATTERN = re.compile(
     r"(?<=bearer)\W+(?!tokens?\b)\S+|(?<=bearer token)\W+(?=\S*\d)\S+|[\w%+=.~-]{40,}", re.IGNORECASE
 )
 """Text that may be a token: text after the word "bearer", and any word as long as a token."""
+PAGE_TYPES = ("text/html", "application/xhtml")
+"""Content types of web pages, as they begin."""
 TITLE_PATTERN = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 
 def is_stream(status: int, content_type: str) -> bool:
     """Whether an answer is a stream: its status is a success, and its body is no web page."""
     success = 200 <= status < 300 and status not in verdicts.BY_STATUS
-    return success and not content_type.lower().startswith("text/html")
+    return success and not _is_page(content_type)
+
+
+def _is_page(content_type: str) -> bool:
+    """Whether a body is declared as a web page."""
+    return content_type.strip().lower().startswith(PAGE_TYPES)
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> StreamError:
     """The error for an answer that is no stream. Header names are in lower case, `now` is in Unix seconds."""
     text = body.removeprefix(BOM).decode(errors="replace").strip()
-    problems = list(_problems(_json_object(text)))
+    content = _json_object(text)
+    problems = list(_problems(content))
     problem, verdict = _judged_refusal(status, problems)
+    page = not content and (text[:1] == "<" or _is_page(headers.get("content-type", "")))
+    if page:
+        verdict = verdicts.BY_STATUS_OF_A_PAGE.get(status, verdict)
     wait = _wait_asked(headers, now, verdict, problem)
-    said = _quoted(problems) or _excerpt(text)
+    said = _quoted(problems) or excerpt(text)
     asked = f"the server asks for a wait of {wait:.0f} s" if wait is not None else ""
     return StreamError(
         _sentence(f"The server refused the stream with {status}", said, verdict, asked),
@@ -65,6 +76,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
         response_body=body.decode(errors="replace"),
         problem=problem,
         retry_after=wait,
+        intercepted=verdicts.may_be_intercepted(status, verdict, page=page),
     )
 
 
@@ -161,7 +173,7 @@ def _text(fields: dict[str, Any], key: str) -> str:
 def _quoted(problems: Iterable[Problem]) -> str:
     """The problems' titles, causes, details and other telling fields, each once."""
     words = dict.fromkeys(word for problem in problems for word in _words(problem))
-    return _clean(", ".join(list(words)[:MAX_QUOTES]))
+    return clean(", ".join(list(words)[:MAX_QUOTES]))
 
 
 def _words(problem: Problem) -> Iterator[str]:
@@ -172,18 +184,18 @@ def _words(problem: Problem) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} {value}"
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
     """A quote from a body that is no problem object: a web page's title, or the beginning of a text."""
     if text[:1] in ("{", "["):
         return ""
     title = TITLE_PATTERN.search(text)
     if title is None and text[:1] == "<":
         return ""
-    said = _clean(unescape(title[1]) if title else text)
+    said = clean(unescape(title[1]) if title else text)
     return "" if "\ufffd" in said else said  # the body has another encoding, or is compressed
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """The text as one line of bounded length, without any token that the server may have sent back."""
     begun = text[: 4 * MAX_SERVER_QUOTE]  # longer than the result, so that no token is cut into a short word
     printable = "".join(character if character.isprintable() else " " for character in begun)

@@ -30,6 +30,11 @@ REFUSAL_FAULTS = (
         "403: the token is a user's, not the app's.",
         Refuse(403, body(USER_TOKEN)),
     ),
+    fault(
+        "forbidden-by-a-page",
+        "403 with a web page, which is not X's.",
+        Refuse(403, WEB_PAGE, {"Content-Type": "text/html"}),
+    ),
     fault("not-found", "404: the endpoint does not exist.", Refuse(404, blank(404, "Not Found"))),
     fault("not-acceptable", "406: the client does not accept gzip.", Refuse(406)),
     fault("no-rules", "409: the filtered stream has no rules.", Refuse(409, body(NO_RULES))),
