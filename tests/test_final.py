@@ -402,6 +402,12 @@ def test_a_source_that_fails_when_asked_anew_is_asked_by_the_next_attempt(
     ]
 
 
+def test_a_source_that_has_no_other_credential_leaves_the_401_final(lived: Callable[..., Life]) -> None:
+    server = Server(UNAUTHORIZED)
+    assert lived(server, Tokens("old", LookupError("no token left"))).failure.status_code == 401
+    assert server.connects == 1
+
+
 def test_callable_headers_are_asked_once_for_each_attempt(session: requests.Session) -> None:
     tokens = Tokens(*"abcdef")
     server = Server(UNAUTHORIZED, STREAM, FORBIDDEN)

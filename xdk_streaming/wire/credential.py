@@ -15,6 +15,7 @@ import requests
 
 from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.wire.translation import translate
 
 REFUSED = 401
 """The status with which X refuses a credential as such; a 403 refuses the app behind it."""
@@ -45,15 +46,16 @@ class Credential:
     def renewed(self, error: StreamError) -> bool:
         """Whether X refused the credential, and a callable or an auth object now gives another one.
 
-        If they raise, this is True: the next attempt asks them again, and reports what they raise then.
+        If they raise what may pass, such as an error of the network, this is True: the next attempt asks them
+        again, and reports what they raise then.
         """
         refused = error.error_type is StreamErrorType.AUTHENTICATION_ERROR and error.status_code == REFUSED
         if not refused or self._shown is None:
             return False
         try:
             offered = self._offered()
-        except Exception:  # noqa: BLE001 - callables and auth objects are foreign code
-            return True
+        except Exception as exception:  # noqa: BLE001 - callables and auth objects are foreign code
+            return translate(exception).is_retryable
         return offered is not None and offered != self._shown
 
     def _offered(self) -> bytes | None:

@@ -25,7 +25,7 @@ MAX_LINKS = 20
 """Links of a chain of exceptions that are looked at."""
 
 
-def refusal(exception: BaseException) -> StreamError | None:
+def proxy_refusal(exception: BaseException) -> StreamError | None:
     """The error of a proxy that refused a way to the host; None if the exception is about something else."""
     for link in _behind(exception):
         text = str(link) if isinstance(link, OSError) else ""

@@ -135,7 +135,7 @@ def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamEr
     of an unreadable URL that it takes for the host.
     """
     chain = list(_wrapped(exception))
-    refused_by_proxy = proxies.refusal(exception)
+    refused_by_proxy = proxies.proxy_refusal(exception)
     if refused_by_proxy is not None:
         return refused_by_proxy
     for row in TRANSLATIONS:
