@@ -70,6 +70,7 @@ FENCES = {
     "wire/credential.py": "auth objects, headers that are asked for, and responses",
     "wire/translation.py": "the texts of foreign exceptions",
     "wire/answer.py": "responses",
+    "wire/caller.py": "hands on what a session raised, whatever it is",
     "wire/request.py": "sessions, params and headers",
 }
 """Where every exception is caught, and whose code is behind the fence."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from xdk_streaming import (
     StreamErrorType,
     Trigger,
 )
+from xdk_streaming.clock import Wake
 from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Refuse, Script, Serve, Simulator
 from xdk_streaming.simulator.faults import CATALOGUE, RANDOM_FAULTS, STREAM_FAULTS, Peer, StreamFault
@@ -51,7 +51,7 @@ class QuickClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
+    def wait(self, seconds: float, wake: Wake) -> None:
         self.waits.append(seconds)
 
 

@@ -43,6 +43,10 @@ def refusal(status: int, body: bytes = PAGE, kind: str = "text/html") -> bytes:
     return head(*typed, f"Content-Length: {len(body)}", status=f"{status} No") + body
 
 
+def redirect(location: str) -> bytes:
+    return head(f"Location: {location}", "Content-Length: 0", "Connection: close", status="302 Found")
+
+
 UNAUTHORIZED = refusal(401, A_JSON_401, "application/problem+json")
 FORBIDDEN = refusal(403, A_JSON_403, "application/problem+json")
 
@@ -191,6 +195,9 @@ PORTALS: dict[str, bytes] = {
     "a page with 404": refusal(404),
     "a page with 400": refusal(400),
     "a redirect nowhere": refusal(302, b"", ""),
+    "a redirect elsewhere": redirect("http://login.example/?from=hotel"),
+    "a redirect to no URL": redirect("http://[login"),
+    "a redirect in circles": redirect("/"),
 }
 
 
@@ -211,11 +218,20 @@ def test_a_portal_on_a_stream_that_ran_is_borne_for_a_quarter_of_an_hour(
     assert all(after == min(2 * before, 320) for before, after in itertools.pairwise(pauses))
 
 
-@pytest.mark.parametrize("portal", ["a page with 404", "a page with 400", "a redirect nowhere"])
+@pytest.mark.parametrize("portal", [name for name in PORTALS if name.startswith(("a page with 4", "a redir"))])
 def test_the_same_on_a_stream_that_never_ran_is_final_at_once(session: requests.Session, portal: str) -> None:
+    session.max_redirects = 0
     server = Server(PORTALS[portal])
-    assert Life(session, server).failure.error_type is CLIENT_ERROR
+    life = Life(session, server)
+    assert life.failure.error_type in (CLIENT_ERROR, StreamErrorType.FATAL_ERROR)
     assert server.connects == 1
+
+
+def test_a_page_that_a_redirect_within_the_host_leads_to_is_a_portal_too(session: requests.Session) -> None:
+    server = Server(STREAM, *[redirect("/login"), refusal(200)] * 3, UNAUTHORIZED)
+    life = Life(session, server)
+    assert [error.intercepted for error in life.errors] == [True, True, True, False]
+    assert life.clock.waits[1:] == [10, 20, 40]
 
 
 @pytest.mark.parametrize("portal", ["a page", "a page as JSON"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import doctest
 import itertools
-import threading
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from xdk_streaming.simulator import (
     Uncompressed,
 )
 from xdk_streaming.testing import FakeClock, NoMoreConnections, ScriptedSession
+from xdk_streaming.wire.wait import Wait
 
 URL = "https://api.x.example/2/tweets/sample/stream"
 
@@ -180,16 +180,14 @@ def test_a_session_serves_an_async_stream_as_well(clock: FakeClock) -> None:
 
 
 def test_the_clocks_time_passes_in_waits_alone() -> None:
-    clock, wake = FakeClock(now=5.0), threading.Lock()
-    wake.acquire()
-    clock.wait(60.0, wake)
+    clock = FakeClock(now=5.0)
+    clock.wait(60.0, Wait())
     assert clock.time() == clock.monotonic() == 65.0
     assert clock.waits == [60.0]
 
 
 def test_a_wait_that_is_woken_takes_no_time() -> None:
-    clock, wake = FakeClock(now=5.0), threading.Lock()
-    wake.acquire()
-    clock.during_wait = wake.release
-    clock.wait(60.0, wake)
+    clock, wait = FakeClock(now=5.0), Wait()
+    clock.during_wait = wait.wake
+    clock.wait(60.0, wait)
     assert clock.now == 5.0

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Protocol
+
+
+class Wake(Protocol):
+    """What ends a wait early: `Stream.stop()` does."""
+
+    woken: bool
+    """Whether the wait is over."""
+
+    def pause(self, seconds: float) -> object:
+        """Wait at most `seconds`; return earlier if woken, after a second at the latest, or for no reason."""
 
 
 class Clock(Protocol):
@@ -16,8 +25,13 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds of a clock that never jumps, from an arbitrary start: for measuring durations."""
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
-        """Return after `seconds`, or as soon as another thread releases `wake`, which the caller holds."""
+    def wait(self, seconds: float, wake: Wake) -> None:
+        """Return after `seconds`, or as soon as `wake.woken` is true."""
+
+
+def monotonic() -> float:
+    """Seconds of this machine's monotonic clock."""
+    return time.monotonic()
 
 
 class SystemClock:
@@ -27,10 +41,10 @@ class SystemClock:
         return time.time()
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return monotonic()
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
-        # A bare lock, because its release() is safe in a signal handler that interrupts this very acquire().
-        # threading.Event deadlocks there. SimpleQueue.get() of CPython 3.10 and 3.11 can wait for ever: if
-        # its timeout passes within the call, the remaining time is negative, which means no timeout.
-        wake.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+    def wait(self, seconds: float, wake: Wake) -> None:
+        # In pauses of a second at most, so that the time a machine slept counts soon after it wakes up.
+        ends_at = self.monotonic() + seconds
+        while not wake.woken and (left := ends_at - self.monotonic()) > 0:
+            wake.pause(left)

@@ -24,7 +24,6 @@ Use a `Simulator` to test sockets, TLS, framing, compression, or posts in real t
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -32,6 +31,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import IncompleteRead, ProtocolError, ReadTimeoutError
 
+from xdk_streaming.clock import Wake
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator.script import Flood, Limited, Script
 
@@ -65,11 +65,11 @@ class FakeClock:
         """Seconds that never jump: `now`."""
         return self.now
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
-        """Record the wait, call `during_wait`, and advance `now`, unless `wake` has been released."""
+    def wait(self, seconds: float, wake: Wake) -> None:
+        """Record the wait, call `during_wait`, and advance `now`, unless the stream was stopped."""
         self.waits.append(seconds)
         self.during_wait()
-        if not wake.acquire(blocking=False):
+        if not wake.woken:
             self.now += seconds
 
 
@@ -109,7 +109,7 @@ class ScriptedSession(requests.Session):
     def request(self, *positional: Any, **named: Any) -> requests.Response:
         """Play the next script, for any method and URL."""
         given = REQUEST.bind(self, *positional, **named).arguments
-        unsaid = ("self", "allow_redirects")  # set by requests itself
+        unsaid = ("self", "allow_redirects", "hooks")  # set for redirects, which are followed by hand
         asked = {name: value for name, value in given.items() if name not in unsaid and value is not None}
         self.calls.append({"params": {}, "headers": {}, **asked})
         script = next(self._scripts, None)

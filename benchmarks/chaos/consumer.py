@@ -19,7 +19,7 @@ import requests
 from benchmarks.chaos.publisher import STALL
 from benchmarks.chaos.task import PAUSED_AFTER, Task
 from xdk_streaming import Buffer, Gap, Recovery, Stream, StreamConfig, StreamError
-from xdk_streaming.clock import SystemClock
+from xdk_streaming.clock import SystemClock, Wake
 
 LONGEST_WAIT = 0.05
 """Maximum seconds of a wait between attempts."""
@@ -30,7 +30,7 @@ DIARY, CHECKPOINT = "diary", "checkpoint"
 class Hasty(SystemClock):
     """A clock with short waits."""
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
+    def wait(self, seconds: float, wake: Wake) -> None:
         """Wait for at most a twentieth of a second."""
         super().wait(min(seconds, LONGEST_WAIT), wake)
 

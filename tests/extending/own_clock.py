@@ -1,7 +1,6 @@
 """A clock and chance of one's own: the delays of an outage, the same in every run, and none waited for."""
 
 import random
-import threading
 
 from xdk_streaming import Stream, StreamConfig, StreamError
 from xdk_streaming.simulator import UNAVAILABLE
@@ -20,7 +19,7 @@ class Noted:
     def monotonic(self) -> float:
         return self.now
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
+    def wait(self, seconds: float, wake: object) -> None:
         print(f"{self.now:5.2f} s: wait {seconds:.2f} s")
         self.now += seconds
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import requests
 
-from helpers.servers import Peer, Trust, served, until
+from helpers.servers import Peer, Trust, served, stands_in, until
 from helpers.shortcuts import ids
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.clock import SystemClock
 from xdk_streaming.simulator import Refuse, Script, Simulator
 from xdk_streaming.simulator.body import Framing
+from xdk_streaming.wire.wait import Wait
 
 Post = dict[str, Any]
 
@@ -137,22 +135,13 @@ def triggers(stream: Stream[Any]) -> list[Trigger]:
 
 
 def reads(thread: threading.Thread) -> bool:
-    """Whether it is down in a read of a socket."""
-    return _stands_in(thread, socket.SocketIO.readinto)
+    """Whether it waits for a server: for an answer, or for bytes."""
+    return stands_in(thread, Wait.pause) and not waits(thread)
 
 
 def waits(thread: threading.Thread) -> bool:
     """Whether it is down in a wait between two attempts."""
-    return _stands_in(thread, SystemClock.wait)
-
-
-def _stands_in(thread: threading.Thread, function: Callable[..., Any]) -> bool:
-    frame: FrameType | None = sys._current_frames().get(thread.ident or 0)
-    while frame is not None:
-        if frame.f_code is function.__code__:
-            return True
-        frame = frame.f_back
-    return False
+    return stands_in(thread, SystemClock.wait)
 
 
 # The server's side

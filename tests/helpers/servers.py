@@ -28,8 +28,12 @@ from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.simulator.body import Encoding, Framing
 from xdk_streaming.simulator.script import Wire
-from xdk_streaming.wire.answer import Answer
+from xdk_streaming.wire.answer import Answer, Reading
+from xdk_streaming.wire.caller import Caller
 from xdk_streaming.wire.request import Request
+from xdk_streaming.wire.timeouts import Limit, Timeouts
+from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.waiting_socket import WaitingSocket
 
 CLIENT_ERROR = StreamErrorType.CLIENT_ERROR
 CONNECTION_ERROR = StreamErrorType.CONNECTION_ERROR
@@ -104,7 +108,7 @@ class Peer:
 
 
 @contextmanager
-def served(serve: Callable[[Peer], object]) -> Iterator[str]:
+def served(serve: Callable[[Peer], object], host: str = "127.0.0.1") -> Iterator[str]:
     """A server that does this with every connection, each in a thread of its own; its URL."""
     threads: list[threading.Thread] = []
     peers: list[Peer] = []
@@ -123,11 +127,11 @@ def served(serve: Callable[[Peer], object]) -> Iterator[str]:
                 threads.append(threading.Thread(target=attend, args=[peers[-1]]))
                 threads[-1].start()
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((host, 0)) as listener:
         threads.append(threading.Thread(target=accept))
         threads[0].start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             threads[0].join(GUARD)
@@ -177,9 +181,19 @@ def certified(folder: Path, host: str, **kinds: Any) -> Trust:
 
 
 def send(session: Any, url: str, method: str = "get", read_timeout: float = GUARD, **rest: Any) -> Answer:
-    return Request(session, method, url, **rest).send(
-        connect_timeout=GUARD, read_timeout=read_timeout, chunk_size=1024
-    )
+    timeouts = limits(GUARD, read_timeout)
+    return Request(session, method, url, **rest).send(timeouts=timeouts, wait=Wait(), chunk_size=1024)
+
+
+def limits(connect: float | None = None, read: float | None = None) -> Timeouts:
+    """Limits in seconds, as a user's `timeout` sets them."""
+    return Timeouts(*(None if each is None else Limit(each, "timeout") for each in (connect, read)))
+
+
+def answer_of(response: Any, chunk_size: int | None = None) -> Answer:
+    """The answer that a response of any make is read as."""
+    wait = Wait()
+    return Answer(response, chunk_size, Reading(wait, limits(), Caller(wait)))
 
 
 @contextmanager
@@ -257,10 +271,15 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def reads_its_socket(thread: threading.Thread) -> bool:
-    """Whether this thread is down in a read of a socket."""
+    """Whether this thread waits for bytes."""
+    return stands_in(thread, WaitingSocket._until_ready)
+
+
+def stands_in(thread: threading.Thread, function: Callable[..., Any]) -> bool:
+    """Whether this thread is down in a call of the function."""
     frame: FrameType | None = sys._current_frames().get(thread.ident or 0)
     while frame is not None:
-        if frame.f_code is socket.SocketIO.readinto.__code__:
+        if frame.f_code is function.__code__:
             return True
         frame = frame.f_back
     return False

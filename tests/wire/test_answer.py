@@ -23,6 +23,7 @@ from helpers.servers import (
     Peer,
     Reader,
     Trust,
+    answer_of,
     answering,
     asked,
     certified,
@@ -41,7 +42,6 @@ from helpers.servers import (
 from xdk_streaming.errors import StreamError
 from xdk_streaming.simulator import Cut, End, Refuse, Reset, Send, Simulator, Stall
 from xdk_streaming.simulator.body import Body, Encoding, Framing
-from xdk_streaming.wire.answer import Answer
 
 # Bytes come as soon as they are there
 
@@ -301,7 +301,7 @@ def test_close_leaves_a_connection_alone_that_the_session_already_uses_for_anoth
 def test_a_response_that_fails_to_close_is_closed_for_us() -> None:
     response = Mock(status_code=200, headers={}, iter_content=Mock(return_value=iter([b"x"])))
     response.close.side_effect = RuntimeError("no")
-    answer = Answer(response, 1)
+    answer = answer_of(response, 1)
     answer.close()
     answer.wake()
     response.close.assert_called_once_with()
@@ -331,6 +331,7 @@ def test_of_a_body_that_stalls_the_start_is_what_came_in_time(
     script = Send(b"the bo"), Stall()
     with streamed(session, *script, framing=framing, trust=trust if secure else None) as (answer, simulator):
         assert answer.read_start(1000, SOON) == b"the bo"
+        answer.close()
         until(lambda: simulator.requests[0].outcome == "silent until the client left")
 
 

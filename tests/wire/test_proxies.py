@@ -29,6 +29,7 @@ from helpers.servers import (
     assert_translated,
     certified,
     head,
+    limits,
     nobody,
     proxy,
     read_all,
@@ -45,6 +46,7 @@ from helpers.servers import (
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, StreamErrorType
 from xdk_streaming.simulator import End, Send, Serve, Simulator, Stall
 from xdk_streaming.wire.request import Request
+from xdk_streaming.wire.wait import Wait
 
 routes = pytest.mark.parametrize("tunnel", [False, True], ids=["forwarded", "tunnelled"])
 """A plain URL is forwarded by the proxy; a TLS one goes through a tunnel."""
@@ -257,7 +259,7 @@ def test_a_proxy_that_is_silent_in_its_tls_handshake_is_a_timeout(session: reque
 
 def connect_within_soon(session: requests.Session, url: str) -> None:
     """A tunnel's opening is bounded by the timeout for connecting."""
-    Request(session, "get", url).send(connect_timeout=SOON, read_timeout=SOON, chunk_size=1).close()
+    Request(session, "get", url).send(timeouts=limits(SOON, SOON), wait=Wait(), chunk_size=1).close()
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])

@@ -23,9 +23,11 @@ from helpers.servers import (
     STREAM_INTERRUPTED,
     TIMEOUT,
     Peer,
+    answer_of,
     asked,
     assert_translated,
     head,
+    limits,
     read_all,
     refused,
     send,
@@ -36,8 +38,8 @@ from helpers.shortcuts import namespace
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Cut, End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.testing import FakeClock, ScriptedSession
-from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.request import Request
+from xdk_streaming.wire.wait import Wait
 
 # Secrets
 
@@ -87,7 +89,7 @@ def test_the_sessions_authorization_stays_that_of_the_first_attempt(clock: FakeC
     request = Request(session, "get", "url")
     for token in ("first", "second", None):
         session.headers = CaseInsensitiveDict({"Authorization": token} if token else {})
-        request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
+        request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
     assert authorizations(session) == ["first", "first", "first"]
 
 
@@ -95,9 +97,9 @@ def test_plain_headers_stay_those_of_the_first_attempt(clock: FakeClock) -> None
     session = ScriptedSession([(), ()], clock=clock)
     headers = {"Authorization": "first", "X-Other": "1"}
     request = Request(session, "get", "url", headers=headers)
-    request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
+    request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
     headers["Authorization"] = session.headers["Authorization"] = "second"
-    request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
+    request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
     assert [call["headers"] for call in session.calls] == [
         {"Connection": "close", "Authorization": "first", "X-Other": "1"}
     ] * 2
@@ -114,7 +116,7 @@ def test_callables_are_asked_at_every_attempt(clock: FakeClock) -> None:
         headers=lambda: {"Authorization": next(tokens)},
     )
     for _ in range(2):
-        request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
+        request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
     assert authorizations(session) == ["first", "second"]
     assert [call["params"] for call in session.calls] == [{"a": 1}, {"a": 2}]
 
@@ -124,7 +126,7 @@ def test_callable_headers_without_a_token_leave_the_sessions_first_one(clock: Fa
     request = Request(session, "get", "url", headers=lambda: {"X-Other": "1"})
     for token in ("first", "second"):
         session.headers["Authorization"] = token
-        request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
+        request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
     assert [call["headers"] for call in session.calls] == [
         {"Connection": "close", "Authorization": "first", "X-Other": "1"}
     ] * 2
@@ -145,7 +147,7 @@ def test_the_server_sees_one_authorization_and_always_the_streams_own(
     with served(serve) as url:
         request = Request(session, "get", url, headers=headers)
         for _ in range(2):
-            request.send(connect_timeout=GUARD, read_timeout=GUARD, chunk_size=1).close()
+            request.send(timeouts=limits(GUARD, GUARD), wait=Wait(), chunk_size=1).close()
             session.headers["Authorization"] = "Bearer another"
     lines = [
         line for request in seen for line in request.splitlines() if line.lower().startswith(b"authorization")
@@ -231,7 +233,7 @@ def test_json_data_is_sent_empty_or_not(session: requests.Session, json_data: An
 def test_the_session_is_called_in_the_shape_of_requests(clock: FakeClock) -> None:
     session = ScriptedSession([[Send(b"x")]], clock=clock)
     request = Request(session, "GET", "the url", {"a": 1}, {"b": "2"})
-    request.send(connect_timeout=3, read_timeout=None, chunk_size=7)
+    request.send(timeouts=limits(3, None), wait=Wait(), chunk_size=7)
     assert session.calls == [
         {
             "method": "GET",
@@ -302,7 +304,7 @@ def mocked(chunks: Any, headers: Any = None) -> Mock:
 
 def test_a_mock_of_a_response_is_read_through_iter_content_with_the_chunk_size() -> None:
     response = mocked(iter([b"one\n", b"", "two €\n", "", "\ud800"]), headers=Mock())
-    answer = Answer(response, 77)
+    answer = answer_of(response, 77)
     assert answer.status == 200
     assert answer.headers == {}
     assert [answer.read() for _ in range(5)] == [b"one\n", "two €\n".encode(), b"\xed\xa0\x80", b"", b""]
@@ -313,21 +315,21 @@ def test_a_mock_of_a_response_is_read_through_iter_content_with_the_chunk_size()
     "headers", [None, Mock(), [], "text", {}], ids=lambda headers: type(headers).__name__
 )
 def test_headers_that_are_none_are_no_headers(headers: Any) -> None:
-    assert Answer(mocked([]), 1).headers == Answer(mocked([], headers), 1).headers == {}
+    assert answer_of(mocked([]), 1).headers == answer_of(mocked([], headers), 1).headers == {}
 
 
 def test_a_header_that_is_no_str_is_absent() -> None:
     headers = {"A": "a", "B": 5, "C": None, "D": b"d", "E": Mock(), "F": ""}
-    assert Answer(mocked([], headers), 1).headers == {"a": "a", "f": ""}
+    assert answer_of(mocked([], headers), 1).headers == {"a": "a", "f": ""}
 
 
 def test_a_header_with_a_name_that_is_no_str_is_absent() -> None:
-    assert Answer(mocked([], {b"A": "a", None: "b", 5: "c", "D": "d"}), 1).headers == {"d": "d"}
+    assert answer_of(mocked([], {b"A": "a", None: "b", 5: "c", "D": "d"}), 1).headers == {"d": "d"}
 
 
 def test_waking_and_closing_a_mock_closes_the_response() -> None:
     response = mocked(iter([b"x"]))
-    answer = Answer(response, 1)
+    answer = answer_of(response, 1)
     answer.wake()
     response.close.assert_not_called()
     answer.close()
@@ -338,7 +340,7 @@ def test_a_real_response_in_memory_is_read_and_closed_like_any_other() -> None:
     raw = urllib3.HTTPResponse(io.BytesIO(b"one\ntwo\n"), status=200, preload_content=False)
     response = requests.Response()
     response.status_code, response.raw = 200, raw
-    answer = Answer(response, 1)
+    answer = answer_of(response, 1)
     answer.wake()
     assert read_all(answer) == b"one\ntwo\n"
     answer.close()
@@ -350,7 +352,7 @@ def test_a_memory_session_is_served_like_a_real_one(clock: FakeClock) -> None:
     request = Request(session, "get", "url")
     expected: list[tuple[bytes, StreamErrorType | None]] = []
     for _ in range(3):
-        answer = request.send(connect_timeout=1, read_timeout=1, chunk_size=1)
+        answer = request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
         data, error_type = b"", None
         try:
             data = answer.read()
@@ -382,7 +384,7 @@ def test_a_stream_error_of_the_sessions_own_passes_as_it_is(clock: FakeClock, mo
         if moment == "dialling":
             send(ScriptedSession([own], clock=clock), "url")
         else:
-            Answer(Mock(status_code=200, iter_content=Mock(side_effect=own)), 1).read()
+            answer_of(Mock(status_code=200, iter_content=Mock(side_effect=own)), 1).read()
     assert caught.value is own
     assert isinstance(cause, KeyError)
     assert own.__cause__ is cause
@@ -395,7 +397,7 @@ def test_an_unknown_exception_is_fatal_and_named(clock: FakeClock, moment: str) 
         if moment == "dialling":
             send(ScriptedSession([unknown], clock=clock), "url")
         else:
-            Answer(Mock(status_code=200, iter_content=Mock(side_effect=unknown)), 1).read()
+            answer_of(Mock(status_code=200, iter_content=Mock(side_effect=unknown)), 1).read()
     assert_translated(caught.value, FATAL_ERROR)
     assert caught.value.original_exception is unknown
     assert "LookupError" in str(caught.value)
@@ -408,4 +410,4 @@ def test_an_interruption_is_not_held_back(interruption: BaseException) -> None:
     with pytest.raises(type(interruption)):
         send(session, "url")
     with pytest.raises(type(interruption)):
-        Answer(Mock(status_code=200, iter_content=Mock(side_effect=interruption)), 1).read()
+        answer_of(Mock(status_code=200, iter_content=Mock(side_effect=interruption)), 1).read()

@@ -40,7 +40,6 @@ from helpers.servers import (
     read_to_fault,
     refused,
     securities,
-    send,
     served,
     streamed,
 )
@@ -241,23 +240,6 @@ def test_a_redirect_that_leads_nowhere_is_an_answer(session: requests.Session) -
     with streamed(session, Refuse(302, b"moved")) as (answer, _):
         assert answer.status == 302
         assert read_all(answer) == b"moved"
-
-
-def test_a_redirect_to_another_host_does_not_take_the_token_along(session: requests.Session) -> None:
-    requests_seen: list[bytes] = []
-
-    def elsewhere(peer: Peer) -> None:
-        requests_seen.append(peer.request())
-        peer.send(head("Content-Length: 0"))
-
-    def moved(peer: Peer) -> None:
-        peer.request()
-        peer.send(head(f"Location: {target}/", "Content-Length: 0", status="302 Found"))
-
-    with served(elsewhere) as target, served(moved) as url:
-        send(session, url, headers={"Authorization": "Bearer a-token"}).close()
-    assert len(requests_seen) == 1
-    assert b"a-token" not in requests_seen[0]
 
 
 def test_a_session_that_gives_up_on_the_servers_answers_is_a_server_error(session: requests.Session) -> None:

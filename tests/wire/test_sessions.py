@@ -25,6 +25,7 @@ from helpers.servers import (
     Await,
     Peer,
     Reader,
+    answer_of,
     asked,
     assert_translated,
     encodings,
@@ -45,7 +46,6 @@ from helpers.servers import (
 from xdk_streaming import Stream, StreamConfig, StreamError
 from xdk_streaming.simulator import End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.simulator.body import Encoding, Framing
-from xdk_streaming.wire.answer import Answer
 
 BUSY = Refuse(503, b"busy")
 
@@ -363,7 +363,7 @@ def test_a_foreign_connection_under_urllib3s_response_keeps_its_socket() -> None
     raw = urllib3.HTTPResponse(body, status=200, preload_content=False, connection=Foreign())  # type: ignore[arg-type]
     response = requests.Response()
     response.status_code, response.raw = 200, raw
-    assert read_all(Answer(response, 1)) == b"one\n"
+    assert read_all(answer_of(response, 1)) == b"one\n"
 
 
 # Of requests' shape only

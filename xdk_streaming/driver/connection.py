@@ -85,6 +85,7 @@ class Connection:
         lines = splitter.feed(data)
         tracker.after_read(now, lines, holds=splitter.begun > 0)
         if lines:
+            self._answer.line_came()
             self._last_notice = None
             if not self.settled:
                 self._check_settled()

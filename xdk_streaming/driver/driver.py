@@ -8,16 +8,13 @@ would cost 5 to 17 % of the throughput.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
 from typing import Any
 
 from xdk_streaming.driver.connection import Connection, Ending
 from xdk_streaming.driver.line_reader import LineReader
 from xdk_streaming.driver.parts import Parts
 from xdk_streaming.driver.producer import Lines, Receipt
-from xdk_streaming.driver.timeouts import timeouts, warn_of_short_timeout
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap
 from xdk_streaming.machine.event import Event
@@ -27,6 +24,8 @@ from xdk_streaming.wire import limits, problems
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.decoder import NotAnItem
 from xdk_streaming.wire.framing import bare
+from xdk_streaming.wire.timeouts import Timeouts, warn_of_short_timeout
+from xdk_streaming.wire.wait import Wait
 
 logger = logging.getLogger("xdk_streaming")
 
@@ -40,8 +39,7 @@ class Driver:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._stopping = False
-        self._wake = threading.Lock()
-        self._wake.acquire()
+        self._wait = Wait()
         self._answer: Answer | None = None
         self._connection: Connection | None = None
         self._line: Any = b""
@@ -100,13 +98,13 @@ class Driver:
                     tracker.close()
             finally:
                 self._stopping = True
+                self._wait.close()
                 self._fire(Trigger.STOP)
 
     def stop(self) -> None:
         """End the run soon and cleanly. Takes no lock, so any thread and any signal handler may call it."""
         self._stopping = True
-        with suppress(RuntimeError):  # the lock was released before, and nothing has waited since
-            self._wake.release()
+        self._wait.wake()
         answer = self._answer
         if answer is not None:
             answer.wake()
@@ -217,13 +215,12 @@ class Driver:
 
     def _dial(self) -> None:
         request, tracker, machine = self._parts.request, self._parts.tracker, self._parts.machine
-        connect_timeout, read_timeout = timeouts(self._parts.config)
         more: dict[str, Any] = {}
         try:
             more = tracker.params(machine.withdrawn)
             answer = self._answer = request.send(  # in one statement: Ctrl-C may come at any line
-                connect_timeout=connect_timeout,
-                read_timeout=read_timeout,
+                timeouts=Timeouts.of(self._parts.config),
+                wait=self._wait,
                 chunk_size=self._parts.config.chunk_size,
                 more=more,
             )
@@ -280,7 +277,7 @@ class Driver:
     def _back_off(self) -> None:
         self._fire(Trigger.RETRY)
         if self._parts.machine.connection_state is ConnectionState.BACKOFF:
-            self._parts.clock.wait(self._parts.state.current_backoff, self._wake)
+            self._parts.clock.wait(self._parts.state.current_backoff, self._wait)
             self._fire(Trigger.WAITED)
 
     def _hang_up(self) -> None:

@@ -18,8 +18,7 @@ from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.threaded import END, Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
-from xdk_streaming.streams.loop_bridge import WAKE_AGAIN_SECONDS, LoopBridge
-from xdk_streaming.wire.request import Request
+from xdk_streaming.streams.loop_bridge import LoopBridge
 
 if TYPE_CHECKING:
     import requests
@@ -60,7 +59,7 @@ class AsyncStream(Assembly[T]):
 
     def _prepare(self, config: StreamConfig) -> None:
         self._threaded = self._threaded_driver(config.buffer or DEFAULT_BUFFER, self._bridge.wake)
-        self._batches = _Batches(self._threaded, self._bridge, self._parts.request, self._driver)
+        self._batches = _Batches(self._threaded, self._bridge, self._driver)
         self._items: AsyncGenerator[T, None] = _one_by_one(self._batches)
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
@@ -100,10 +99,9 @@ class AsyncStream(Assembly[T]):
 class _Batches:
     """The batches from the thread. Holds no reference to the stream, which is dropped and closed first."""
 
-    def __init__(self, threaded: Threaded, bridge: LoopBridge, request: Request, driver: Driver) -> None:
+    def __init__(self, threaded: Threaded, bridge: LoopBridge, driver: Driver) -> None:
         self._threaded = threaded
         self._bridge = bridge
-        self._request = request
         self._driver = driver
 
     def __del__(self) -> None:
@@ -129,9 +127,8 @@ class _Batches:
         self._threaded.stop()
         self._bridge.cancel()
         while self._threaded.running:
-            self._request.wake()
             with suppress(asyncio.CancelledError):  # the loop is being shut down, and this is part of it
-                await self._bridge.woken(within=WAKE_AGAIN_SECONDS)
+                await self._bridge.woken()
         try:
             self._threaded.close()
         finally:

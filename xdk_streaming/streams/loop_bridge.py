@@ -13,9 +13,6 @@ from xdk_streaming.driver.threaded import Threaded
 
 LOOP_CHECK_SECONDS = 0.1
 """Seconds after which a thread that waits for a callback checks whether the loop can still run it."""
-WAKE_AGAIN_SECONDS = 0.02
-"""Seconds after which a thread that should end, but is still connecting, is woken again: it may have begun
-another attempt."""
 
 
 class CallbackCall:
@@ -107,15 +104,12 @@ class LoopBridge:
         except RuntimeError:  # the loop is closed, so nothing will take any more items
             self._threaded.stop()
 
-    async def woken(self, within: float | None = None) -> None:
-        """Wait for a `wake`, at most `within` seconds."""
-        nudge = within and asyncio.get_running_loop().call_later(within, self._ready.set)
+    async def woken(self) -> None:
+        """Wait for a `wake`."""
         try:
             await self._ready.wait()
         finally:
             self._ready.clear()
-            if nudge:
-                nudge.cancel()
 
     # Callbacks
 

@@ -7,18 +7,33 @@ missing, the session keeps the connection, and X may count the connection until 
 
 from __future__ import annotations
 
-import select
+import os
 import socket
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import urllib3
 
+from xdk_streaming.clock import monotonic
 from xdk_streaming.errors import StreamError
-from xdk_streaming.wire import body
+from xdk_streaming.wire import body, bulk
+from xdk_streaming.wire.caller import Caller
+from xdk_streaming.wire.timeouts import Deadlines, Timeouts
 from xdk_streaming.wire.translation import translate
+from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.waiting_socket import WaitingSocket
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How an answer's body is read: with which wait and limits, and on whose thread if the read may block."""
+
+    wait: Wait
+    timeouts: Timeouts
+    caller: Caller
 
 
 class Answer:
@@ -30,26 +45,40 @@ class Answer:
     # Class attributes, so that close() finds them at any time: Ctrl-C may come at any line.
     _response: Any = None
     _socket: socket.socket | None = None
+    _caller: Caller | None = None
+    _pid = 0
 
-    def __init__(self, response: Any, chunk_size: int | None) -> None:
+    def __init__(self, response: Any, chunk_size: int | None, reading: Reading) -> None:
         self._response = response
+        self._caller = reading.caller
+        self._pid = os.getpid()
         self.status: int = response.status_code
         self.headers = _plain_headers(response)
+        self._deadlines = Deadlines(reading.timeouts)
+        self._line_came = True
+        self._waiting: WaitingSocket | None = None
         raw = getattr(response, "raw", None)
-        if isinstance(raw, urllib3.HTTPResponse) and not raw.closed:
+        if isinstance(raw, urllib3.HTTPResponse) and bulk.original(raw) is not None and not raw.closed:
             self._socket = _second_handle(raw)
-            self._chunks = body.arriving(raw, self._socket)
+            self._waiting = bulk.waiting_socket(raw, reading.wait, self._deadlines)
+            self._chunks = body.arriving(raw, self._waiting)
             _detach(raw)
         else:
             self._chunks = body.portable(response, chunk_size)
+        self._blocks = self._waiting is None and _may_block(raw)
+        if not self._blocks:
+            self._caller.end()
 
     def read(self) -> bytes:
         """The next bytes, decompressed, as soon as there are any; empty at the end.
 
         Raises `StreamError`, and no other `Exception`, if the body breaks off.
         """
+        if self._line_came:
+            self._line_came = False
+            self._deadlines.expect_line()
         try:
-            data = next(self._chunks, b"")
+            data = self._read_elsewhere() if self._blocks else next(self._chunks, b"")
         except StreamError:
             raise
         except Exception as exception:  # noqa: BLE001 - adapters and response objects are foreign code
@@ -59,19 +88,18 @@ class Answer:
             self._let_go()
         return data
 
+    def line_came(self) -> None:
+        """A whole line was read: with the next read, the time for the next line begins."""
+        self._line_came = True
+
     def read_start(self, limit: int, seconds: float) -> bytes:
         """At most the first `limit` bytes, and only those that arrive within `seconds`. Raises nothing."""
-        watchdog = threading.Timer(seconds, self.wake)
-        watchdog.daemon = True
-        watchdog.start()
+        self._deadlines.end_at = monotonic() + seconds
         body = b""
-        try:
+        with suppress(StreamError):  # broken off or cut short: the bytes that arrived are still worth reading
             while len(body) < limit and (data := self.read()):
                 body += data
-        except StreamError:
-            return body[:limit]  # broken off or cut short: the bytes that arrived are still worth reading
-        finally:
-            watchdog.cancel()
+        self._deadlines.end_at = None
         return body[:limit]
 
     @property
@@ -83,17 +111,16 @@ class Answer:
 
     def idle(self) -> bool:
         """Whether no bytes wait to be read. True if that cannot be determined."""
-        if self._socket is None:
-            return True
-        return not _waits(self._socket)
+        return self._waiting is None or not self._waiting.readable()
 
     def wake(self) -> None:
-        """End a `read` that blocks, from any thread or signal handler. The read then returns or raises.
+        """Shut the connection down, from any thread or signal handler. The server sees the client leave.
 
-        No more bytes arrive after this. The server sees the connection closed.
+        A `read` in progress ends soon. No more bytes arrive after this.
         """
         handle = self._socket
-        if handle is not None:
+        # A forked child closes only its copy of the connection, which stays the parent's.
+        if handle is not None and os.getpid() == self._pid:
             # On a second handle of the connection: under TLS the SSLSocket's own shutdown() would drop the
             # encryption, and the blocked read would return ciphertext as data.
             with suppress(OSError):  # closed already, by either side
@@ -102,9 +129,23 @@ class Answer:
     def close(self) -> None:
         """Close the connection, even if other code holds the response: X counts open connections."""
         self.wake()
+        if self._caller is not None:
+            self._caller.end()
         with suppress(Exception):  # foreign code; the connection is shut down whatever it raises
             self._response.close()
         self._let_go()
+
+    def _read_elsewhere(self) -> bytes:
+        """Read on the thread that sent the request, since the read may block, and nothing could end it."""
+        assert self._caller is not None  # set by the constructor
+        ends_at = self._deadlines.first()
+        data: bytes = self._caller.call(
+            partial(next, self._chunks, b""),
+            ends_at,
+            partial(self._deadlines.passed, ends_at or 0.0),
+            self.wake,
+        )
+        return data
 
     def _let_go(self) -> None:
         """Close our handle, which sends nothing to the server."""
@@ -113,11 +154,12 @@ class Answer:
             self._socket = None
 
 
-def _waits(handle: socket.socket) -> bool:
-    """Whether there is something to read; an end or a fault also counts."""
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    return bool(poll.poll(0))
+def _may_block(raw: Any) -> bool:
+    """Whether a read may wait for the network; not if the body is in memory, and so has no descriptor."""
+    try:
+        return raw is None or raw.fileno() is not None
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _plain_headers(response: Any) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,14 +11,15 @@ import urllib3
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import bulk
 from xdk_streaming.wire.translation import quotable
+from xdk_streaming.wire.waiting_socket import WaitingSocket
 
 FRAMING = re.compile(r"^(Transfer-Encoding|Content-Length|Content-Encoding)\s*:", re.I | re.M)
 
 
-def arriving(raw: urllib3.HTTPResponse, handle: socket.socket | None = None) -> Iterator[bytes]:
+def arriving(raw: urllib3.HTTPResponse, sock: WaitingSocket | None) -> Iterator[bytes]:
     """The body of urllib3's response, by the fast route if that is possible.
 
-    `handle` is a handle on the connection's socket, if there is one.
+    `sock` is the socket under the body's file; None if that file has none.
     """
     if raw.length_remaining == 0:  # for example after HEAD, whatever the headers say of chunks
         return
@@ -27,7 +27,10 @@ def arriving(raw: urllib3.HTTPResponse, handle: socket.socket | None = None) -> 
     _refuse_lost_headers(raw)
     coding = ", ".join(_listed(raw.headers.get("Content-Encoding")))
     file = bulk.file_under(raw, coding)
-    yield from _public(raw, coded=bool(coding)) if file is None else bulk.read_chunked(file, coding, handle)
+    if file is None or sock is None:
+        yield from _public(raw, coded=bool(coding))
+    else:
+        yield from bulk.read_body(file, sock, bulk.framing(raw), coding)
 
 
 def _public(raw: urllib3.HTTPResponse, *, coded: bool) -> Iterator[bytes]:

@@ -63,6 +63,10 @@ class Dechunker:
         self._left = max(0, place - end)
         return b"".join(pieces)
 
+    def close(self) -> None:
+        """The connection has ended, and the last chunk has not come."""
+        self.fault = http.client.IncompleteRead(b"")
+
     def _read_frame(self, data: bytes, place: int) -> tuple[int, int]:
         """The size of the chunk with its frame at `place`, and where the chunk begins; 0 for no frame."""
         frame = FRAME.match(data, place)

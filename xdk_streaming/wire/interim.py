@@ -31,6 +31,7 @@ def final(response: Any) -> Any:
     under = original(raw)
     if under is None or under.fp is None:
         return response
+    sock = getattr(getattr(under.fp, "raw", None), "_sock", None)  # noqa: F841 - see `interrupt`
     try:
         for _ in range(MAX_INTERIM):
             under.headers = None  # type: ignore[assignment]  # begin() reads an answer if there are none yet

@@ -1,4 +1,4 @@
-"""Inspects the frames of other code, to interrupt an attempt to connect and to clean up after it.
+"""Inspects the frames of other code, to interrupt a call that was left and to clean up after it.
 
 requests gives access neither to the socket of an attempt in progress, nor to a response whose hook raised.
 Both are found in the local variables of the frames that hold them. This relies on CPython's

@@ -5,23 +5,31 @@ Every exception of other code is translated here. Nothing is retried.
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
-import threading
-from collections.abc import Mapping
-from types import FrameType, MappingProxyType
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 from urllib.request import getproxies
 
 import requests
 from requests import exceptions as rq
+from requests.models import DEFAULT_REDIRECT_LIMIT
 
+from xdk_streaming.clock import monotonic
 from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.wire import interim, interrupt
-from xdk_streaming.wire.answer import Answer
+from xdk_streaming.wire import interim, interrupt, redirects
+from xdk_streaming.wire.answer import Answer, Reading
+from xdk_streaming.wire.caller import Caller
 from xdk_streaming.wire.credential import Credential
+from xdk_streaming.wire.redirects import LocationHook
+from xdk_streaming.wire.timeouts import Timeouts
 from xdk_streaming.wire.translation import translate
+from xdk_streaming.wire.wait import Wait
 
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
@@ -29,7 +37,7 @@ NO_VALUES: NamedValues = MappingProxyType({})
 
 
 class Request:
-    """The stream's request, sent anew at every attempt. For one thread; `wake` is for any thread.
+    """The stream's request, sent anew at every attempt. For one thread.
 
     Callable params and headers are called at every attempt. Plain headers, and the session's Authorization,
     remain those of the first attempt: another call on a shared session must not change this stream's identity
@@ -50,7 +58,6 @@ class Request:
                 f"method is {method!r}, must be one of {', '.join(sorted(METHODS))}, in any case"
             )
         self.method = method.upper()
-        self._verb = method.lower()
         self.url = url
         self._session = session
         self._params = params
@@ -60,24 +67,28 @@ class Request:
         self._identity: dict[str, Any] | None = None
         self.params: dict[str, Any] = {}
         """The query parameters of the last attempt."""
-        self._sender = 0
 
     def send(
         self,
         *,
-        connect_timeout: float | None,
-        read_timeout: float | None,
+        timeouts: Timeouts,
+        wait: Wait,
         chunk_size: int | None,
         more: NamedValues = NO_VALUES,
     ) -> Answer:
         """Make one attempt. Raises `StreamError`, and no other `Exception`, if there is no answer.
 
-        `more` are parameters for this attempt alone; they replace others of the same name. Timeouts are in
-        seconds.
+        `more` are parameters for this attempt alone; they replace others of the same name. `Wait.wake` ends
+        the attempt, and so does the limit `timeouts.attempt`.
         """
-        self._sender = threading.get_ident()
         try:
-            return self._answered(self._sent(connect_timeout, read_timeout, more), chunk_size)
+            with ExitStack() as unanswered:
+                caller = Caller(wait)
+                unanswered.callback(caller.end)
+                response = self._response(caller, timeouts, more)
+                answer = self._answered(response, chunk_size, Reading(wait, timeouts, caller))
+                unanswered.pop_all()
+                return answer
         except StreamError:
             raise
         except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
@@ -92,44 +103,60 @@ class Request:
         """Whether X refused the credential, and a callable or an auth object now gives another one."""
         return self._credential.renewed(error)
 
-    def wake(self) -> None:
-        """Interrupt a `send` in progress, from any thread, by shutting down its sockets.
+    def _response(self, caller: Caller, timeouts: Timeouts, more: NamedValues) -> Any:
+        """The response to one attempt. The user's callables run on this thread, the session on another."""
+        self.params = {**_asked(self._params), **more}
+        headers = self._identified(self._credential.headers())
+        attempt = partial(self._followed, headers, timeouts)
+        limit = timeouts.attempt
+        if limit is None:
+            response = caller.call(attempt)
+        else:
+            late = partial(limit.passed, "No answer came")
+            response = caller.call(attempt, monotonic() + limit.seconds, late)
+        self._credential.note(response, headers)
+        return response
 
-        The attempt may be before its first socket or between two sockets, so call this until `send` has
-        returned. A name lookup cannot be interrupted.
-        """
-        interrupt.shut_down_sockets(self._sender, self._is_sent_in)
+    def _followed(self, headers: NamedValues, timeouts: Timeouts) -> Any:
+        """The response that is no redirect."""
+        url, method = self.url, self.method
+        arguments = {"params": self.params, **self._body}
+        for _ in range(_max_redirects(self._session) + 1):
+            response = self._sent(method, url, headers=headers, timeout=timeouts.pair, **arguments)
+            with ExitStack() as unread:  # a redirect's body may never end
+                unread.callback(_close, response)
+                there = redirects.target(response, url)
+                if there is None:
+                    unread.pop_all()
+                    return response
+            after = redirects.method_after(response.status_code, method)
+            arguments = self._body if after == method else {}
+            url, method = there, after
+        raise rq.TooManyRedirects
 
-    def _is_sent_in(self, frame: FrameType) -> bool:
-        return frame.f_code is Request.send.__code__ and frame.f_locals.get("self") is self
-
-    def _sent(self, connect_timeout: float | None, read_timeout: float | None, more: NamedValues) -> Any:
-        send = getattr(self._session, self._verb)
+    def _sent(self, method: str, url: str, **arguments: Any) -> Any:
+        send = getattr(self._session, method.lower())
+        hook = LocationHook()
+        if _accepts(send, "allow_redirects"):
+            arguments["allow_redirects"] = False
+        if isinstance(self._session, requests.Session) and _accepts(send, "hooks"):
+            # requests takes the hooks of a request in place of the session's.
+            arguments["hooks"] = {"response": [*_hooks(self._session), hook]}
         try:
-            self.params = {**_asked(self._params), **more}
-            headers = self._identified(self._credential.headers())
-            response = send(
-                self.url,
-                params=self.params,
-                headers=headers,
-                stream=True,
-                timeout=(connect_timeout, read_timeout),
-                **self._body,
-            )
-            self._credential.note(response, headers)
-            return interim.final(response)
+            response = send(url, stream=True, **arguments)
         except Exception as exception:
             if isinstance(exception, rq.HTTPError) and exception.response is not None:
-                # A hook called raise_for_status(); the answer is in its exception.
-                self._credential.note(exception.response, NO_VALUES)
-                return exception.response
-            if interrupt.quotes_a_header(exception):
+                response = exception.response  # a hook called raise_for_status()
+            elif interrupt.quotes_a_header(exception):
                 raise rq.InvalidHeader from None
-            raise
+            else:
+                raise
+        hook.put_back(response)
+        return interim.final(response)
 
-    def _answered(self, response: Any, chunk_size: int | None) -> Answer:
+    def _answered(self, response: Any, chunk_size: int | None, reading: Reading) -> Answer:
         if isinstance(getattr(response, "status_code", None), int):
-            return Answer(response, chunk_size)
+            return Answer(response, chunk_size, reading)
         raise StreamError(
             f"The session returned a {type(response).__name__} without a status_code; "
             "it must return responses like those of requests",
@@ -161,3 +188,27 @@ def _authorization(session: Any) -> dict[str, Any]:
     headers = getattr(session, "headers", None)
     value = headers.get("Authorization") if isinstance(headers, Mapping) else None
     return {} if value is None else {"Authorization": value}
+
+
+def _close(response: Any) -> None:
+    with suppress(Exception):  # foreign code; it may be no response at all
+        response.close()
+
+
+def _hooks(session: requests.Session) -> list[Any]:
+    own = (session.hooks or {}).get("response") or []
+    return [own] if callable(own) else list(own)
+
+
+def _max_redirects(session: Any) -> int:
+    limit = getattr(session, "max_redirects", None)
+    return limit if isinstance(limit, int) else DEFAULT_REDIRECT_LIMIT
+
+
+def _accepts(send: Callable[..., Any], name: str) -> bool:
+    """Whether a session's method takes the argument; yes if that cannot be determined."""
+    try:
+        parameters = inspect.signature(send).parameters
+    except (ValueError, TypeError):
+        return True
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())

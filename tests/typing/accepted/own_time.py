@@ -1,10 +1,9 @@
 """A clock and chance of one's own: subclassed, or of the same shape."""
 
 import random
-import threading
 
 from xdk_streaming import Stream, StreamConfig, StreamError
-from xdk_streaming.clock import SystemClock
+from xdk_streaming.clock import SystemClock, Wake
 from xdk_streaming.simulator import UNAVAILABLE
 from xdk_streaming.testing import FakeClock, ScriptedSession
 
@@ -14,7 +13,7 @@ URL = "https://api.x.com/2/tweets/sample/stream"
 class Hurried(SystemClock):
     """Waits a thousandth of what it should."""
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
+    def wait(self, seconds: float, wake: Wake) -> None:
         super().wait(seconds / 1000, wake)
 
 
@@ -30,7 +29,7 @@ class Still:
     def monotonic(self) -> float:
         return 0.0
 
-    def wait(self, seconds: float, wake: threading.Lock) -> None:
+    def wait(self, seconds: float, wake: Wake) -> None:
         """It is over at once."""
 
 

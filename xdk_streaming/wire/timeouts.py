@@ -1,0 +1,114 @@
+"""How long a stream waits for its server, computed from the user's settings."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from xdk_streaming import x
+from xdk_streaming.clock import monotonic
+from xdk_streaming.config import StreamConfig
+from xdk_streaming.errors import StreamError, StreamErrorType
+
+logger = logging.getLogger("xdk_streaming")
+
+LINE_FACTOR = 4
+"""Bytes that complete no line keep a connection alive for this many times `stall_timeout`."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Seconds, and the settings that they come from."""
+
+    seconds: float
+    setting: str
+
+    def passed(self, what: str) -> StreamError:
+        """The error to raise when the limit has passed. `what` says what did not happen."""
+        message = f"{what} within {self.seconds:.3g} s ({self.setting})"
+        error = StreamError(message, StreamErrorType.TIMEOUT, TimeoutError(message))
+        error.__cause__ = error.original_exception
+        return error
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """The limits of one stream; None stands for no limit."""
+
+    connect: Limit | None = None
+    """For each connection that an attempt makes: to the server, or to a proxy."""
+    read: Limit | None = None
+    """For each wait for bytes."""
+    line: Limit | None = None
+    """For a whole line, while bytes come that complete none."""
+
+    @classmethod
+    def of(cls, config: StreamConfig) -> Timeouts:
+        """The limits that these settings ask for."""
+        timeout, stall = config.timeout, config.stall_timeout
+        connect, each_read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        line = None if stall is None else Limit(LINE_FACTOR * stall, f"{LINE_FACTOR} x stall_timeout")
+        return cls(_shorter(connect, stall), _shorter(each_read, stall), line)
+
+    @property
+    def pair(self) -> tuple[float | None, float | None]:
+        """Seconds to connect and to wait for bytes, as requests takes them; None for no limit."""
+        return self.connect and self.connect.seconds, self.read and self.read.seconds
+
+    @property
+    def attempt(self) -> Limit | None:
+        """For a whole attempt, from the name lookup to the last header, redirects included."""
+        if self.connect is None or self.read is None:
+            return None
+        return Limit(
+            self.connect.seconds + self.read.seconds, f"{self.connect.setting} + {self.read.setting}"
+        )
+
+
+class Deadlines:
+    """The moments (monotonic) at which the read in progress has to end. For one thread."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._read = timeouts.read
+        self._line = timeouts.line
+        self._line_at: float | None = None
+        self.end_at: float | None = None
+        """A moment at which the whole reading has to end; None for no such moment."""
+
+    def expect_line(self) -> None:
+        """A whole line was received: the time for the next one begins now."""
+        self._line_at = None if self._line is None else monotonic() + self._line.seconds
+
+    def first(self) -> float | None:
+        """When a wait for bytes that begins now has to end; None if it may last."""
+        at = None if self._read is None else monotonic() + self._read.seconds
+        line_at, end_at = self._line_at, self.end_at
+        if line_at is not None and (at is None or line_at < at):
+            at = line_at
+        return end_at if end_at is not None and (at is None or end_at < at) else at
+
+    def passed(self, at: float) -> StreamError:
+        """The error to raise when the moment `at`, which `first` gave, has passed."""
+        if at == self._line_at and self._line is not None:
+            return self._line.passed("Bytes came, but no whole line")
+        if at == self.end_at or self._read is None:
+            return StreamError("The time for this answer has passed", StreamErrorType.TIMEOUT)
+        return self._read.passed("Nothing came from the server")
+
+
+def warn_of_short_timeout(config: StreamConfig) -> None:
+    """Warn if silence counts as a fault sooner than X's next heartbeat can end the silence."""
+    silence = Timeouts.of(config).read
+    if silence is not None and silence.seconds < x.HEARTBEAT_SECONDS:
+        logger.warning(
+            "%.3g s of silence will count as a fault, but X's heartbeat comes only every %.0f s; "
+            "raise timeout or stall_timeout above that",
+            silence.seconds,
+            x.HEARTBEAT_SECONDS,
+        )
+
+
+def _shorter(timeout: float | None, stall: float | None) -> Limit | None:
+    if timeout is None or (stall is not None and stall < timeout):
+        return None if stall is None else Limit(stall, "stall_timeout")
+    return Limit(timeout, "timeout")
