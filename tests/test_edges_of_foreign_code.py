@@ -295,7 +295,7 @@ def test_redirect_to_another_host_is_not_followed(
     assert failure is not None
     assert failure.error_type is StreamErrorType.CLIENT_ERROR
     assert "localhost" in str(failure)
-    assert other.requests == []
+    assert not other.requests
     recorder.ended_with(stream, failure)
     assert recorder.errors == [failure]
 

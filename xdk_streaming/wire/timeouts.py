@@ -53,7 +53,8 @@ class Timeouts:
     @property
     def pair(self) -> tuple[float | None, float | None]:
         """Seconds to connect and to wait for bytes, as requests takes them; None for no limit."""
-        return self.connect and self.connect.seconds, self.read and self.read.seconds
+        connect, each_read = (None if each is None else each.seconds for each in (self.connect, self.read))
+        return connect, each_read
 
     @property
     def attempt(self) -> Limit | None:
