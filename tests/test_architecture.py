@@ -17,7 +17,7 @@ import xdk_streaming.simulator
 ROOT = Path(xdk_streaming.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 
-VALUES = ["x", "errors", "backoff", "gap", "state", "config", "clock"]
+VALUES = ["x", "errors", "backoff", "retry_policy", "gap", "state", "config", "clock"]
 """In this order, each may import those before it. What X publishes comes first, for it stands on nothing."""
 CORE = {*VALUES, "callbacks", "machine", "wire", "recovery", "driver", "streams"}
 
@@ -67,6 +67,7 @@ FENCES = {
     "driver/threaded.py": "hands on what the driver raised, whatever it is",
     "wire/decoder.py": "validators",
     "wire/response_model.py": "decoders of users",
+    "wire/credential.py": "auth objects, headers that are asked for, and responses",
     "wire/translation.py": "the texts of foreign exceptions",
     "wire/answer.py": "responses",
     "wire/caller.py": "hands on what a session raised, whatever it is",

@@ -14,6 +14,7 @@ import pytest
 
 from xdk_streaming.backoff import X_LADDERS, Backoff, BackoffPolicy
 from xdk_streaming.config import StreamConfig, as_config
+from xdk_streaming.retry_policy import RetryPolicy
 
 SEED: list[tuple[str, object]] = [
     ("max_retries", 10),
@@ -33,6 +34,7 @@ OURS: dict[str, object] = {
     "stall_timeout": 30.0,
     "max_item_bytes": 33_554_432,
     "backoff": None,
+    "retry_policy": RetryPolicy(),
     "on_state_change": None,
     "on_invalid": None,
     "on_model_error": "report",
@@ -85,6 +87,8 @@ BAD: list[tuple[str, object, str]] = [
     ("backoff", "x", "instance of BackoffPolicy"),
     ("backoff", 60.0, "instance of BackoffPolicy"),
     ("backoff", 60, "instance of BackoffPolicy"),
+    ("retry_policy", None, "instance of RetryPolicy"),
+    ("retry_policy", "never", "instance of RetryPolicy"),
     ("on_model_error", "ignore", "'report', 'yield' or 'raise'"),
     ("history", -1, "greater than or equal to 0"),
     ("history", None, "integer"),
@@ -119,6 +123,7 @@ SENSIBLE: list[tuple[str, object, object]] = [
     ("max_item_bytes", 1, 1),
     ("backoff", LADDERS, LADDERS),
     ("backoff", None, None),
+    ("retry_policy", RetryPolicy(patience=0), RetryPolicy(patience=0.0)),
     ("on_model_error", "yield", "yield"),
     ("on_model_error", "raise", "raise"),
     ("history", 0, 0),

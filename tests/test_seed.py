@@ -53,7 +53,7 @@ OUR_CONFIG = {
     "history": 100,
     "observers": (),
 }
-OUR_LATER_CONFIG = {"backoff": None, "recovery": None, "on_gap": None, "buffer": None, "on_lag": None}
+OUR_LATER_CONFIG = {"backoff", "recovery", "on_gap", "buffer", "on_lag", "retry_policy"}
 
 STATE: dict[str, tuple[Any, Any]] = {
     "retry_count": (int, 0),
@@ -91,7 +91,7 @@ ERROR_ARGUMENTS = {
     "status_code": None,
     "response_body": None,
 }
-OUR_ERROR_ARGUMENTS = {"problem": None, "retry_after": None}
+OUR_ERROR_ARGUMENTS = {"problem": None, "retry_after": None, "intercepted": False}
 
 STREAM_ARGUMENTS = {
     "session": REQUIRED,
@@ -143,7 +143,7 @@ def test_the_package_offers_what_was_promised_and_what_goes_with_it() -> None:
         *("stream_with_retry", "StreamConfig", "StreamState", "StreamError", "StreamErrorType"),
         *("Stream", "patch_xdk", "AsyncStream", "astream_with_retry"),
         *("Transition", "ConnectionState", "Trigger", "Problem", "RateLimit", "RetriesExhausted"),
-        *("Backoff", "BackoffPolicy", "Recovery", "Gap", "Buffer", "Lag"),
+        *("Backoff", "BackoffPolicy", "RetryPolicy", "Recovery", "Gap", "Buffer", "Lag"),
         *("InvalidLine", "NoticeReceived"),
     }
 

@@ -5,6 +5,7 @@ from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.gap import Gap
+from xdk_streaming.retry_policy import RetryPolicy
 from xdk_streaming.state import (
     ConnectionState,
     InvalidLine,
@@ -34,6 +35,7 @@ __all__ = [
     "RateLimit",
     "Recovery",
     "RetriesExhausted",
+    "RetryPolicy",
     "Stream",
     "StreamConfig",
     "StreamError",

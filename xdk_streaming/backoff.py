@@ -63,7 +63,8 @@ class BackoffPolicy:
     """No connection could be made, or a connection was reset, cut, or silent."""
     server: Backoff
     """An HTTP error that may pass (5xx or 408), or a stream that the server ended cleanly soon after the
-    stream began: a clean end is the server's doing, not the network's."""
+    stream began: a clean end is the server's doing, not the network's. Also an error that is `intercepted`,
+    such as a refused certificate."""
     rate_limit: Backoff
     """429 and 420, if the server names no time."""
     connections: Backoff
@@ -76,7 +77,8 @@ class BackoffPolicy:
         if loss.error_type is StreamErrorType.RATE_LIMITED:
             occupied = loss.problem is not None and loss.problem.issue == "TooManyConnections"
             return "connections" if occupied else "rate_limit"
-        if loss.error_type is StreamErrorType.SERVER_ERROR or loss.status_code is not None:
+        answered = loss.intercepted or loss.status_code is not None
+        if loss.error_type is StreamErrorType.SERVER_ERROR or answered:
             return "server"
         return "network"
 

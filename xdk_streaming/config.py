@@ -16,6 +16,7 @@ from xdk_streaming import x
 from xdk_streaming.backoff import X_LADDERS, BackoffPolicy
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap
+from xdk_streaming.retry_policy import RetryPolicy
 from xdk_streaming.state import InvalidLine, Lag, NoticeReceived, Transition
 
 C = TypeVar("C")
@@ -161,6 +162,8 @@ class StreamConfig:
     backoff: BackoffPolicy | None = Field(default=None, kw_only=True)
     """A ladder for each class of loss, in place of `initial_backoff` and `backoff_multiplier`. None uses
     those two. `max_backoff` caps every ladder."""
+    retry_policy: RetryPolicy = Field(default=RetryPolicy(), kw_only=True)
+    """Which errors are final, and for how long a doubtful one is retried."""
     on_state_change: Callable[[Transition], Any] | None = Field(default=None, kw_only=True)
     """Called for every transition, before the other callbacks of that transition."""
     on_invalid: Callable[[bytes, str], Any] | None = Field(default=None, kw_only=True)

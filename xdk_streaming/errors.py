@@ -90,8 +90,11 @@ class StreamError(Exception):
     `str(error)` says what happened and what to do. `problem` is the server's problem object, if the server
     sent one. `retry_after` is how many seconds the server asked the client to wait, counted from the server's
     answer. `response_body` takes at most 8 KiB of memory, because a stream's history keeps its errors; a body
-    that was cut says so at its end. The error can be pickled. Its cause is then kept as class and text alone,
-    because a requests exception also holds the request, and the request holds the token.
+    that was cut says so at its end. `intercepted` says that something between X and this client seems to have
+    answered in X's place: a certificate was refused, or a web page or a redirect came where a stream was due.
+
+    The error can be pickled. Its cause is then kept as class and text alone, because a requests exception
+    also holds the request, and the request holds the token.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class StreamError(Exception):
         *,
         problem: Problem | None = None,
         retry_after: float | None = None,
+        intercepted: bool = False,
     ) -> None:
         super().__init__(message[:MAX_MESSAGE])
         self.error_type = error_type
@@ -112,10 +116,14 @@ class StreamError(Exception):
         self.response_body = None if response_body is None else excerpt(response_body)
         self.problem = problem
         self.retry_after = retry_after
+        self.intercepted = intercepted
 
     @property
     def is_retryable(self) -> bool:
-        """Whether another attempt can help."""
+        """Whether another attempt can help, by the error's class.
+
+        What a stream makes of the error is for `StreamConfig.retry_policy` to say.
+        """
         return self.error_type in RETRYABLE
 
     @property
@@ -131,7 +139,8 @@ class StreamError(Exception):
             self.status_code,
             self.response_body,
         )
-        return type(self), arguments, {"problem": self.problem, "retry_after": self.retry_after}
+        kept = ("problem", "retry_after", "intercepted")
+        return type(self), arguments, {name: getattr(self, name) for name in kept}
 
 
 class RetriesExhausted(StreamError):

@@ -43,7 +43,13 @@ EXPECTED: dict[Cell, Expectation] = {
         "amendable",
         Outcome(BACKOFF, "amend_request", ("on_error",)),
         Either(
-            "fatal", Outcome(FAILED, "give_up", ("on_error",)), Outcome(BACKOFF, "note_loss", ("on_error",))
+            "renewable",
+            Outcome(BACKOFF, "renew_credential", ("on_error",)),
+            Either(
+                "fatal",
+                Outcome(FAILED, "give_up", ("on_error",)),
+                Outcome(BACKOFF, "note_loss", ("on_error",)),
+            ),
         ),
     ),
     (Trigger.PROGRESSED, STREAMING): Outcome(STREAMING, "clear_budget"),

@@ -6,6 +6,7 @@ import copy
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ ACTIONS = (
     "settle",
     "note_loss",
     "amend_request",
+    "renew_credential",
     "plan_retry",
     "give_up",
     "release",
@@ -52,7 +54,7 @@ PROGRESSED, SETTLED, RETRY, WAITED, STOP = (
     Trigger.STOP,
 )
 
-Happening = Trigger | tuple[Trigger, StreamError]
+Happening = Trigger | tuple[Trigger, StreamError] | Event
 
 
 def fault(
@@ -109,9 +111,12 @@ class Harness:
     def fire(self, *events: Happening) -> None:
         """One event after the other, a second apart."""
         for event in events:
-            trigger, error = event if isinstance(event, tuple) else (event, None)
             self.at += 1.0
-            self.machine.fire(Event(trigger, error, at=self.at))
+            if isinstance(event, Event):
+                self.machine.fire(replace(event, at=self.at, monotonic=self.at))
+                continue
+            trigger, error = event if isinstance(event, tuple) else (event, None)
+            self.machine.fire(Event(trigger, error, at=self.at, monotonic=self.at))
 
     def answer(
         self, trigger: Trigger, rate_limit: RateLimit | None, error: StreamError | None = None
@@ -181,6 +186,7 @@ EVENTS: dict[str, Happening] = {
     "opened": OPENED,
     "refused": (REFUSED, fault()),
     "refused for good": (REFUSED, fatal()),
+    "refused with another credential": Event(REFUSED, fatal(), renewed=True),
     "progressed": PROGRESSED,
     "settled": SETTLED,
     "ended": ENDED,
@@ -190,6 +196,12 @@ EVENTS: dict[str, Happening] = {
     "waited": WAITED,
     "stop": STOP,
 }
+
+
+def trigger_of(happening: Happening) -> Trigger:
+    if isinstance(happening, Event):
+        return happening.trigger
+    return happening[0] if isinstance(happening, tuple) else happening
 
 
 class Shown(NamedTuple):
@@ -207,12 +219,13 @@ def shown(situation: str, event: str) -> Shown | None:
     truth = {
         "fresh": situation in ("new", "stopped before it began"),
         "amendable": False,
+        "renewable": event.endswith("another credential"),
         "fatal": event.endswith("for good"),
         "finished": False,
         "exhausted": situation.endswith("the budget spent"),
         "planned": situation.startswith("waiting"),
     }
-    outcome = expected((happening[0] if isinstance(happening, tuple) else happening, source), truth)
+    outcome = expected((trigger_of(happening), source), truth)
     if outcome is None:
         return None
     dest, action, notify = outcome

@@ -60,6 +60,13 @@ def endless_continue(peer: Peer, reach: Reach) -> None:
         time.sleep(0.005)
 
 
+def mute_after_hints(peer: Peer, reach: Reach) -> None:
+    peer.request()
+    peer.send(head(status="103 Early Hints"))
+    reach()
+    peer.wait_until_left()
+
+
 def dripping_redirect(peer: Peer, reach: Reach) -> None:
     """The redirect's body drips for ever; the request that follows it is not answered."""
     if b" /next " in peer.request():
@@ -94,6 +101,7 @@ SERVERS: dict[str, Callable[[Peer, Reach], None]] = {
     "TLS handshake mute": mute,
     "headers drip": dripping_headers,
     "100 Continue for ever": endless_continue,
+    "103 and mute": mute_after_hints,
     "redirect that drips": dripping_redirect,
     "wait for the next attempt": unavailable,
     "silent peer": silent,
@@ -107,6 +115,7 @@ CONNECTING = (
     "TLS handshake mute",
     "headers drip",
     "100 Continue for ever",
+    "103 and mute",
     "redirect that drips",
 )
 """The situations of an attempt to connect."""

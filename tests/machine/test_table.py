@@ -115,7 +115,7 @@ def test_the_table_leaves_nothing_to_object_to() -> None:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell[0].name}-{cell[1].name}")
 def test_every_cell_does_what_was_typed_by_hand_under_every_outcome_of_every_guard(cell: Cell) -> None:
     every_truth = truths(TABLE, CELLS)
-    assert len(every_truth) == 64
+    assert len(every_truth) == 128
     for truth in every_truth:
         assert outcome(rows_of(TABLE, cell), truth) == expected(cell, truth)
 

@@ -93,11 +93,18 @@ class Walk(RuleBasedStateMachine):
 
     # What happens.
 
-    @rule(trigger=st.sampled_from(Trigger), error_type=st.sampled_from(StreamErrorType), kind=kinds)
-    def anything_happens(self, trigger: Trigger, error_type: StreamErrorType, kind: str | None) -> None:
+    @rule(
+        trigger=st.sampled_from(Trigger),
+        error_type=st.sampled_from(StreamErrorType),
+        kind=kinds,
+        doubts=st.fixed_dictionaries(dict.fromkeys(("renewed", "demanded", "intercepted"), st.booleans())),
+    )
+    def anything_happens(
+        self, trigger: Trigger, error_type: StreamErrorType, kind: str | None, doubts: dict[str, bool]
+    ) -> None:
         before = self.facts()
         try:
-            self.fire(trigger, error_type, kind)
+            self.fire(trigger, error_type, kind, **doubts)
         except IllegalEvent:
             assert self.facts() == before
 
@@ -123,10 +130,17 @@ class Walk(RuleBasedStateMachine):
         trigger: Trigger,
         error_type: StreamErrorType = StreamErrorType.TIMEOUT,
         kind: str | None = None,
+        *,
+        intercepted: bool = False,
+        renewed: bool = False,
+        demanded: bool = False,
     ) -> None:
         problem = None if kind is None else Problem(kind, "A problem", "Of some kind.")
-        error = StreamError("It broke.", error_type, problem=problem) if trigger in FAULTS else None
-        self.machine.fire(Event(trigger, error, at=float(self.fired)))
+        error = None
+        if trigger in FAULTS:
+            error = StreamError("It broke.", error_type, problem=problem, intercepted=intercepted)
+        at = float(self.fired)
+        self.machine.fire(Event(trigger, error, at, monotonic=at, renewed=renewed, demanded=demanded))
         self.fired += 1
 
     def facts(self) -> dict[str, Any]:

@@ -203,13 +203,20 @@ def test_the_table_of_the_state_has_every_field() -> None:
     assert shown == [field.name for field in dataclasses.fields(StreamState)]
 
 
+def short(value: Any) -> str:
+    """A value as one would write it: a value with all its defaults is its class, called."""
+    if dataclasses.is_dataclass(value) and value == type(value)():
+        return f"{type(value).__name__}()"
+    return str(value)
+
+
 def fields_of(settings: Any, *, kw_only: bool | None = None) -> dict[str, str]:
     """The names and defaults, as the page shows them."""
     shown = {}
     for field in dataclasses.fields(settings):
         if kw_only is None or field.kw_only is kw_only:
             value = getattr(settings, field.name)
-            shown[field.name] = f'"{value}"' if isinstance(value, str) else str(value)
+            shown[field.name] = f'"{value}"' if isinstance(value, str) else short(value)
     return shown
 
 

@@ -74,6 +74,7 @@ def test_a_redirect_to_another_origin_is_refused_by_name_and_nothing_is_sent_the
     assert error.status_code == status
     assert f"to {place}, which is another origin" in str(error)
     assert "secret" not in str(error)
+    assert error.intercepted
     assert len(signpost.seen) == 1
     assert target.seen == []
 
@@ -127,7 +128,10 @@ def test_a_circle_is_a_client_error(session: requests.Session) -> None:
 @pytest.mark.parametrize("location", ["http://[::1", "http://127.0.0.1:port/"])
 def test_a_redirect_to_what_is_no_url_is_fatal(session: requests.Session, location: str) -> None:
     with served(Signpost(location)) as url:
-        assert_translated(refused(session, url), FATAL_ERROR)
+        error = refused(session, url)
+    assert (error.error_type, error.status_code) == (FATAL_ERROR, 302)
+    assert "redirects (302) to what is no URL" in str(error)
+    assert error.intercepted
 
 
 @pytest.mark.parametrize("location", ["", None], ids=["empty", "none"])

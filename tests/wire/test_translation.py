@@ -48,6 +48,7 @@ KNOWN: list[tuple[Exception, StreamErrorType]] = [
     (UnicodeEncodeError("latin-1", "hush\u2026", 4, 5, "ordinal not in range(256)"), FATAL_ERROR),
     (ssl.SSLCertVerificationError("expired"), FATAL_ERROR),
     (rq.SSLError(u3.MaxRetryError(None, "/", u3.SSLError(ssl.SSLCertVerificationError("x")))), FATAL_ERROR),  # type: ignore[arg-type]  # no pool
+    (u3.ProxyError("proxy", u3.SSLError(ssl.SSLCertVerificationError("expired"))), FATAL_ERROR),
     (rq.URLRequired(), FATAL_ERROR),
     (rq.MissingSchema(), FATAL_ERROR),
     (rq.InvalidSchema(), FATAL_ERROR),

@@ -47,20 +47,29 @@ BAD_RULES: Expected = (
     'POST /2/tweets/search/stream/rules {"delete": {"ids": ["..."]}}, then connect again',
 )
 
+INTERIM: Expected = (SERVER_ERROR, "an interim answer came, and no final one", "another attempt can help")
+PROXY_LOGIN: Expected = (
+    CLIENT_ERROR,
+    "a proxy asks for credentials",
+    "user and password into the proxy's URL",
+)
+
 BY_STATUS: dict[int, Expected] = {
+    101: (SERVER_ERROR, "changes to another protocol", "another attempt can help"),
     204: NO_STREAM,
     205: NO_STREAM,
     401: (AUTHENTICATION_ERROR, "", "check the bearer token: a stream wants the app's own"),
     403: FORBIDDEN,
     404: (CLIENT_ERROR, "", "correct the URL"),
     406: (CLIENT_ERROR, "", 'send "Accept-Encoding: gzip"'),
-    407: (CLIENT_ERROR, "a proxy asks for credentials", "user and password into the proxy's URL"),
+    407: PROXY_LOGIN,
     408: (TIMEOUT, "the request took too long", "another attempt can help"),
     409: NEEDS_A_RULE,
     410: (CLIENT_ERROR, "switched off", "look up what replaces it"),
     420: (RATE_LIMITED, "too many connects", "wait, and connect less often"),
     425: (SERVER_ERROR, "", "another attempt can help"),
     429: (RATE_LIMITED, "too many connects in the present 15 minutes", "wait, and connect less often"),
+    511: (SERVER_ERROR, "the network wants a login", "log in to the network"),
 }
 
 REFUSING_KINDS: dict[str, Expected] = {
@@ -111,8 +120,21 @@ ISSUES: dict[str, Expected] = {
     "PackageDowngraded": (STREAM_INTERRUPTED, "access level was lowered", "connect again"),
 }
 
+FROM_A_STRANGER: Expected = (SERVER_ERROR, "a web page, and X's API sends none", "another attempt can help")
+BY_STATUS_OF_A_PAGE: dict[int, Expected] = {401: FROM_A_STRANGER, 403: FROM_A_STRANGER}
+BY_STATUS_OF_A_PROXY: dict[int, Expected] = {
+    401: PROXY_LOGIN,
+    403: (CLIENT_ERROR, "the proxy forbids this host", "ask the proxy's operator"),
+    407: PROXY_LOGIN,
+    408: (TIMEOUT, "", "another attempt can help"),
+    425: (SERVER_ERROR, "", "another attempt can help"),
+    429: (RATE_LIMITED, "the proxy has had too many requests", "wait, and connect less often"),
+}
+
 TABLES: dict[str, tuple[Mapping[Any, Verdict], Mapping[Any, Expected]]] = {
     "statuses": (verdicts.BY_STATUS, BY_STATUS),
+    "statuses of a page": (verdicts.BY_STATUS_OF_A_PAGE, BY_STATUS_OF_A_PAGE),
+    "statuses of a proxy": (verdicts.BY_STATUS_OF_A_PROXY, BY_STATUS_OF_A_PROXY),
     "refusing kinds": (verdicts.REFUSING_KINDS, REFUSING_KINDS),
     "ending kinds": (verdicts.ENDING_KINDS, ENDING_KINDS),
     "issues": (verdicts.ISSUES, ISSUES),
@@ -148,7 +170,7 @@ def test_no_entry_is_there_that_was_not_typed_by_hand(table: str) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (199, SERVER_FAULT),
+        (199, INTERIM),
         (200, NO_STREAM),
         (201, NO_STREAM),
         (206, NO_STREAM),
@@ -161,12 +183,35 @@ def test_no_entry_is_there_that_was_not_typed_by_hand(table: str) -> None:
         (500, SERVER_FAULT),
         (503, SERVER_FAULT),
         (599, SERVER_FAULT),
-        (100, SERVER_FAULT),
+        (100, INTERIM),
+        (102, INTERIM),
+        (103, INTERIM),
         *BY_STATUS.items(),
     ],
 )
 def test_any_status_at_all_has_a_verdict(status: int, expected: Expected) -> None:
     assert holds(verdicts.of_status(status), expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (103, (SERVER_ERROR, "the fault is the proxy's", "another attempt can help")),
+        (201, (SERVER_ERROR, "the fault is the proxy's", "another attempt can help")),
+        (302, (CLIENT_ERROR, "opens no tunnel to this host", "check the proxy's URL")),
+        (400, (CLIENT_ERROR, "opens no tunnel to this host", "check the proxy's URL")),
+        (404, (CLIENT_ERROR, "opens no tunnel to this host", "check the proxy's URL")),
+        (405, (CLIENT_ERROR, "opens no tunnel to this host", "check the proxy's URL")),
+        (500, (SERVER_ERROR, "the fault is the proxy's", "another attempt can help")),
+        (502, (SERVER_ERROR, "the fault is the proxy's", "another attempt can help")),
+        (599, (SERVER_ERROR, "the fault is the proxy's", "another attempt can help")),
+        *BY_STATUS_OF_A_PROXY.items(),
+    ],
+)
+def test_any_status_with_which_a_proxy_refuses_a_tunnel_has_a_verdict(
+    status: int, expected: Expected
+) -> None:
+    assert holds(verdicts.of_proxy(status), expected)
 
 
 @pytest.mark.parametrize(("table", "name"), ENTRIES)

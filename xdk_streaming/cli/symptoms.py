@@ -49,6 +49,7 @@ SYMPTOMS: Mapping[str, Mapping[str, str]] = {
         "switched-off": "Look up the replacement of the endpoint in X's documentation.",
         "usage-cap": RAISE_CAP,
         "redirect-to-nowhere": _advice(404),
+        "redirect-elsewhere": CHECK_PROXY,
     },
     "X asks for patience": {
         "calm-down": _advice(420),
@@ -62,6 +63,7 @@ SYMPTOMS: Mapping[str, Mapping[str, str]] = {
         "request-timeout": WATCH,
         "empty-answer": CHECK_PROXY,
         "maintenance-page": "Wait. If the page is not X's, check any proxy in between.",
+        "forbidden-by-a-page": CHECK_PROXY,
         "internal-error": WATCH,
         "bad-gateway": WATCH,
         "unavailable": WATCH,

@@ -14,15 +14,14 @@ from xdk_streaming.errors import StreamError, StreamErrorType, excerpt
 from xdk_streaming.state import NoticeReceived, Trigger
 from xdk_streaming.wire import problems
 from xdk_streaming.wire.answer import Answer
-from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice, Truncated
-from xdk_streaming.wire.framing import LineSplitter, Unended, may_be_item
+from xdk_streaming.wire.beginning import Beginning
+from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice
+from xdk_streaming.wire.framing import LineSplitter, Unended, bare, may_be_item
 
 SETTLED_AFTER = 10.0
 """Seconds (monotonic) that a connection must last before its loss counts as the first again."""
 MIN_LINES_UNDECODED = 4
 """Lines that one read must complete for them to be handed over undecoded."""
-NO_PROGRESS = (Heartbeat, StreamNotice, Truncated)
-"""Kinds of lines that carry no data: they do not restore the retry budget."""
 
 
 class Ending(NamedTuple):
@@ -30,6 +29,8 @@ class Ending(NamedTuple):
 
     trigger: Trigger
     error: StreamError | None = None
+    demanded: bool = False
+    """Whether the settings ask for an end with this error."""
 
 
 class Connection:
@@ -58,11 +59,15 @@ class Connection:
         self._opened_at = parts.clock.monotonic()
         self._progressed = False
         self._parting: StreamError | None = None
+        self._beginning: Beginning | None = Beginning()  # None once a JSON object has come: this is a stream
 
     def receive(self) -> None:
         """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete."""
         clock, state, tracker = self._parts.clock, self._parts.state, self._parts.tracker
-        splitter = self._splitter
+        splitter, beginning = self._splitter, self._beginning
+        if beginning is not None and beginning.is_hopeless:
+            self._end(Ending(Trigger.ENDED))
+            return
         now = clock.monotonic()
         tracker.before_read(now, idle=self._answer.idle(), holds=splitter.begun > 0, settled=self.settled)
         try:
@@ -74,6 +79,8 @@ class Connection:
             self._end(Ending(Trigger.ENDED))
             return
         state.bytes_received += len(data)
+        if beginning is not None:
+            beginning.take(data)
         state.last_activity_at, now = clock.time(), clock.monotonic()
         lines = splitter.feed(data)
         tracker.after_read(now, lines, holds=splitter.begun > 0)
@@ -96,9 +103,19 @@ class Connection:
         return lines
 
     def look_at(self, line: Any) -> Any:
-        """Decode a line of any kind. Reports the connection's first data, before the data is delivered."""
+        """Decode a line of any kind. Reports the connection's first data, before the data is delivered.
+
+        Data is a JSON object that is no notice, whether or not the model takes it.
+        """
         event = self._parts.decoder(line)
-        if not (self._progressed or isinstance(event, NO_PROGRESS)):
+        if self._progressed or isinstance(event, Heartbeat):
+            return event
+        if isinstance(event, Invalid) and event.cause is None:
+            return event
+        if self._beginning is not None and not self._beginning.allows(bare(line)):
+            return Invalid(line, "an object within a web page")
+        self._beginning = None
+        if not isinstance(event, StreamNotice):
             self._progressed = True
             self._report(Trigger.PROGRESSED)
         return event
@@ -114,7 +131,7 @@ class Connection:
         elif isinstance(event, Invalid):
             parts.invalid_lines.take(event)
         elif isinstance(event, Rejected):
-            ending = Ending(Trigger.BROKE, _rejection(event))
+            ending = Ending(Trigger.BROKE, _rejection(event), demanded=True)
         else:
             assert isinstance(event, StreamNotice)
             error = problems.ending(event)
@@ -128,8 +145,15 @@ class Connection:
         return isinstance(event, Rejected)  # the user wants this error before any later item
 
     def final_ending(self) -> Ending:
-        """How the connection ended, once its last lines were delivered. A notice at the end is the cause."""
+        """How the connection ended, once its last lines were delivered.
+
+        A notice at the end is the cause. A body that never was a stream is an error, however it ended.
+        """
         assert self.ending is not None
+        if self._beginning is not None and not self.ending.demanded:
+            objection = self._beginning.objection(self._answer.status, self.ending.error)
+            if objection is not None:
+                return Ending(Trigger.BROKE, objection)
         if self.ending.error is None and self._parting is not None:
             return Ending(Trigger.BROKE, self._parting)
         return self.ending

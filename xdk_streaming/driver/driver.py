@@ -19,7 +19,7 @@ from xdk_streaming.errors import StreamError, forget_locals
 from xdk_streaming.gap import Gap
 from xdk_streaming.machine.event import Event
 from xdk_streaming.recovery.tracker import Position
-from xdk_streaming.state import ConnectionState, RateLimit, Trigger
+from xdk_streaming.state import ConnectionState, Trigger
 from xdk_streaming.wire import dates, limits, problems
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.decoder import NotAnItem
@@ -90,7 +90,7 @@ class Driver:
                         break
                     if self._stopping:
                         break
-                event = line = self._line = None  # while the next read waits, the last item is not kept
+                event, line, self._line = None, None, b""  # not kept while the next read waits
         finally:
             self._hang_up()  # first, so that no failure in what follows leaves the connection open
             self._count_undelivered()
@@ -116,7 +116,7 @@ class Driver:
         connection = self._connection
         assert connection is not None  # it has just brought an item
         connection.count_undelivered()
-        connection.ending = Ending(Trigger.BROKE, error)
+        connection.ending = Ending(Trigger.BROKE, error, demanded=True)
 
     def receipt(self) -> Receipt:
         """The receipt of the item that was yielded last."""
@@ -200,18 +200,18 @@ class Driver:
         self,
         trigger: Trigger,
         error: StreamError | None = None,
-        *,
-        rate_limit: RateLimit | None = None,
-        parameter: str | None = None,
-        bounded: bool = False,
+        **facts: Any,
     ) -> None:
-        """Report an event to the machine; after stop() was called, report STOP in its place."""
+        """Report an event to the machine; after stop() was called, report STOP in its place.
+
+        `facts` are other fields of `Event`.
+        """
         if self._stopping:
             trigger, error = Trigger.STOP, None
         if error is not None:
             forget_locals(error)
-        at = self._parts.clock.time()
-        self._parts.machine.fire(Event(trigger, error, at, rate_limit, parameter, bounded))
+        at, monotonic = self._parts.clock.time(), self._parts.clock.monotonic()
+        self._parts.machine.fire(Event(trigger, error, at, monotonic=monotonic, **facts))
 
     def _dial(self) -> None:
         request, tracker, machine = self._parts.request, self._parts.tracker, self._parts.machine
@@ -252,7 +252,8 @@ class Driver:
         self._hang_up()
         refusal = problems.refusal(answer.status, answer.headers, body, now, clock.monotonic() - since)
         rate_limit = limits.rate_limit(answer.headers)
-        self._fire(Trigger.REFUSED, refusal, rate_limit=rate_limit, parameter=parameter)
+        renewed = self._parts.request.renewed(refusal)
+        self._fire(Trigger.REFUSED, refusal, rate_limit=rate_limit, parameter=parameter, renewed=renewed)
 
     def _note(self, trigger: Trigger) -> None:
         """Pass on a fact that the connection reports."""
@@ -268,7 +269,8 @@ class Driver:
             self._parts.clock.monotonic(), ending.error, proven=proven, settled=connection.settled
         )
         self._connection = None
-        self._fire(ending.trigger, ending.error, bounded=self._parts.tracker.bounded)
+        bounded = self._parts.tracker.bounded
+        self._fire(ending.trigger, ending.error, bounded=bounded, demanded=ending.demanded)
         over = self._parts.machine.connection_state is ConnectionState.DISCONNECTED
         if doubt is not None and over and not self._stopping:
             logger.warning(

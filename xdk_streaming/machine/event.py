@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from xdk_streaming.errors import StreamError
 from xdk_streaming.state import RateLimit, Trigger
 
+PARAMETER_STATUSES = (400, 403)
+"""Statuses with which X may refuse a single parameter."""
 NEEDS_ERROR = (Trigger.REFUSED, Trigger.BROKE)
 
 
@@ -30,6 +33,29 @@ class Event:
     """A parameter of the refused request that the stream can do without."""
     bounded: bool = False
     """Whether the request that ended had an end time."""
+    renewed: bool = False
+    """Whether X refused the credential, and another one is at hand."""
+    demanded: bool = False
+    """Whether the settings ask for an end with this error; no policy retries it then."""
+    monotonic: float = 0.0
+    """When it happened, in seconds of the monotonic clock that the driver uses: for durations."""
+
+    @property
+    def refuses_parameter(self) -> bool:
+        """Whether X's own answer names `parameter`. A web page may quote the whole URL, and is not X's."""
+        name, error = self.parameter, self.error
+        if name is None or error is None or error.status_code not in PARAMETER_STATUSES:
+            return False
+        if error.intercepted or error.is_retryable:
+            return False
+        return re.search(rf"\b{re.escape(name)}\b", error.response_body or "") is not None
+
+
+def can_be_fired(event: object) -> bool:
+    """Whether this is an event with all that its trigger needs."""
+    if not isinstance(event, Event) or not isinstance(event.trigger, Trigger):
+        return False
+    return event.error is not None or event.trigger not in NEEDS_ERROR
 
 
 def event_error(event: object) -> Exception:

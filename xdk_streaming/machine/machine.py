@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import random
-import re
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -21,15 +20,12 @@ from transitions import Machine, MachineError
 from xdk_streaming.callbacks import ROW_CALLBACKS, Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError
-from xdk_streaming.machine.event import NEEDS_ERROR, Event, event_error
+from xdk_streaming.machine.event import Event, can_be_fired, event_error
 from xdk_streaming.machine.retries import MAX_REQUESTED_DELAY, Retries
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
 logger = logging.getLogger("xdk_streaming")
-
-PARAMETER_STATUSES = (400, 403)
-"""Statuses with which X may refuse a single parameter."""
 
 M = TypeVar("M", bound=Callable[..., Any])
 GUARDS: set[str] = set()
@@ -116,7 +112,7 @@ class ConnectionMachine:
         is no `Event` with a `Trigger`, `ValueError` if the event lacks its error; nothing is then changed.
         A `BaseException` from a callback, such as `KeyboardInterrupt`, is raised after the transition.
         """
-        if not _can_be_fired(event):
+        if not can_be_fired(event):
             raise event_error(event)
         known = self._engine.events.get(event.trigger.value)
         try:
@@ -153,16 +149,20 @@ class ConnectionMachine:
 
     @guard
     def fatal(self, event: Event) -> bool:
-        """The event has an error that no retry can cure."""
-        return event.error is not None and not event.error.is_retryable
+        """The event has an error that the settings or the retry policy make final."""
+        if event.demanded or event.error is None:
+            return event.demanded
+        return self._retries.is_final(event.error, event.monotonic, self._config.retry_policy)
+
+    @guard
+    def renewable(self, event: Event) -> bool:
+        """The credential was refused, and the retry policy allows an attempt with the new one."""
+        return event.renewed and self._retries.renewals < self._config.retry_policy.renewals
 
     @guard
     def amendable(self, event: Event) -> bool:
         """The request was refused for a parameter that the stream can do without."""
-        name, error = event.parameter, event.error
-        if name is None or error is None or error.status_code not in PARAMETER_STATUSES:
-            return False
-        return re.search(rf"\b{re.escape(name)}\b", error.response_body or "") is not None
+        return event.refuses_parameter
 
     @guard
     def finished(self, event: Event) -> bool:
@@ -193,6 +193,7 @@ class ConnectionMachine:
         self._ever_open = True
         self.state.is_connected = True
         self.state.connected_at = event.at
+        self._retries = self._retries.after_opening()
         self._note_rate_limit(event)
 
     @action
@@ -209,7 +210,8 @@ class ConnectionMachine:
     @action
     def note_loss(self, event: Event) -> None:
         """Record the loss, and whether X accepts an immediate return."""
-        self._retry_as(self._retries.after_loss(event.error))
+        opened, now = self.state.is_connected, event.monotonic
+        self._retry_as(self._retries.after_loss(event.error, opened=opened, now=now))
         self.release(event)
         self._note_rate_limit(event)
         self.state.last_error = event.error or self.state.last_error
@@ -226,6 +228,12 @@ class ConnectionMachine:
             "The parameter needs an entitlement",
             self.withdrawn,
         )
+
+    @action
+    def renew_credential(self, event: Event) -> None:
+        """Record that X is asked anew, with another credential."""
+        self.note_loss(event)
+        self._retry_as(self._retries.after_renewal())
 
     @action
     def plan_retry(self, event: Event) -> None:
@@ -282,9 +290,3 @@ class ConnectionMachine:
             delay=self._retries.delay if announced else None,
             error=self.failure if row.dest is FINAL else event.error,
         )
-
-
-def _can_be_fired(event: object) -> bool:
-    if not isinstance(event, Event) or not isinstance(event.trigger, Trigger):
-        return False
-    return event.error is not None or event.trigger not in NEEDS_ERROR

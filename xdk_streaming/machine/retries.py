@@ -13,6 +13,7 @@ from types import MappingProxyType
 from xdk_streaming.backoff import Backoff
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import RetriesExhausted, StreamError, StreamErrorType
+from xdk_streaming.retry_policy import RetryPolicy
 
 MAX_REQUESTED_DELAY = 3600.0
 """Seconds that a server can make the client wait, at most."""
@@ -38,23 +39,58 @@ class Retries:
     """Whether the next attempt replaces one that failed because of a parameter. It is then always allowed."""
     delay: float | None = None
     """Seconds until the attempt that was announced; None if no attempt is announced."""
+    has_run: bool = False
+    """Whether a stream was open before, and was one of X's."""
+    renewals: int = 0
+    """How often X was asked anew with another credential, since a stream was open."""
+    intercepted_since: float | None = None
+    """When the first of the last losses came that are all `intercepted`, in monotonic seconds; None if the
+    last loss is not."""
+
+    def after_opening(self) -> Retries:
+        """A stream is open, so the credential was accepted."""
+        return replace(self, renewals=0)
 
     def after_progress(self) -> Retries:
         """Data came: the budget is whole again."""
-        return replace(self, count=0)
+        return replace(self, count=0, has_run=True, intercepted_since=None)
 
     def after_settling(self) -> Retries:
         """The connection has settled: the budget is whole again, and all ladders start at the first step."""
-        return replace(self, count=0, steps=MappingProxyType({}), settled=True)
+        return replace(self.after_progress(), steps=MappingProxyType({}), settled=True)
 
-    def after_loss(self, error: StreamError | None) -> Retries:
-        """A connection or an attempt failed with this error, or ended cleanly.
+    def after_loss(self, error: StreamError | None, *, opened: bool = False, now: float = 0.0) -> Retries:
+        """A connection or an attempt failed with this error, or ended cleanly. `now` is monotonic.
+
+        `opened` says whether a connection was open.
 
         X accepts an immediate return after X itself ended a settled connection. After a reset or a stall X
         still holds the slot for a while (github.com/plhery/node-twitter-api-v2/issues/92).
         """
         dismissed = error is None or error.problem_kind == "operational-disconnect"
-        return replace(self, loss=error, at_once=self.settled and dismissed, settled=False, delay=None)
+        intercepted = error is not None and error.intercepted
+        return replace(
+            self,
+            loss=error,
+            at_once=self.settled and dismissed,
+            settled=False,
+            delay=None,
+            has_run=self.has_run or (opened and not intercepted),
+            intercepted_since=self._since(now) if intercepted else None,
+        )
+
+    def after_renewal(self) -> Retries:
+        """The credential was refused, and there is another one: the next attempt needs no delay."""
+        return replace(self, renewals=self.renewals + 1, at_once=True)
+
+    def is_final(self, error: StreamError, now: float, policy: RetryPolicy) -> bool:
+        """Whether the stream ends with this error, at this monotonic time."""
+        if self.has_run and error.intercepted:
+            return now - self._since(now) >= policy.patience
+        return policy.is_final(error)
+
+    def _since(self, now: float) -> float:
+        return now if self.intercepted_since is None else self.intercepted_since
 
     def after_amending(self, error: StreamError | None) -> Retries:
         """A parameter was refused: the failed attempt does not count, and the next one needs no delay."""

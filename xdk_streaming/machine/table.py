@@ -24,7 +24,9 @@ The driver fires two kinds of events. A command is imperative and says what to d
 is in the past tense and says what happened: OPENED, REFUSED, PROGRESSED, SETTLED, ENDED, BROKE, WAITED. The
 driver measures and fires: whether an answer is a stream is a fact, and so is the loss of an attempt. The
 driver never looks at the class of an error or at the number of an attempt. The guards of this table decide
-what follows from a fact.
+what follows from a fact. Which errors are final is a value that users can replace: `fatal` and `renewable`
+ask `StreamConfig.retry_policy`. A stream that has run before has one more hope: a refused certificate or a
+web page in X's place may be a network's login page, and is final only after a quarter of an hour.
 
 The five states, and the situations inside them
 -----------------------------------------------
@@ -32,8 +34,9 @@ DISCONNECTED  Nothing is under way. Either nothing has begun yet (`fresh`), or e
               was stopped, or a bounded request was delivered to its end. A machine runs once, so START is
               legal only the first time.
 CONNECTING    One attempt is under way, from the name lookup to the last header. Unless it is stopped, the
-              attempt ends in OPENED or in REFUSED. REFUSED has three rows: X refuses a parameter that the
-              stream can do without (`amendable`), the refusal is final (`fatal`), or the refusal may pass.
+              attempt ends in OPENED or in REFUSED. REFUSED has four rows: X refuses a parameter that the
+              stream can do without (`amendable`), X refuses a credential and a new one is at hand
+              (`renewable`), the refusal is final (`fatal`), or the refusal may pass.
 STREAMING     A stream is open. It goes through three situations. It is open, and silent so far. It has
               progressed once the first line with data has come; all retries are then restored
               (`clear_budget`). It has settled once a line has come after ten seconds; the next loss then
@@ -60,9 +63,9 @@ no error is reported after a stop, and a stop during a wait never becomes a retr
 
 What is still ugly
 ------------------
-DISCONNECTED is both the beginning and one of the two ends; only `fresh` tells them apart. The first and the
-last row of REFUSED look alike in a diagram, though the first costs no attempt. And RETRY is a command that
-may find no attempt left: a fact for that case would suit the grammar of this table better.
+DISCONNECTED is both the beginning and one of the two ends; only `fresh` tells them apart. Three rows of
+REFUSED look alike in a diagram, though the first costs no attempt and the second no delay. And RETRY
+is a command that may find no attempt left: a fact for that case would suit the grammar of this table better.
 """
 
 from __future__ import annotations
@@ -119,6 +122,15 @@ TABLE: tuple[Row, ...] = (
         "a parameter that the stream can do without was refused: again without it",
         guard="amendable",
         action="amend_request",
+        notify=("on_error",),
+    ),
+    Row(
+        Trigger.REFUSED,
+        CONNECTING,
+        BACKOFF,
+        "the credential was refused, and there is a new one: again with it",
+        guard="renewable",
+        action="renew_credential",
         notify=("on_error",),
     ),
     Row(

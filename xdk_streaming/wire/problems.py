@@ -51,13 +51,20 @@ TOKEN_PATTERN = re.compile(
     r"(?<=bearer)\W+(?!tokens?\b)\S+|(?<=bearer token)\W+(?=\S*\d)\S+|[\w%+=.~-]{40,}", re.IGNORECASE
 )
 """Text that may be a token: text after the word "bearer", and any word as long as a token."""
+PAGE_TYPES = ("text/html", "application/xhtml")
+"""Content types of web pages, as they begin."""
 TITLE_PATTERN = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 
 def is_stream(status: int, content_type: str) -> bool:
     """Whether an answer is a stream: its status is a success, and its body is no web page."""
     success = 200 <= status < 300 and status not in verdicts.BY_STATUS
-    return success and not content_type.lower().startswith("text/html")
+    return success and not _is_page(content_type)
+
+
+def _is_page(content_type: str) -> bool:
+    """Whether a body is declared as a web page."""
+    return content_type.strip().lower().startswith(PAGE_TYPES)
 
 
 def refusal(
@@ -68,10 +75,14 @@ def refusal(
     The answer came at `now`, in Unix seconds of the local clock, and its body `waited` seconds later.
     """
     text = body.removeprefix(BOM).decode(errors="replace").strip()
-    problems = list(_problems(_json_object(text)))
+    content = _json_object(text)
+    problems = list(_problems(content))
     problem, verdict = _judged_refusal(status, problems)
+    page = not content and (text[:1] == "<" or _is_page(headers.get("content-type", "")))
+    if page:
+        verdict = verdicts.BY_STATUS_OF_A_PAGE.get(status, verdict)
     wait = _wait_asked(headers, now, waited, verdict, problem)
-    said = _quoted(problems) or _excerpt(text)
+    said = _quoted(problems) or title_or_start(text)
     asked = f"the server asks for a wait of {wait:.0f} s" if wait is not None else ""
     return StreamError(
         _sentence(f"The server refused the stream with {status}", said, verdict, asked),
@@ -80,6 +91,7 @@ def refusal(
         response_body=excerpt(body),
         problem=problem,
         retry_after=wait,
+        intercepted=verdicts.may_be_intercepted(status, verdict, page=page),
     )
 
 
@@ -186,7 +198,7 @@ def _text(fields: dict[str, Any], key: str) -> str:
 def _quoted(problems: Iterable[Problem]) -> str:
     """The problems' titles, causes, details and other telling fields, each once."""
     words = dict.fromkeys(word for problem in problems for word in _words(problem))
-    return _clean(", ".join(list(words)[:MAX_QUOTES]))
+    return clean(", ".join(list(words)[:MAX_QUOTES]))
 
 
 def _words(problem: Problem) -> Iterator[str]:
@@ -197,18 +209,18 @@ def _words(problem: Problem) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} {value}"
 
 
-def _excerpt(text: str) -> str:
+def title_or_start(text: str) -> str:
     """A quote from a body that is no problem object: a web page's title, or the beginning of a text."""
     if text[:1] in ("{", "["):
         return ""
     title = TITLE_PATTERN.search(text)
     if title is None and text[:1] == "<":
         return ""
-    said = _clean(unescape(title[1]) if title else text)
+    said = clean(unescape(title[1]) if title else text)
     return "" if "\ufffd" in said else said  # the body has another encoding, or is compressed
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """The text as one line of bounded length, without any token that the server may have sent back."""
     begun = text[:MAX_TEXT]  # longer than the result, so that no token is cut into a short word
     printable = "".join(character if character.isprintable() else " " for character in begun)

@@ -40,7 +40,7 @@ class LocationHook:
 def destination(response: Any, url: str) -> str | None:
     """The URL that the response to a request of `url` redirects to; None if it is no redirect.
 
-    Raises `StreamError` if the redirect leads elsewhere, and an exception of requests for a bad URL.
+    Raises `StreamError` if the redirect leads elsewhere, or to what is no URL. Both are `intercepted`.
     """
     headers, status = getattr(response, "headers", None), getattr(response, "status_code", None)
     location = headers.get("Location") if isinstance(headers, Mapping) else None
@@ -51,7 +51,15 @@ def destination(response: Any, url: str) -> str | None:
         goal = urlsplit(there)
         followed = _follows(urlsplit(url), goal)
     except ValueError:
-        raise rq.InvalidURL("the Location of a redirect is no URL") from None
+        invalid = rq.InvalidURL("the Location of a redirect is no URL")
+        raise StreamError(
+            f"The server redirects ({status}) to what is no URL; check the URL, and whether a proxy or a "
+            "login page answers in the server's place",
+            StreamErrorType.FATAL_ERROR,
+            invalid,
+            status_code=status,
+            intercepted=True,
+        ) from invalid
     if followed:
         return there
     raise StreamError(
@@ -59,6 +67,7 @@ def destination(response: Any, url: str) -> str | None:
         "not sent there; check the URL, and whether a proxy or a login page answers in the server's place",
         StreamErrorType.CLIENT_ERROR,
         status_code=status,
+        intercepted=True,
     )
 
 

@@ -22,9 +22,10 @@ from requests.models import DEFAULT_REDIRECT_LIMIT
 from xdk_streaming.clock import monotonic
 from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.wire import interrupt, redirects
+from xdk_streaming.wire import interim, interrupt, redirects
 from xdk_streaming.wire.answer import Answer, Reading
 from xdk_streaming.wire.caller import Call, Caller
+from xdk_streaming.wire.credential import Credential
 from xdk_streaming.wire.pools import race
 from xdk_streaming.wire.redirects import LocationHook
 from xdk_streaming.wire.timeouts import Timeouts
@@ -62,6 +63,7 @@ class Request:
         self._session = session
         self._params = params
         self._headers = headers
+        self._credential = Credential(session, self.method, url, headers)
         self._body = {} if json_data is None else {"json": json_data}
         self._identity: dict[str, Any] | None = None
         self.params: dict[str, Any] = {}
@@ -98,15 +100,23 @@ class Request:
             interrupt.close_abandoned(broken_off, (Answer, Call, requests.Response, socket.socket))
             raise
 
+    def renewed(self, error: StreamError) -> bool:
+        """Whether X refused the credential, and a callable or an auth object now gives another one."""
+        return self._credential.renewed(error)
+
     def _response(self, caller: Caller, timeouts: Timeouts, more: NamedValues) -> Any:
         """The response to one attempt. The user's callables run on this thread, the session on another."""
         self.params = {**_asked(self._params), **more}
-        headers = self._identified(_asked(self._headers))
+        headers = self._identified(self._credential.headers())
         attempt = partial(self._followed, headers, timeouts)
         limit = timeouts.attempt
         if limit is None:
-            return caller.call(attempt)
-        return caller.call(attempt, monotonic() + limit.seconds, partial(limit.passed, "No answer came"))
+            response = caller.call(attempt)
+        else:
+            late = partial(limit.passed, "No answer came")
+            response = caller.call(attempt, monotonic() + limit.seconds, late)
+        self._credential.note(response, headers)
+        return response
 
     def _followed(self, headers: NamedValues, timeouts: Timeouts) -> Any:
         """The response that is no redirect."""
@@ -144,7 +154,7 @@ class Request:
             else:
                 raise
         hook.put_back(response)
-        return response
+        return interim.final(response)
 
     def _answered(self, response: Any, chunk_size: int | None, reading: Reading) -> Answer:
         if isinstance(getattr(response, "status_code", None), int):

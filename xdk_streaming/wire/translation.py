@@ -15,6 +15,7 @@ from requests import exceptions as rq
 from urllib3 import exceptions as u3
 
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.wire import proxies
 
 CONNECTION_FAILED = "The connection failed; check the network and any proxy"
 MAX_EXCEPTION_QUOTE = 200
@@ -35,7 +36,13 @@ class Translation:
     neither shown nor chained."""
     unless: tuple[type[Exception], ...] = ()
     """The row does not apply if the exception wraps one of these."""
+    within: tuple[type[Exception], ...] = (Exception,)
+    """The row applies only if the exception also wraps one of these."""
+    intercepted: bool = False
+    """Whether something between X and this client may have answered in X's place."""
 
+
+PROXY_ERRORS = (rq.ProxyError, u3.ProxyError)
 
 TRANSLATIONS: tuple[Translation, ...] = (
     Translation(
@@ -49,8 +56,15 @@ TRANSLATIONS: tuple[Translation, ...] = (
     Translation(
         (ssl.SSLCertVerificationError,),
         StreamErrorType.FATAL_ERROR,
-        "The certificate of the server or of a proxy was refused; check the host name, the clock and "
-        "session.verify",
+        "The certificate of the proxy was refused; check the proxy's host name, the clock and session.verify",
+        within=PROXY_ERRORS,
+        intercepted=True,
+    ),
+    Translation(
+        (ssl.SSLCertVerificationError,),
+        StreamErrorType.FATAL_ERROR,
+        "The certificate of the server was refused; check the host name, the clock and session.verify",
+        intercepted=True,
     ),
     Translation(
         (rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL, u3.LocationValueError),
@@ -59,7 +73,10 @@ TRANSLATIONS: tuple[Translation, ...] = (
         quotes_urls=True,
     ),
     Translation(
-        (rq.TooManyRedirects,), StreamErrorType.CLIENT_ERROR, "The server redirects in circles; check the URL"
+        (rq.TooManyRedirects,),
+        StreamErrorType.CLIENT_ERROR,
+        "The server redirects in circles; check the URL",
+        intercepted=True,
     ),
     Translation(
         (rq.RetryError, rq.HTTPError),
@@ -73,7 +90,12 @@ TRANSLATIONS: tuple[Translation, ...] = (
         "The server, or a proxy, was silent for longer than timeout or stall_timeout allow",
     ),
     Translation(
-        (u3.NewConnectionError, u3.ProxyError, ConnectionRefusedError, socket.gaierror),
+        PROXY_ERRORS,
+        StreamErrorType.CONNECTION_ERROR,
+        "No connection could be made through the proxy; check the proxy's URL, and that the proxy is up",
+    ),
+    Translation(
+        (u3.NewConnectionError, ConnectionRefusedError, socket.gaierror),
         StreamErrorType.CONNECTION_ERROR,
         "No connection could be made; check the network, the host name and any proxy",
     ),
@@ -113,8 +135,12 @@ def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamEr
     of an unreadable URL that it takes for the host.
     """
     chain = list(_wrapped(exception))
+    refused_by_proxy = proxies.proxy_refusal(exception)
+    if refused_by_proxy is not None:
+        return refused_by_proxy
     for row in TRANSLATIONS:
-        if _among(chain, row.exceptions) and not _among(chain, row.unless):
+        applies = _among(chain, row.exceptions) and _among(chain, row.within)
+        if applies and not _among(chain, row.unless):
             return _error(row, chain, chain[-1], passwords)
     unknown = f"The session or its adapter raised {type(exception).__name__}, which no retry is known to cure"
     row = Translation((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
@@ -135,7 +161,7 @@ def _error(
         withheld = f"the {type(root).__name__} quotes a password, and is not shown"
         return StreamError(f"{row.sentence} ({withheld})", row.error_type)
     quoted = quotable(_words(root)) or type(root).__name__
-    return StreamError(f"{row.sentence} ({quoted})", row.error_type, chain[0])
+    return StreamError(f"{row.sentence} ({quoted})", row.error_type, chain[0], intercepted=row.intercepted)
 
 
 def _words(exception: Exception) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from xdk_streaming.errors import (
     AUTHENTICATION_ERROR,
     CLIENT_ERROR,
+    CONNECTION_ERROR,
     RATE_LIMITED,
     SERVER_ERROR,
     STREAM_INTERRUPTED,
@@ -34,6 +35,14 @@ CONNECT_AGAIN = "connect again"
 NO_STREAM = Verdict(SERVER_ERROR, TRY_AGAIN, "what came is no stream")
 CLIENT_FAULT = Verdict(CLIENT_ERROR, "the request itself has to change; sending it again cannot help")
 SERVER_FAULT = Verdict(SERVER_ERROR, TRY_AGAIN, "the fault is the server's")
+NOT_FROM_X = Verdict(
+    SERVER_ERROR,
+    TRY_AGAIN,
+    "this is a web page, and X's API sends none: something between X and this client has answered",
+)
+PROXY_LOGIN = Verdict(
+    CLIENT_ERROR, "put user and password into the proxy's URL", "a proxy asks for credentials"
+)
 FORBIDDEN = Verdict(
     AUTHENTICATION_ERROR,
     "check the bearer token's app, its project and access level, in X's developer console",
@@ -50,21 +59,47 @@ MEND_THE_RULES = Verdict(
     "X does not accept the stream's rules as they are",
 )
 
+INTERIM = Verdict(SERVER_ERROR, TRY_AGAIN, "an interim answer came, and no final one")
+SWITCHED = Verdict(SERVER_ERROR, TRY_AGAIN, "the server changes to another protocol, which nobody asked for")
+
 BY_STATUS: Mapping[int, Verdict] = {
+    101: SWITCHED,
     204: NO_STREAM,
     205: NO_STREAM,
     401: Verdict(AUTHENTICATION_ERROR, "check the bearer token: a stream wants the app's own"),
     403: FORBIDDEN,
     404: Verdict(CLIENT_ERROR, "correct the URL"),
     406: Verdict(CLIENT_ERROR, 'send "Accept-Encoding: gzip", as requests does by default'),
-    407: Verdict(CLIENT_ERROR, "put user and password into the proxy's URL", "a proxy asks for credentials"),
+    407: PROXY_LOGIN,
     408: Verdict(TIMEOUT, TRY_AGAIN, "the request took too long to arrive"),
     409: ADD_A_RULE,
     410: Verdict(CLIENT_ERROR, "look up what replaces it", "this endpoint has been switched off"),
     420: Verdict(RATE_LIMITED, "wait, and connect less often", "too many connects"),  # X's older word for 429
     425: Verdict(SERVER_ERROR, TRY_AGAIN),
     429: Verdict(RATE_LIMITED, "wait, and connect less often", "too many connects in the present 15 minutes"),
+    511: Verdict(SERVER_ERROR, "log in to the network", "the network wants a login"),
 }
+
+PROXY_AWAY = Verdict(
+    CONNECTION_ERROR, "check the proxy's URL, and that the proxy is up", "the proxy cannot be reached"
+)
+
+BY_STATUS_OF_A_PAGE: Mapping[int, Verdict] = {401: NOT_FROM_X, 403: NOT_FROM_X}
+"""Statuses that X means, and that say little if a web page has them."""
+
+BY_STATUS_OF_A_PROXY: Mapping[int, Verdict] = {
+    401: PROXY_LOGIN,
+    403: Verdict(
+        CLIENT_ERROR,
+        "ask the proxy's operator to allow it, or take another way",
+        "the proxy forbids this host",
+    ),
+    407: PROXY_LOGIN,
+    408: Verdict(TIMEOUT, TRY_AGAIN),
+    425: Verdict(SERVER_ERROR, TRY_AGAIN),
+    429: Verdict(RATE_LIMITED, "wait, and connect less often", "the proxy has had too many requests"),
+}
+"""Statuses with which a proxy refuses a tunnel (CONNECT)."""
 
 REFUSING_KINDS: Mapping[str, Verdict] = {
     "client-forbidden": FORBIDDEN,
@@ -126,6 +161,30 @@ def of_status(status: int) -> Verdict:
     """The verdict on an answer that is no stream, by its status alone."""
     if status in BY_STATUS:
         return BY_STATUS[status]
+    if status < 200:
+        return INTERIM
     if 200 <= status < 300:
         return NO_STREAM
     return CLIENT_FAULT if 300 <= status < 500 else SERVER_FAULT
+
+
+def of_proxy(status: int) -> Verdict:
+    """The verdict on a proxy that refuses a tunnel with this status."""
+    if status in BY_STATUS_OF_A_PROXY:
+        return BY_STATUS_OF_A_PROXY[status]
+    if 300 <= status < 500:
+        return Verdict(CLIENT_ERROR, "check the proxy's URL", "this proxy opens no tunnel to this host")
+    return Verdict(SERVER_ERROR, TRY_AGAIN, "the fault is the proxy's, or the proxy cannot reach the host")
+
+
+def may_be_intercepted(status: int, verdict: Verdict, *, page: bool) -> bool:
+    """Whether an answer may be a network's login page rather than X's.
+
+    That is: a success or a refusal by a web page, or a redirect, which X's streams never send. An answer that
+    is not X's under any status of its own, such as a proxy's 407, is what it says.
+    """
+    if status == 304 or verdict is PROXY_LOGIN:
+        return False
+    if 300 <= status < 400:
+        return True
+    return page and (200 <= status < 300 or verdict.error_type is CLIENT_ERROR)

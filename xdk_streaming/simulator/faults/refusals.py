@@ -30,6 +30,11 @@ REFUSAL_FAULTS = (
         "403: the token is a user's, not the app's.",
         Refuse(403, body(USER_TOKEN)),
     ),
+    fault(
+        "forbidden-by-a-page",
+        "403 with a web page, which is not X's.",
+        Refuse(403, WEB_PAGE, {"Content-Type": "text/html"}),
+    ),
     fault("not-found", "404: the endpoint does not exist.", Refuse(404, blank(404, "Not Found"))),
     fault("not-acceptable", "406: the client does not accept gzip.", Refuse(406)),
     fault("no-rules", "409: the filtered stream has no rules.", Refuse(409, body(NO_RULES))),
@@ -75,6 +80,11 @@ REFUSAL_FAULTS = (
         End(),
     ),
     fault("redirect-to-nowhere", "302 without a Location.", Refuse(302)),
+    fault(
+        "redirect-elsewhere",
+        "302 to another origin, which must not get the token.",
+        Refuse(302, b"", {"Location": "http://127.0.0.1:9/login"}),
+    ),
     fault("internal-error", "500 with a problem object.", Refuse(500, blank(500, "Internal Server Error"))),
     fault(
         "bad-gateway", "502 with a proxy's web page.", Refuse(502, WEB_PAGE, {"Content-Type": "text/html"})
