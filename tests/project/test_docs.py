@@ -205,8 +205,9 @@ def test_the_table_of_the_state_has_every_field() -> None:
 
 def short(value: Any) -> str:
     """A value as one would write it: a value with all its defaults is its class, called."""
-    if dataclasses.is_dataclass(value) and value == type(value)():
-        return f"{type(value).__name__}()"
+    kind: Any = type(value)
+    if dataclasses.is_dataclass(value) and value == kind():
+        return f"{kind.__name__}()"
     return str(value)
 
 

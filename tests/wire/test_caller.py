@@ -10,13 +10,19 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from helpers.clients import GUARD
-from helpers.servers import until
+from helpers.servers import Peer, head, limits, refused, served, until
 from xdk_streaming.clock import monotonic
 from xdk_streaming.wire import interrupt
 from xdk_streaming.wire.caller import Caller
+from xdk_streaming.wire.request import Request
 from xdk_streaming.wire.wait import Wait, Woken
+
+LONG = 10 * GUARD
 
 named = ContextVar("named", default="nobody")
 
@@ -118,3 +124,43 @@ def test_only_the_sockets_of_the_call_are_shut_down() -> None:
         interrupt.shut_down_sockets(threading.get_ident(), lambda frame: False)
         one.send(b"x")
         assert other.recv(1) == b"x"
+
+
+def test_a_stop_leaves_an_adapter_that_sleeps_between_its_own_retries(session: requests.Session) -> None:
+    asked = threading.Event()
+
+    def busy(peer: Peer) -> None:
+        peer.request()
+        peer.send(head("Retry-After: 60", "Content-Length: 0", status="503 Service Unavailable"))
+        asked.set()
+
+    def stop_soon() -> None:
+        asked.wait(GUARD)
+        time.sleep(0.1)  # until the adapter sleeps
+        wait.wake()
+
+    retry = Retry(total=3, status_forcelist=[503], respect_retry_after_header=True)
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    wait = Wait()
+    with served(busy) as url:
+        threading.Thread(target=stop_soon).start()
+        began = time.monotonic()
+        with pytest.raises(Woken):
+            Request(session, "get", url).send(timeouts=limits(GUARD, LONG), wait=wait, chunk_size=None)
+    assert time.monotonic() - began < GUARD / 2
+
+
+def test_a_close_that_raises_does_not_replace_what_is_under_way(session: requests.Session) -> None:
+    def unlucky(response: requests.Response, **_: object) -> None:
+        closed = response.close
+
+        def close() -> None:
+            closed()
+            raise OSError("no close")
+
+        response.close = close  # type: ignore[method-assign]
+        raise RuntimeError("the hook's own")
+
+    session.hooks["response"].append(unlucky)
+    with served(lambda peer: peer.send(head("Content-Length: 2") + b"ok")) as url:
+        assert "the hook's own" in str(refused(session, url))
