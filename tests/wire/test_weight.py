@@ -10,7 +10,7 @@ import pytest
 from xdk_streaming.wire.decoder import Decoder, Invalid, LineDecoder, Truncated
 from xdk_streaming.wire.framing import LONG_BYTES, LineSplitter, Long, Unended
 from xdk_streaming.wire.response_model import decoder_for
-from xdk_streaming.wire.weight import MANY_QUOTES, text_weight, weight
+from xdk_streaming.wire.weight import FEW_STRINGS, MANY_QUOTES, text_weight, weight
 
 SIZE = 2**20
 
@@ -123,3 +123,14 @@ def test_what_is_no_json_is_not_made_a_wide_text_to_look_at_it_again() -> None:
 def test_a_larger_max_item_bytes_allows_more() -> None:
     (long,) = LineSplitter(200 * 2**20).feed(HEAVY + b"\n")
     assert isinstance(Decoder()(long), dict)
+
+
+@pytest.mark.parametrize("line", [b"[0,0]", b'["a,b",1]', b'["a,b', b'{"a":"[[[["}', b""])
+def test_a_plain_line_is_weighed_without_its_strings_and_as_one_with_a_backslash(line: bytes) -> None:
+    quotes = line.count(b'"')
+    assert weight(line) <= weight(line + b"\\") + quotes  # which takes the other way
+
+
+def test_a_plain_line_with_many_strings_is_weighed_too() -> None:
+    line = b"[" + b'"a,b",' * FEW_STRINGS + b"[]]"
+    assert FEW_STRINGS * 112 < weight(line) < FEW_STRINGS * 112 + 2 * len(line) + 1_000
