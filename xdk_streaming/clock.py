@@ -62,8 +62,7 @@ class SystemClock:
     def time(self) -> float:
         return time.time()
 
-    def monotonic(self) -> float:
-        return monotonic()
+    monotonic = staticmethod(monotonic)
 
     def wait(self, seconds: float, wake: Wake) -> None:
         # In pauses of a second at most, so that the time a machine slept counts soon after it wakes up.

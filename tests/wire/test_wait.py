@@ -14,9 +14,13 @@ from unittest.mock import Mock
 import pytest
 
 from helpers.clients import GUARD
-from xdk_streaming.wire.wait import SLICE_SECONDS, Wait, Woken, is_readable, ready_of
+from xdk_streaming.wire.wait import SLICE_SECONDS, Wait, Woken, watch
 
 LONG = 10 * GUARD
+
+
+def is_readable(sock: socket.socket) -> bool:
+    return bool(watch([sock], [])(0))
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ class TestOnEachSystem:
     ) -> None:
         one, other = pair
         other.close()
-        assert ready_of([one], [], None) == [one.fileno()]
+        assert [descriptor for descriptor, _ in watch([one], [])(None)] == [one.fileno()]
 
 
 def test_a_wake_before_the_first_pause_is_heard() -> None:

@@ -88,7 +88,7 @@ class Connection:
             self._answer.line_came()
             self._parting = None
             if not self.settled:
-                self._check_settled()
+                self._check_settled(now)
         self.lines = iter(lines)
         self.decode = self._parts.decoder.quickest(lines) if self._progressed else None
         self.can_stay_undecoded = (
@@ -173,9 +173,9 @@ class Connection:
         self.can_stay_undecoded = False
         self.ending = ending
 
-    def _check_settled(self) -> None:
+    def _check_settled(self, now: float) -> None:
         """Report that the connection has settled, if it has. Called when a line has come."""
-        if self._parts.clock.monotonic() - self._opened_at >= SETTLED_AFTER:
+        if now - self._opened_at >= SETTLED_AFTER:
             self.settled = True
             self._report(Trigger.SETTLED)
 

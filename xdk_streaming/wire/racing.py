@@ -13,7 +13,7 @@ from typing import Any
 from urllib3.util.connection import allowed_gai_family
 
 from xdk_streaming.clock import monotonic
-from xdk_streaming.wire.wait import ready_of
+from xdk_streaming.wire.wait import watch
 
 HEAD_START_SECONDS = 0.25
 """Seconds for which an address is tried before the next one is tried beside it (RFC 8305 section 8)."""
@@ -98,7 +98,7 @@ def _decided(
         raise TimeoutError("timed out")
     seconds = min((each for each in (left, head_start) if each is not None), default=None)
     sockets = list(trying)
-    ready = ready_of([], sockets, seconds)
+    ready = dict(watch([], sockets)(None if seconds is None else 1000 * seconds))
     return [sock for sock in sockets if sock.fileno() in ready]
 
 

@@ -12,8 +12,9 @@ import select
 import socket
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from xdk_streaming.errors import StreamError, StreamErrorType
@@ -24,6 +25,11 @@ interrupt the call, and on Windows no signal does. A machine may also sleep duri
 
 DEAF_SECONDS = 0.1
 """The same if the process has no file left for hearing `wake`."""
+
+
+Watch = Callable[[float | None], list[tuple[int, int]]]
+"""Waits for so many milliseconds at most, or without a limit. Returns pairs, each with the descriptor of a
+socket that is ready, as `select.poll` does."""
 
 
 class Woken(StreamError):
@@ -38,6 +44,9 @@ class Wait:
         """Whether `wake` was called. This is never undone."""
         self._pid = os.getpid()
         self._ends: _Ends | None = None
+        self._watch = watch([], [])
+        self._watched: tuple[Any, bool, Any] | None = None
+        """For what `_watch` waits: a socket, whether it is to be written to, and by which `select.poll`."""
 
     def wake(self) -> None:
         """End the wait in progress, and all later waits. Takes no lock."""
@@ -54,7 +63,8 @@ class Wait:
 
     def close(self) -> None:
         """No more waits will follow."""
-        self._ends = None
+        self._ends = self._watched = None
+        self._watch = watch([], [])
 
     def check(self) -> None:
         """Raise `Woken` if `wake` was called."""
@@ -66,26 +76,33 @@ class Wait:
 
         Also returns after `ring` and `wake`, and for no reason at all: the caller checks, and pauses again.
         """
-        heard, longest = self._heard()
+        ends = self._ends or self._made_audible()
         if self.woken:  # checked now that `wake` can be heard
             return False
-        socks = [] if sock is None else [sock]
-        reading, written = (heard, socks) if writing else ([*heard, *socks], [])
-        ready = ready_of(reading, written, min(max(seconds, 0.0), longest))
-        for inner in heard:
-            if inner.fileno() in ready:
-                with suppress(OSError):
-                    inner.recv(4096)
-        return sock is not None and sock.fileno() in ready
+        if self._watched != (sock, writing, getattr(select, "poll", None)):
+            self._watch_also(sock, writing=writing)
+        readable = False
+        longest = SLICE_SECONDS if ends else DEAF_SECONDS
+        for descriptor, _ in self._watch(1000 * min(max(seconds, 0.0), longest)):
+            if ends is not None and descriptor == ends.descriptor:
+                ends.empty()
+            else:
+                readable = True
+        return readable
 
-    def _heard(self) -> tuple[list[socket.socket], float]:
-        """Where `wake` and `ring` are heard, and how long a pause may last."""
-        if self._ends is None:
-            try:
-                self._ends = _Ends(*socket.socketpair())
-            except OSError:  # no file to spare
-                return [], DEAF_SECONDS
-        return [self._ends.inner], SLICE_SECONDS
+    def _made_audible(self) -> _Ends | None:
+        """What `wake` and `ring` are heard with; None if the process has no file to spare."""
+        self._watched = None
+        with suppress(OSError):
+            self._ends = _Ends(*socket.socketpair())
+        return self._ends
+
+    def _watch_also(self, sock: Any, *, writing: bool) -> None:
+        """Wait for this socket from now on, besides `wake`: most waits are for the same one."""
+        inner = [] if self._ends is None else [self._ends.inner]
+        socks = [] if sock is None else [sock]
+        self._watch = watch(inner, socks) if writing else watch([*inner, *socks], [])
+        self._watched = (sock, writing, getattr(select, "poll", None))
 
 
 class _Ends:
@@ -97,10 +114,17 @@ class _Ends:
 
     def __init__(self, inner: socket.socket, outer: socket.socket) -> None:
         self.inner, self.outer = inner, outer
+        self.descriptor = inner.fileno()
         inner.setblocking(False)
         outer.setblocking(False)
         # Not `__del__`: in a cycle of garbage the sockets may be finalized before it, and then warn.
         weakref.finalize(self, _close, inner, outer).atexit = False
+
+
+    def empty(self) -> None:
+        """Take what `ring` has sent."""
+        with suppress(OSError):
+            self.inner.recv(4096)
 
 
 def _close(inner: socket.socket, outer: socket.socket) -> None:
@@ -108,24 +132,24 @@ def _close(inner: socket.socket, outer: socket.socket) -> None:
     outer.close()
 
 
-def is_readable(sock: Any) -> bool:
-    """Whether there is something to receive at this moment; an end or a fault also counts."""
-    return bool(ready_of([sock], [], 0.0))
-
-
-def ready_of(reading: Sequence[Any], writing: Sequence[Any], seconds: float | None) -> list[int]:
-    """The descriptors of the sockets that can be read or written, or have ended or failed.
-
-    Waits at most `seconds` for the first of them, without a limit if None.
-    """
+def watch(reading: Sequence[Any], writing: Sequence[Any]) -> Watch:
+    """What waits for the first of these sockets that can be read or written, or has ended or failed."""
     poll = getattr(select, "poll", None)
     if poll is None:
-        # On Windows a connect that failed shows only in the third set.
-        found = select.select(reading, writing, writing, seconds)
-        return [each.fileno() for ready in found for each in ready]
+        return partial(_selected, reading, writing)
     polling = poll()
     for each in reading:
         polling.register(each, select.POLLIN)
     for each in writing:
         polling.register(each, select.POLLOUT)
-    return [descriptor for descriptor, _ in polling.poll(None if seconds is None else seconds * 1000)]
+    wait: Watch = polling.poll
+    return wait
+
+
+def _selected(
+    reading: Sequence[Any], writing: Sequence[Any], milliseconds: float | None
+) -> list[tuple[int, int]]:
+    """By `select`. On Windows a connect that failed shows only in the third set."""
+    seconds = None if milliseconds is None else milliseconds / 1000
+    found = select.select(reading, writing, writing, seconds)
+    return [(each.fileno(), 0) for ready in found for each in ready]

@@ -12,7 +12,7 @@ from typing import Any
 
 from xdk_streaming.clock import monotonic
 from xdk_streaming.wire.timeouts import Deadlines
-from xdk_streaming.wire.wait import SLICE_SECONDS, Wait, is_readable
+from xdk_streaming.wire.wait import SLICE_SECONDS, Wait, watch
 
 NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a socket that does not block raises if it has no bytes."""
@@ -31,6 +31,7 @@ class WaitingSocket:
         self._wait = wait
         self._deadlines = deadlines
         self._plain = type(sock) is socket.socket  # under TLS, bytes may wait where no poll sees them
+        self._peek = watch([sock], [])
         self._drained = False
         self._file: Any = None
 
@@ -52,41 +53,51 @@ class WaitingSocket:
 
     def recv_into(self, buffer: Any, *arguments: Any) -> Any:
         """Receive into the buffer, as soon as there are bytes. Returns their number."""
-        return self._received(self._sock.recv_into, buffer, *arguments)
+        self._go_on()
+        while True:
+            try:
+                return self._sock.recv_into(buffer, *arguments)
+            except NOT_YET as reason:  # wait outside of this block, or Ctrl-C would show the reason, too
+                writing = type(reason) is ssl.SSLWantWriteError
+            self._until_ready(writing=writing)
 
     def recv(self, size: int) -> bytes:
         """The bytes that are there, as soon as there are any; empty at the end."""
-        data: bytes = self._received(self._sock.recv, size)
+        if self._drained:
+            self._until_ready()
+        else:
+            self._go_on()
+        while True:
+            try:
+                data: bytes = self._sock.recv(size)
+                break
+            except NOT_YET as reason:  # as above
+                writing = type(reason) is ssl.SSLWantWriteError
+            self._until_ready(writing=writing)
         # A read that did not fill its room has taken all there was, so the next read begins by waiting.
         self._drained = self._plain and len(data) < size
         return data
 
     def readable(self) -> bool:
         """Whether bytes wait to be received; an end or a fault also counts."""
-        return bool(not self._plain and self._pending()) or is_readable(self._sock)
+        return bool((not self._plain and self._pending()) or self._peek(0))
 
     def _pending(self) -> int:
         pending = getattr(self._sock, "pending", None)
         return pending() if callable(pending) else 0
 
-    def _received(self, receive: Any, *arguments: Any) -> Any:
-        ready, writing = not self._drained, False
-        self._drained = False
-        while True:
-            if not ready:
-                self._until_ready(writing=writing)
-            # Here, or a flood would keep a stop and a deadline from being noticed.
-            self._wait.check()
-            self._deadlines.check()
-            try:
-                return receive(*arguments)
-            except NOT_YET as reason:  # wait outside of this block, or Ctrl-C would show the reason, too
-                ready, writing = False, type(reason) is ssl.SSLWantWriteError
+    def _go_on(self) -> None:
+        """Raise if the stream was stopped, or a deadline has passed: bytes may come without an end."""
+        self._wait.check()
+        self._deadlines.check()
 
-    def _until_ready(self, *, writing: bool) -> None:
+    def _until_ready(self, *, writing: bool = False) -> None:
         wait, ends_at = self._wait, self._deadlines.first()
         left = SLICE_SECONDS if ends_at is None else ends_at - monotonic()
-        while not wait.pause(left, self._sock, writing=writing):
+        while left > 0 or ends_at is None:
+            if wait.pause(left, self._sock, writing=writing):
+                return
             wait.check()
-            if ends_at is not None and (left := ends_at - monotonic()) <= 0:
-                raise self._deadlines.passed(ends_at)
+            if ends_at is not None:
+                left = ends_at - monotonic()
+        raise self._deadlines.passed(ends_at)
