@@ -137,7 +137,7 @@ def test_each_whole_line_begins_the_time_anew(session: requests.Session) -> None
         answer, read = send(session, url, timeouts), b""
         while data := answer.read():
             read += data
-            answer.line_came()
+            answer.line_came = True
         answer.close()
     assert read == b"{}\r\n" * 6
 

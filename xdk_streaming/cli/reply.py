@@ -93,7 +93,7 @@ def reply_to(session: requests.Session, request: requests.Request) -> Reply:
 
 
 def _timeouts() -> Timeouts:
-    # `line_came` is not called for these answers, so the limit for a line is one for the whole body.
+    # `line_came` is not set for these answers, so the limit for a line is one for the whole body.
     return Timeouts(read=Limit(WAIT_SECONDS, "fixed"), line=Limit(MAX_ANSWER_SECONDS, "fixed"))
 
 

@@ -85,10 +85,11 @@ class Connection:
         lines = splitter.feed(data)
         tracker.after_read(now, lines, holds=splitter.begun > 0)
         if lines:
-            self._answer.line_came()
+            self._answer.line_came = True
             self._parting = None
-            if not self.settled:
-                self._check_settled(now)
+            if not self.settled and now - self._opened_at >= SETTLED_AFTER:
+                self.settled = True
+                self._report(Trigger.SETTLED)
         self.lines = iter(lines)
         self.decode = self._parts.decoder.quickest(lines) if self._progressed else None
         self.can_stay_undecoded = (
@@ -172,12 +173,6 @@ class Connection:
         self.decode = None
         self.can_stay_undecoded = False
         self.ending = ending
-
-    def _check_settled(self, now: float) -> None:
-        """Report that the connection has settled, if it has. Called when a line has come."""
-        if now - self._opened_at >= SETTLED_AFTER:
-            self.settled = True
-            self._report(Trigger.SETTLED)
 
 
 def _rejection(event: Rejected) -> StreamError:

@@ -56,7 +56,8 @@ class Answer:
         self.status: int = response.status_code
         self.headers = _plain_headers(response)
         self._deadlines = Deadlines(reading.timeouts)
-        self._line_came = True
+        self.line_came = True
+        """Whether a whole line was read: with the next read, the time for the next line then begins."""
         raw = getattr(response, "raw", None)
         if isinstance(raw, urllib3.HTTPResponse) and bulk.original(raw) is not None and not raw.closed:
             self._socket = _second_handle(raw)
@@ -74,8 +75,8 @@ class Answer:
 
         Raises `StreamError`, and no other `Exception`, if the body breaks off.
         """
-        if self._line_came:
-            self._line_came = False
+        if self.line_came:
+            self.line_came = False
             self._deadlines.expect_line()
         try:
             data = self._read_elsewhere() if self._blocks else next(self._chunks, b"")
@@ -87,10 +88,6 @@ class Answer:
         if not data:
             self._let_go()
         return data
-
-    def line_came(self) -> None:
-        """A whole line was read: with the next read, the time for the next line begins."""
-        self._line_came = True
 
     def read_start(self, limit: int, seconds: float) -> bytes:
         """At most the first `limit` bytes, and only those that arrive within `seconds`. Raises nothing."""

@@ -27,6 +27,10 @@ from xdk_streaming.wire.waiting_socket import WaitingSocket
 
 READ_SIZE = 256 * 1024
 """Bytes of one read, as in asyncio. Measured on posts of 2 and 10 kB, 64 KiB costs 3 to 5 % more."""
+QUIET_BYTES = 16 * 1024
+QUIET_SIZE = 64 * 1024
+"""Bytes of a read after one that brought fewer than `QUIET_BYTES`: with more room, an item on a quiet stream
+comes one or two microseconds later."""
 PORTABLE_VARIABLE = "XDK_STREAMING_PORTABLE"
 """The environment variable that makes every connection take the portable route. Any value does."""
 
@@ -74,13 +78,15 @@ def read_body(
 ) -> Iterator[bytes]:
     """The body as it arrives. `sock` is the socket of `file`. `coding` is one of `CODINGS`, or empty."""
     inflater = Inflater(coding) if coding else None
+    size = READ_SIZE
     receive = file.read1  # first what came with the headers; after that, the file has nothing buffered
     while True:
         try:
-            data = receive(READ_SIZE)
+            data = receive(size)
         except OSError as broken:
             raise ProtocolError(f"Connection broken: {broken!r}", broken) from broken
         receive = sock.recv
+        size = QUIET_SIZE if len(data) < QUIET_BYTES else READ_SIZE
         if not data:
             frames.close()
         body = frames.feed(data)

@@ -119,6 +119,8 @@ class Decoder:
         Nearly every line is a post. A line that begins with its data is an item if it is JSON at all, and
         neither a notice nor a heartbeat.
         """
+        if len(lines) == 1 and type(lines[0]) is bytes:  # as on a quiet stream
+            return self.quick if lines[0].startswith(DATA_FIRST) else self
         return self.quick if _all_begin_with_data(lines) else self
 
     def __call__(self, line: StreamLine | Unended) -> Any:

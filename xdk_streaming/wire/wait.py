@@ -81,13 +81,14 @@ class Wait:
             return False
         if self._watched != (sock, writing, getattr(select, "poll", None)):
             self._watch_also(sock, writing=writing)
-        readable = False
         longest = SLICE_SECONDS if ends else DEAF_SECONDS
+        inner = ends.descriptor if ends else None
+        readable = False
         for descriptor, _ in self._watch(1000 * min(max(seconds, 0.0), longest)):
-            if ends is not None and descriptor == ends.descriptor:
-                ends.empty()
-            else:
+            if descriptor != inner:
                 readable = True
+            elif ends:
+                ends.empty()
         return readable
 
     def _made_audible(self) -> _Ends | None:
@@ -119,7 +120,6 @@ class _Ends:
         outer.setblocking(False)
         # Not `__del__`: in a cycle of garbage the sockets may be finalized before it, and then warn.
         weakref.finalize(self, _close, inner, outer).atexit = False
-
 
     def empty(self) -> None:
         """Take what `ring` has sent."""

@@ -16,6 +16,8 @@ from xdk_streaming.wire.wait import SLICE_SECONDS, Wait, watch
 
 NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a socket that does not block raises if it has no bytes."""
+RECORD_BYTES = 16 * 1024
+"""Bytes in a full record of TLS (RFC 8446 section 5.1), of which a socket returns one at a time."""
 
 
 class WaitingSocket:
@@ -33,6 +35,8 @@ class WaitingSocket:
         self._plain = type(sock) is socket.socket  # under TLS, bytes may wait where no poll sees them
         self._peek = watch([sock], [])
         self._drained = False
+        self._broken: OSError | None = None
+        """How the connection broke after bytes that were returned."""
         self._file: Any = None
 
     def take_place(self, file: Any) -> None:
@@ -63,20 +67,44 @@ class WaitingSocket:
 
     def recv(self, size: int) -> bytes:
         """The bytes that are there, as soon as there are any; empty at the end."""
+        if self._broken is not None:
+            raise self._broken
         if self._drained:
             self._until_ready()
+            self._drained = False
         else:
             self._go_on()
+        receive = self._sock.recv
         while True:
             try:
-                data: bytes = self._sock.recv(size)
+                data: bytes = receive(size)
                 break
             except NOT_YET as reason:  # as above
                 writing = type(reason) is ssl.SSLWantWriteError
             self._until_ready(writing=writing)
-        # A read that did not fill its room has taken all there was, so the next read begins by waiting.
-        self._drained = self._plain and len(data) < size
-        return data
+        if self._plain:
+            # A read that did not fill its room has taken all there was: the next read begins by waiting.
+            self._drained = len(data) < size
+            return data
+        return data if len(data) != RECORD_BYTES else self._with_more_records(data, size)
+
+    def _with_more_records(self, first: bytes, size: int) -> bytes:
+        """The first record of TLS, which was full, with those that are there already: up to `size` bytes.
+
+        A socket returns one record at a time, and each read costs as much as the posts of half a record.
+        """
+        records, room = [first], size - RECORD_BYTES
+        while len(records[-1]) == RECORD_BYTES <= room:
+            try:
+                records.append(self._sock.recv(RECORD_BYTES))
+            except NOT_YET:
+                self._drained = True
+                break
+            except OSError as broken:
+                self._broken = broken
+                break
+            room -= RECORD_BYTES
+        return b"".join(records)
 
     def readable(self) -> bool:
         """Whether bytes wait to be received; an end or a fault also counts."""
