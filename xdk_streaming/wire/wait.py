@@ -44,6 +44,8 @@ class Wait:
         """Whether `wake` was called. This is never undone."""
         self._pid = os.getpid()
         self._ends: _Ends | None = None
+        self._inner = -1
+        """The descriptor of the end that is waited for."""
         self._watch = watch([], [])
         self._watched: tuple[Any, bool, Any] | None = None
         """For what `_watch` waits: a socket, whether it is to be written to, and by which `select.poll`."""
@@ -76,27 +78,28 @@ class Wait:
 
         Also returns after `ring` and `wake`, and for no reason at all: the caller checks, and pauses again.
         """
-        ends = self._ends or self._made_audible()
+        if self._ends is None:
+            self._make_audible()
         if self.woken:  # checked now that `wake` can be heard
             return False
         if self._watched != (sock, writing, getattr(select, "poll", None)):
             self._watch_also(sock, writing=writing)
-        longest = SLICE_SECONDS if ends else DEAF_SECONDS
-        inner = ends.descriptor if ends else None
+        # No variable holds the ends: the traceback of a Ctrl-C would keep them open.
+        longest = SLICE_SECONDS if self._ends else DEAF_SECONDS
         readable = False
         for descriptor, _ in self._watch(1000 * min(max(seconds, 0.0), longest)):
-            if descriptor != inner:
+            if descriptor != self._inner:
                 readable = True
-            elif ends:
-                ends.empty()
+            elif self._ends is not None:
+                self._ends.empty()
         return readable
 
-    def _made_audible(self) -> _Ends | None:
-        """What `wake` and `ring` are heard with; None if the process has no file to spare."""
+    def _make_audible(self) -> None:
+        """Let `wake` and `ring` be heard, unless the process has no file to spare."""
         self._watched = None
         with suppress(OSError):
             self._ends = _Ends(*socket.socketpair())
-        return self._ends
+            self._inner = self._ends.inner.fileno()
 
     def _watch_also(self, sock: Any, *, writing: bool) -> None:
         """Wait for this socket from now on, besides `wake`: most waits are for the same one."""
@@ -115,7 +118,6 @@ class _Ends:
 
     def __init__(self, inner: socket.socket, outer: socket.socket) -> None:
         self.inner, self.outer = inner, outer
-        self.descriptor = inner.fileno()
         inner.setblocking(False)
         outer.setblocking(False)
         # Not `__del__`: in a cycle of garbage the sockets may be finalized before it, and then warn.
