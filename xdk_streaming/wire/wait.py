@@ -90,7 +90,8 @@ class Wait:
         for descriptor, _ in self._watch(1000 * min(max(seconds, 0.0), longest)):
             if descriptor != self._inner:
                 readable = True
-            elif self._ends is not None:
+            else:
+                assert self._ends is not None  # the descriptor is that of its inner end
                 self._ends.empty()
         return readable
 

@@ -122,10 +122,10 @@ class WaitingSocket:
     def _until_ready(self, *, writing: bool = False) -> None:
         wait, ends_at = self._wait, self._deadlines.first()
         left = SLICE_SECONDS if ends_at is None else ends_at - monotonic()
-        while left > 0 or ends_at is None:
+        while left > 0:
             if wait.pause(left, self._sock, writing=writing):
                 return
             wait.check()
-            if ends_at is not None:
-                left = ends_at - monotonic()
+            left = SLICE_SECONDS if ends_at is None else ends_at - monotonic()
+        assert ends_at is not None  # it has passed
         raise self._deadlines.passed(ends_at)
