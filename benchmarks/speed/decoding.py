@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import msgspec
 import orjson
 from pydantic import BaseModel
 
@@ -52,14 +53,25 @@ def fastest(model: type[BaseModel]) -> str:
 
 def decoder(workload: Workload) -> Decode | None:
     """How a line becomes an item; None if the line itself is the item."""
-    if workload.items is bytes:
-        return None
-    return orjson.loads if workload.items is None else WAYS[fastest(workload.items)](workload.items)
-
-
-def usual_decoder(workload: Workload) -> Decode | None:
-    """The same with the standard library's json, and pydantic's public call."""
     model = workload.items
     if model is bytes:
         return None
-    return json.loads if model is None else lambda line: model.model_validate(json.loads(line))
+    if model is None:
+        return orjson.loads
+    if issubclass(model, msgspec.Struct):
+        return msgspec.json.Decoder(model).decode
+    return validate_json(model) if workload.by_json else WAYS[fastest(model)](model)
+
+
+def usual_decoder(workload: Workload) -> Decode | None:
+    """The same with the standard library's json, and the public call of pydantic or msgspec."""
+    model = workload.items
+    if model is bytes:
+        return None
+    if model is None:
+        return json.loads
+    if issubclass(model, msgspec.Struct):
+        return lambda line: msgspec.convert(json.loads(line), model)
+    if workload.by_json:
+        return lambda line: model.model_validate_json(line)
+    return lambda line: model.model_validate(json.loads(line))

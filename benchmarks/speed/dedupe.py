@@ -52,7 +52,7 @@ def connected(recovery: Recovery | None, workload: Workload, source: Source, sta
     """A stream that has been reading for a while."""
     config = StreamConfig(recovery=recovery)
     items = stream_with_retry(
-        session(source, stack), "get", source.url, config, response_model=workload.items
+        session(source, stack), "get", source.url, config, response_model=workload.response_model
     )
     stack.callback(items.close)
     take = pulled(items)

@@ -104,7 +104,7 @@ def read_ours(workload: Workload, source: Source, stack: ExitStack) -> Take:
     """This package, with its defaults."""
     config = StreamConfig(chunk_size=workload.chunk_size) if workload.chunk_size else StreamConfig()
     items = stream_with_retry(
-        session(source, stack), "get", source.url, config, response_model=workload.items
+        session(source, stack), "get", source.url, config, response_model=workload.response_model
     )
     stack.callback(items.close)
     return pulled(items)
@@ -162,9 +162,7 @@ def read_aiohttp(decode: Decode | None, _: Workload, source: Source, stack: Exit
         return item
 
     async def close() -> None:
-        if (
-            response.connection is not None
-        ):  # with TLS, close() would wait for a reply behind all pending data
+        if response.connection is not None:  # close() would wait for TLS's reply, behind all pending data
             response.connection.transport.abort()
         response.close()
         await client.close()
@@ -253,9 +251,8 @@ def tweepy_client(workload: Workload, turns: Turns) -> Any:
     overridden, and spared the making of those. Its JSON is the standard library's.
     """
     tweepy = importlib.import_module("tweepy")
-    logging.getLogger("tweepy").addHandler(
-        logging.NullHandler()
-    )  # tweepy logs every end, including those requested here
+    # tweepy logs every end, including those requested here.
+    logging.getLogger("tweepy").addHandler(logging.NullHandler())
     size = {"chunk_size": workload.chunk_size} if workload.chunk_size else {}
     client = tweepy.StreamingClient("token", daemon=True, max_retries=0, **size)
     if workload.items is None:
@@ -284,14 +281,17 @@ SAME = "as in the row above: it inflates with the standard library whatever is i
 PARSES = "always parses, and has no way to hand on the line"
 NO_JSON = "there is no JSON to parse: as without orjson"
 TEXT = "its lines are text"
+ITS_OWN = "makes its own objects, as in the row of the pydantic model"
+NO_STRUCTS = "knows no Structs"
 NO_SIZE = "has no such setting"
 FAST = {"gzip-fast": SAME}
+OTHER_MODELS = ("dict-model", "json-model", "struct")
 READERS = (
     Reader(FLOOR, read_floor, "orjson"),
     Reader(OURS, read_ours, "xdk-streaming"),
     Reader(OUR_PORTABLE, read_ours, "xdk-streaming", settings={PORTABLE: "1"}),
-    Reader(XDK, read_xdk, "xdk", {"raw": PARSES}),
-    Reader("tweepy", read_tweepy, "tweepy", FAST),
+    Reader(XDK, read_xdk, "xdk", {"raw": PARSES, "struct": NO_STRUCTS}),
+    Reader("tweepy", read_tweepy, "tweepy", {**FAST, **dict.fromkeys(OTHER_MODELS, ITS_OWN)}),
     Reader("requests", usual(read_requests), "requests", FAST),
     Reader("httpx", usual(read_httpx), "httpx", {**FAST, "raw": TEXT, "chunk-size": NO_SIZE}),
     Reader("aiohttp", usual(read_aiohttp), "aiohttp", {**FAST, "chunk-size": NO_SIZE}),

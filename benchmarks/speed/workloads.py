@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+import msgspec
 import orjson
 from pydantic import BaseModel, ConfigDict
 
@@ -93,6 +94,28 @@ class DeepPost(Lenient):
     includes: Includes | None = None
 
 
+class DictPost(BaseModel):
+    """An item of dicts: nothing in it is taken apart."""
+
+    data: dict[str, Any]
+    includes: dict[str, list[dict[str, Any]]] | None = None
+
+
+class StructData(msgspec.Struct):
+    """The fields of a post that most programs use; a Struct drops the others."""
+
+    id: str
+    text: str
+    author_id: str | None = None
+    lang: str | None = None
+
+
+class StructPost(msgspec.Struct):
+    """The same item for msgspec."""
+
+    data: StructData
+
+
 @dataclass(frozen=True)
 class Workload:
     """One row of the table."""
@@ -103,7 +126,9 @@ class Workload:
     chunk: int | None = None
     """Bytes in each HTTP chunk; None for one post in each."""
     items: Any = None
-    """The type of the items: dicts, a pydantic model, or bytes for the lines themselves."""
+    """The type of the items: dicts, a pydantic model, a Struct, or bytes for the lines themselves."""
+    by_json: bool = False
+    """Whether the user chose `model_validate_json`: given to this package, and called in the loops."""
     gzip: bool = False
     stdlib_inflate: bool = False
     """Whether this package must also inflate with the standard library."""
@@ -114,6 +139,11 @@ class Workload:
     def lines(self) -> list[bytes]:
         """The posts as sent, with line ends."""
         return posts(self.size)
+
+    @property
+    def response_model(self) -> Any:
+        """What this package is given."""
+        return self.items.model_validate_json if self.by_json else self.items
 
     def block(self) -> int:
         """Items that a reader takes in a turn: more than any reader reads at a time."""
@@ -140,6 +170,9 @@ WORKLOADS = (
     Workload("large", "posts of 10 kB", size="large"),
     Workload("model", "pydantic model", items=Post),
     Workload("deep-model", "deep pydantic model", items=DeepPost),
+    Workload("dict-model", "pydantic model of dicts", items=DictPost),
+    Workload("json-model", "Model.model_validate_json", items=Post, by_json=True),
+    Workload("struct", "msgspec Struct", items=StructPost),
     Workload("raw", "raw lines", items=bytes),
     Workload("chunk-size", "chunk_size=64 KiB", chunk_size=64 * 1024),
 )

@@ -29,7 +29,8 @@ from xdk_streaming.wire.decoder import (
     Truncated,
 )
 from xdk_streaming.wire.framing import Oversized, Unended
-from xdk_streaming.wire.response_model import FunctionDecoder, decoder_for
+from xdk_streaming.wire.function_decoder import FunctionDecoder
+from xdk_streaming.wire.response_model import decoder_for
 
 POST = b'{"data":{"id":"1"}}'
 OPERATIONAL = {

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from helpers.systems import posix
 from xdk_streaming.wire.decoder import BOM, Decoder, Heartbeat, Invalid, NotAnItem, StreamNotice, Truncated
 from xdk_streaming.wire.framing import LineSplitter
 
@@ -212,6 +213,7 @@ def cpu_seconds(stream: bytes) -> float:
     return min(taken)
 
 
+@posix("the clock of CPU time steps by 16 ms")
 @growing
 def test_poison_of_eight_times_the_length_takes_no_more_than_linear_time(name: str) -> None:
     grow, length = GROWING[name], 50_000

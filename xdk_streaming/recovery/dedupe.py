@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict, is_dataclass
 from hashlib import blake2b
@@ -12,7 +11,7 @@ from typing import Any
 from orjson import OPT_PASSTHROUGH_DATACLASS, OPT_SORT_KEYS, JSONDecodeError, JSONEncodeError, dumps, loads
 from pydantic import BaseModel
 
-logger = logging.getLogger("xdk_streaming")
+from xdk_streaming.log import logger
 
 MAX_KEY_LENGTH = 64
 """Characters of a key that is kept as it is, at most. X's ids have 19, its UUIDs 36."""
@@ -134,7 +133,9 @@ def _written(item: Any) -> bytes:
     """The item as JSON. If orjson's JSON has a null, json's is taken: orjson writes null for NaN, too."""
     try:
         text = dumps(item, option=OPT_SORT_KEYS | OPT_PASSTHROUGH_DATACLASS)
-    except JSONEncodeError:  # a lone surrogate, for example
+    except JSONEncodeError as refusal:  # a lone surrogate, for example
+        if "ecursion" in str(refusal):  # nested more than 254 levels deep: json would go to the stack's end
+            raise
         text = b"null"
     return json.dumps(item, sort_keys=True).encode() if b"null" in text else text
 

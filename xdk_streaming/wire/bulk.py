@@ -41,14 +41,16 @@ def original(raw: urllib3.HTTPResponse) -> http.client.HTTPResponse | None:
     return found if type(found) is http.client.HTTPResponse else None
 
 
-def waiting_socket(raw: urllib3.HTTPResponse, wait: Wait, deadlines: Deadlines) -> WaitingSocket | None:
+def waiting_socket(
+    raw: urllib3.HTTPResponse, wait: Wait, deadlines: Deadlines, *, shut_by_waker: bool
+) -> WaitingSocket | None:
     """A `WaitingSocket`, put where the body's file keeps its socket; None if the file keeps none there."""
     file = getattr(getattr(raw, "_original_response", None), "fp", None)
     under = getattr(file, "raw", None)
     sock = getattr(under, "_sock", None)
     if sock is None or not hasattr(sock, "recv_into"):
         return None
-    waiting = WaitingSocket(sock, wait, deadlines)
+    waiting = WaitingSocket(sock, wait, deadlines, shut_by_waker=shut_by_waker)
     waiting.take_place(under)
     return waiting
 
