@@ -6,12 +6,17 @@ RUN := $(VENV)/bin
 # Three workers keep two cores busy: many tests wait for a socket.
 PYTEST := $(RUN)/pytest --numprocesses 3 --dist worksteal
 LIBRARY := --ignore tests/cli --ignore tests/project -m 'not thorough'
+# Without a cache, which Wine cannot write beside Linux's own.
+WINDOWS := --quiet -p no:cacheprovider --numprocesses 2 --timeout 60
+WINDOWS_PART := tests/machine tests/recovery tests/wire/test_wait.py tests/wire/test_waiting_socket.py \
+  tests/wire/test_deadlines.py tests/wire/test_answer.py tests/test_stream.py tests/test_stop.py tests/test_aio.py \
+  tests/test_compat.py tests/test_testing.py
 CORE := xdk_streaming/*.py,xdk_streaming/machine/*.py,xdk_streaming/wire/*.py,xdk_streaming/recovery/*.py,xdk_streaming/driver/*.py,xdk_streaming/streams/*.py
 NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite diagrams fuzz mutants docs side-by-side soak chaos bench build clean
+.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite neighbours intermediaries windows windows-part diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +51,23 @@ hooks: $(VENV)/check $(VENV)/textlint/installed  ## check format, lint, prose an
 
 xdk-suite: $(VENV)/test  ## run the official SDK's own stream tests against this package
 	$(RUN)/python tools/xdk_suite.py
+
+neighbours:  ## stream beside other packages: sessions, caches, green threads, notebooks
+	$(MAKE) $(VENV)-neighbours/neighbours VENV=$(VENV)-neighbours
+	$(MAKE) $(VENV)-niquests/niquests VENV=$(VENV)-niquests
+	PYTHONPATH=tests $(VENV)-neighbours/bin/python -m neighbours $(VENV)-niquests/bin/python
+
+intermediaries: $(VENV)/test  ## stream through nginx, HAProxy, squid, tinyproxy, SOCKS, stunnel and bad links, as root on Debian
+	tools/debian.sh nginx-light haproxy squid tinyproxy microsocks stunnel4 openssl iproute2
+	PYTHONPATH=tests $(RUN)/python -m intermediaries $(ARGS)
+
+windows:  ## run the tests of library and command line with a Windows Python, under Wine
+	tools/windows.sh -m pytest $(WINDOWS) --ignore tests/project -m 'not thorough' $(ARGS)
+
+windows-part:  ## run a part of them, in five minutes, and the demo
+	tools/windows.sh -m xdk_streaming demo
+	tools/windows.sh -m pytest $(WINDOWS) -m 'not thorough' $(WINDOWS_PART)
+	tools/windows.sh -m pytest $(WINDOWS) tests/cli/test_recording_everywhere.py
 
 diagrams: $(VENV)/demo  ## render the transition table into diagrams/ (the SVG needs Graphviz)
 	for format in $(DIAGRAMS); do \
@@ -115,6 +137,14 @@ $(VENV)/mutants: $(VENV)/test
 
 $(VENV)/bench: $(VENV)/test
 	$(RUN)/python -m pip install --quiet --group bench
+	@touch $@
+
+$(VENV)/neighbours: $(VENV)/demo
+	$(RUN)/python -m pip install --quiet --group neighbours
+	@touch $@
+
+$(VENV)/niquests: $(VENV)/demo
+	$(RUN)/python -m pip install --quiet --group niquests
 	@touch $@
 
 $(VENV)/side-by-side: $(VENV)/test

@@ -14,7 +14,9 @@ def main() -> None:
             raise
         sys.exit(f"The command line needs {missing.name}; install it with: pip install 'xdk-streaming[cli]'")
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # posts hold what some terminals cannot show
+        # Posts hold what some terminals cannot show. On Windows a pipe or a file would get cp1252.
+        encoding = "utf-8" if sys.platform == "win32" and not stream.isatty() else None
+        stream.reconfigure(encoding=encoding, errors="replace")  # type: ignore[union-attr]  # it is a text file
     app(prog_name="xdk-streaming")
 
 

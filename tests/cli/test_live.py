@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from helpers.systems import posix
 from helpers.terminal import Terminal, terminal
 from xdk_streaming import ConnectionState, StreamState
 from xdk_streaming.cli import small_diagram
@@ -108,6 +109,7 @@ def test_the_meter_counts_items_by_the_second_and_forgets_old_ones() -> None:
 # On a terminal.
 
 
+@posix("a pseudo-terminal is opened")
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
 def test_the_screen_shows_all_figures_while_it_waits(
     simulator: Simulator, columns: int, rows: int, tmp_path: Path
@@ -132,6 +134,7 @@ def test_the_screen_shows_all_figures_while_it_waits(
         assert "items in" in "\n".join(shown.lines)
 
 
+@posix("a pseudo-terminal is opened")
 def test_the_retry_counts_down() -> None:
     with Simulator(then=(Refuse(503),)) as simulator, watched(simulator) as shown:  # seconds are waited
         first = figure(shown.until(backing_off), "connection")
@@ -143,6 +146,7 @@ def seconds(words: str) -> float:
     return float(words.split(" in ")[1].split()[0])
 
 
+@posix("a pseudo-terminal is opened")
 def test_posts_on_the_same_terminal_stand_above_the_view() -> None:
     with (
         Simulator(rate=5) as simulator,
@@ -155,6 +159,7 @@ def test_posts_on_the_same_terminal_stand_above_the_view() -> None:
         assert max(places) < text.index(simulator.url)
 
 
+@posix("a pseudo-terminal is opened")
 def test_the_cursor_is_shown_again_after_a_second_ctrl_c(tmp_path: Path) -> None:
     pipe = tmp_path / "posts"
     os.mkfifo(pipe)
@@ -181,7 +186,7 @@ def test_an_interrupt_while_the_program_exits_shows_the_cursor_too(monkeypatch: 
     monkeypatch.setattr("xdk_streaming.cli.run.show_cursor", lambda: shown.append("the cursor"))
     monkeypatch.setattr(os, "kill", lambda _, number: shown.append(signal.getsignal(number)))
     with Simulator(rate=50) as simulator:
-        arguments = ["sample", "-n", "1", "-o", "/dev/null", "--base-url", simulator.url]
+        arguments = ["sample", "-n", "1", "-o", os.devnull, "--base-url", simulator.url]
         assert CliRunner().invoke(app, arguments, env={"X_BEARER_TOKEN": "a-token"}).exit_code == 0
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.raise_signal(number)
@@ -189,15 +194,16 @@ def test_an_interrupt_while_the_program_exits_shows_the_cursor_too(monkeypatch: 
         shown.clear()
 
 
-def watched(simulator: Simulator, output: object = "/dev/null") -> AbstractContextManager[Terminal]:
+def watched(simulator: Simulator, output: object = os.devnull) -> AbstractContextManager[Terminal]:
     return terminal(80, 24, "sample", "--base-url", simulator.url, "-o", output)
 
 
+@posix("a pseudo-terminal is opened")
 def test_a_dumb_terminal_and_a_log_format_get_lines() -> None:
     with (
         Simulator(rate=50) as simulator,
         terminal(
-            200, 40, "sample", "-n", 3, "-o", "/dev/null", "--log-format", "text", "--base-url", simulator.url
+            200, 40, "sample", "-n", 3, "-o", os.devnull, "--log-format", "text", "--base-url", simulator.url
         ) as shown,
     ):
         assert shown.ended() == 0

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from helpers.systems import posix
 from helpers.terminal import COMMAND, ENVIRONMENT, GUARD
 from xdk_streaming.cli import exits
 from xdk_streaming.cli.app import app
@@ -39,6 +40,7 @@ def test_the_page_is_what_make_docs_writes() -> None:
     assert (DOCS / "command-line.md").read_text(encoding="utf-8") == MADE["manual"]()
 
 
+@posix("it has no time.tzset")
 def test_the_picture_is_what_make_docs_writes() -> None:
     assert (DOCS / "live-view.svg").read_text(encoding="utf-8") == MADE["live_view"]()
 

@@ -26,6 +26,7 @@ import zstandard
 from typer.testing import CliRunner
 
 import xdk_streaming
+from helpers.systems import posix
 from xdk_streaming.cli import certificates, shell_commands
 from xdk_streaming.cli import simulate as simulate_module
 from xdk_streaming.cli.app import app
@@ -134,6 +135,7 @@ def start(tmp_path: Path) -> Start:
 # What is printed
 
 
+@posix("the commands are printed for a POSIX shell")
 @pytest.mark.parametrize("tls", [(), ("--tls",)], ids=["plain", "tls"])
 def test_the_printed_commands_work(start: Start, tls: tuple[str, ...]) -> None:
     with start("--rate", "200", *tls) as program:
@@ -152,6 +154,7 @@ def test_the_printed_commands_work(start: Start, tls: tuple[str, ...]) -> None:
     assert ca_file is None or not Path(ca_file[1]).exists()
 
 
+@posix("the commands are printed for a POSIX shell")
 def test_with_a_token_file_the_token_stays_in_it(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "a token's file"
     file.write_text("s3cret\n", encoding="utf-8")
@@ -164,6 +167,7 @@ def test_with_a_token_file_the_token_stays_in_it(start: Start, tmp_path: Path) -
         assert not any("s3cret" in line for line in program.end())
 
 
+@posix("a program there is sent no signal that it can handle")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_simulator_cleanly_with_a_summary(start: Start, how: signal.Signals) -> None:
     with start("--rate", "200") as program:
@@ -396,6 +400,7 @@ def zst(data: bytes) -> bytes:
 PACKED: Mapping[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zst}
 
 
+@posix("a program there is sent no signal that it can handle")
 @pytest.mark.parametrize("suffix", PACKED)
 def test_a_recording_is_served_byte_for_byte_whatever_the_rules(
     start: Start, tmp_path: Path, suffix: str

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from helpers.systems import posix
 from xdk_streaming.cli import sinks
 from xdk_streaming.cli.frames import CODECS
 from xdk_streaming.cli.quantities import Rotation
@@ -147,6 +148,7 @@ def test_two_processes_do_not_write_one_file(path: Path) -> None:
     sink.close()
 
 
+@posix("a small disk is mounted")
 def test_a_disk_that_is_full_leaves_whole_lines_alone(small_disk: Path) -> None:
     sink = Plain(small_disk / "posts.ndjson")
     with pytest.raises(OSError, match="No space left"):
@@ -157,6 +159,7 @@ def test_a_disk_that_is_full_leaves_whole_lines_alone(small_disk: Path) -> None:
     assert len(content) % 1000 == 0
 
 
+@posix("a small disk is mounted")
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_a_disk_that_is_full_leaves_whole_frames_alone(small_disk: Path, name: str) -> None:
     path = small_disk / name

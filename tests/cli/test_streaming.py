@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from helpers.systems import posix
 from helpers.terminal import ENVIRONMENT, GUARD, called, finished, started
 from xdk_streaming import StreamError, StreamErrorType
 from xdk_streaming.cli import endpoints
@@ -229,6 +230,7 @@ def test_each_error_has_an_exit_code_by_its_type(kind: StreamErrorType) -> None:
     assert exit_code(RetriesExhausted("", kind)) == 4
 
 
+@posix("a program there is sent no signal that it can handle")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
 )
@@ -247,6 +249,7 @@ def test_a_signal_ends_the_stream_cleanly(
     assert "summary" in err.decode().splitlines()[-1]
 
 
+@posix("a program there is sent no signal that it can handle")
 def test_a_second_interrupt_exits_immediately(simulator: Simulator) -> None:
     reading, writing = os.pipe()
     try:
@@ -277,7 +280,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_limit_and_time_exit_with_0(simulator: Simulator) -> None:
     code, out, _ = called("sample", "--base-url", simulator.url, "-n", 5)
     assert (code, ids(out)) == (0, sent(simulator)[:5])
-    code, _, err = called("sample", "--base-url", simulator.url, "--for", "0.6s", "-o", "/dev/null")
+    code, _, err = called("sample", "--base-url", simulator.url, "--for", "0.6s", "-o", os.devnull)
     assert code == 0
     assert "items in 0." in err
 
@@ -306,7 +309,11 @@ def test_a_vanished_reader_is_noticed_without_items() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "said"), [("/dev/full", "No space left"), ("/missing/file", "No such file or directory")]
+    ("output", "said"),
+    [
+        pytest.param("/dev/full", "No space left", marks=posix("it has no /dev/full")),
+        ("/missing/file", "No such file or directory"),
+    ],
 )
 def test_a_file_that_cannot_be_written_is_a_sentence(simulator: Simulator, output: str, said: str) -> None:
     code, _, err = called("sample", "--base-url", simulator.url, "-o", output)
@@ -399,6 +406,7 @@ def test_a_recording_replayed_is_the_same_byte_for_byte(name: str, tmp_path: Pat
     assert again == out
 
 
+@posix("a program there is sent no signal that it can handle")
 def test_a_kill_loses_nothing_that_the_checkpoint_counts_as_written(tmp_path: Path) -> None:
     output, checkpoint = tmp_path / "posts.ndjson.zst", tmp_path / "seen"
     with Simulator(rate=300, backlog=60) as simulator:
@@ -457,6 +465,7 @@ def test_replay_keeps_the_requested_pace(tmp_path: Path) -> None:
     assert time.monotonic() - before >= 0.5
 
 
+@posix("command lines are in /proc")
 def test_the_token_is_never_on_a_command_line(simulator: Simulator) -> None:
     with started("sample", "--base-url", simulator.url, "-o", os.devnull) as program:
         shown = Path(f"/proc/{program.pid}/cmdline").read_bytes()

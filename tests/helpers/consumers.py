@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import requests
 
-from helpers.servers import Peer, Trust, served, stands_in, until
+from helpers.servers import Peer, Trust, frame_of, served, stands_in, until
 from helpers.shortcuts import ids
+from helpers.systems import send_signal
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.clock import SystemClock
 from xdk_streaming.simulator import Refuse, Script, Simulator
 from xdk_streaming.simulator.body import Framing
 from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.waiting_socket import WaitingSocket
 
 Post = dict[str, Any]
 
@@ -135,8 +135,14 @@ def triggers(stream: Stream[Any]) -> list[Trigger]:
 
 
 def reads(thread: threading.Thread) -> bool:
-    """Whether it waits for a server: for an answer, or for bytes."""
-    return stands_in(thread, Wait.pause) and not waits(thread)
+    """Whether it waits for a server, for an answer or for bytes, and can be woken.
+
+    Before it can be woken it makes the sockets for that. Ctrl-C there closes them as garbage, with a warning.
+    """
+    if stands_in(thread, WaitingSocket._receive_blocking):
+        return True
+    frame = frame_of(thread, Wait.pause)
+    return frame is not None and frame.f_locals["self"]._ends is not None and not waits(thread)
 
 
 def waits(thread: threading.Thread) -> bool:
@@ -201,19 +207,6 @@ def witness(
         yield url.replace("http:", "https:") if trust else url, left
 
 
-def open_sockets() -> set[str]:
-    """Of this process, whosever they are."""
-    found = set()
-    for link in Path("/proc/self/fd").iterdir():
-        try:
-            target = os.readlink(link)  # noqa: PTH115 - what it names is no path
-        except FileNotFoundError:  # closed meanwhile
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
-
-
 # Signals
 
 
@@ -236,7 +229,7 @@ def bombarded(
         until(lambda: when() or ended.is_set())
         sent = 0
         while sent < at_least or not ended.wait(0.001):
-            signal.pthread_kill(main, number)
+            send_signal(main, number)
             sent += 1
 
     thread = threading.Thread(target=bombard, daemon=True)
@@ -245,9 +238,8 @@ def bombarded(
         yield
     finally:
         ended.set()
-        thread.join(GUARD)
+        thread.join()  # for as long as it takes: the default of a late signal would end the process
         signal.signal(number, previous)
-        assert not thread.is_alive(), "the signals' thread hangs"
 
 
 def interrupt(*_: object) -> None:

@@ -24,6 +24,7 @@ import pytest
 import requests
 import trustme
 
+from helpers.systems import end_accept
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.simulator.body import Encoding, Framing
@@ -112,6 +113,7 @@ def served(serve: Callable[[Peer], object], host: str = "127.0.0.1") -> Iterator
     """A server that does this with every connection, each in a thread of its own; its URL."""
     threads: list[threading.Thread] = []
     peers: list[Peer] = []
+    closing = threading.Event()
 
     def attend(peer: Peer) -> None:
         try:
@@ -123,7 +125,11 @@ def served(serve: Callable[[Peer], object], host: str = "127.0.0.1") -> Iterator
     def accept() -> None:
         with suppress(OSError):  # the listener is shut down
             while True:
-                peers.append(Peer(listener.accept()[0]))
+                connection = listener.accept()[0]
+                if closing.is_set():
+                    connection.close()
+                    return
+                peers.append(Peer(connection))
                 threads.append(threading.Thread(target=attend, args=[peers[-1]]))
                 threads[-1].start()
 
@@ -133,7 +139,8 @@ def served(serve: Callable[[Peer], object], host: str = "127.0.0.1") -> Iterator
         try:
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
-            listener.shutdown(socket.SHUT_RDWR)
+            closing.set()
+            end_accept(listener)
             threads[0].join(GUARD)
             for peer in peers:
                 with suppress(OSError):  # closed already
@@ -272,17 +279,20 @@ def until(condition: Callable[[], object]) -> None:
 
 def reads_its_socket(thread: threading.Thread) -> bool:
     """Whether this thread waits for bytes."""
-    return stands_in(thread, WaitingSocket._until_ready)
+    return stands_in(thread, WaitingSocket._receive_blocking) or stands_in(thread, WaitingSocket._until_ready)
 
 
 def stands_in(thread: threading.Thread, function: Callable[..., Any]) -> bool:
     """Whether this thread is down in a call of the function."""
+    return frame_of(thread, function) is not None
+
+
+def frame_of(thread: threading.Thread, function: Callable[..., Any]) -> FrameType | None:
+    """The frame of the call of the function that this thread is down in, if it is."""
     frame: FrameType | None = sys._current_frames().get(thread.ident or 0)
-    while frame is not None:
-        if frame.f_code is function.__code__:
-            return True
+    while frame is not None and frame.f_code is not function.__code__:
         frame = frame.f_back
-    return False
+    return frame
 
 
 class Reader(threading.Thread):

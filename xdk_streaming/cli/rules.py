@@ -139,7 +139,7 @@ def _rule(line: str, place: str) -> dict[str, str]:
         return {"value": line}
     try:
         rule = json.loads(line)
-    except ValueError as refusal:
+    except (ValueError, RecursionError) as refusal:
         raise typer.BadParameter(f"{place} is not JSON: {refusal}", param_hint="--file") from refusal
     texts = all(isinstance(text, str) for text in rule.values())
     if not texts or "value" not in rule or set(rule) - set(COLUMNS):

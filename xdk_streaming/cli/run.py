@@ -25,7 +25,12 @@ from xdk_streaming.errors import StreamError
 from xdk_streaming.streams.sync import Stream
 
 TICK = 0.25
-SIGNALS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+SIGNALS = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    # What Windows sends for Ctrl-Break, and for the end of a service.
+    **({signal.SIGBREAK: ExitCode.TERMINATED} if hasattr(signal, "SIGBREAK") else {}),
+}
 
 
 @dataclass
@@ -150,7 +155,7 @@ def _exit_at_once(number: int, frame: FrameType | None) -> None:
     """Show the cursor, and die of the signal."""
     show_cursor()
     signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    os.kill(os.getpid(), number)  # on Windows this ends the process, whatever the number
 
 
 @contextmanager

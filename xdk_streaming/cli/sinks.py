@@ -7,15 +7,16 @@ line cannot be written completely; no sink leaves half a line behind.
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import select
 import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from xdk_streaming import files
 from xdk_streaming.cli.frames import Codec, codec_of
 
 FRAME_BYTES = 1 << 20
@@ -50,17 +51,27 @@ class Pipe:
         self.name = "standard output"
         self.size = 0
         self._descriptor = descriptor
-        self._poll = select.poll()
-        self._poll.register(descriptor, 0)  # poll() always reports errors
+        poll = getattr(select, "poll", None)
+        self._poll: Any = poll and poll()
+        if self._poll is not None:
+            self._poll.register(descriptor, 0)  # poll() always reports errors
 
     def write(self, line: bytes) -> None:
         """Write a line."""
-        write_all(self._descriptor, line)
+        try:
+            write_all(self._descriptor, line)
+        except OSError as failure:
+            if failure.errno == errno.EINVAL:  # what Windows says if the reader of a pipe has exited
+                raise BrokenPipeError from failure
+            raise
         self.size += len(line)
 
     def tick(self) -> None:
-        """Raise `BrokenPipeError` if the reader has exited, even if there is nothing to write."""
-        if any(events & select.POLLERR for _, events in self._poll.poll(0)):
+        """Raise `BrokenPipeError` if the reader has exited, even if there is nothing to write.
+
+        On Windows only the next line can show that.
+        """
+        if self._poll is not None and any(events & select.POLLERR for _, events in self._poll.poll(0)):
             raise BrokenPipeError
 
     def close(self) -> None:
@@ -131,10 +142,12 @@ class Framed:
     def close(self) -> None:
         """Complete the last frame. If this fails, the lines stay in the part file."""
         try:
-            self._put_frame()
-            self._part_path.unlink(missing_ok=True)
+            try:
+                self._put_frame()
+            finally:
+                os.close(self._part)
+            self._part_path.unlink(missing_ok=True)  # Windows removes no open file
         finally:
-            os.close(self._part)
             os.close(self._descriptor)
 
     def _complete(self) -> None:
@@ -188,10 +201,10 @@ def read_part(path: Path) -> tuple[int, bytes] | None:
 
 def opened(path: Path) -> int:
     """Open and lock a file for appending. Raises `OSError`, also if another process holds the lock."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | files.BINARY, 0o666)
     try:
         if _is_regular(descriptor):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.lock(descriptor)
     except OSError:
         os.close(descriptor)
         raise
@@ -223,7 +236,7 @@ def _whole_lines(descriptor: int, size: int) -> int:
     """The position after the last line end."""
     while size:
         start = max(0, size - TAIL)
-        found = os.pread(descriptor, size - start, start).rfind(b"\n")
+        found = files.read_at(descriptor, size - start, start).rfind(b"\n")
         if found >= 0:
             return start + found + 1
         size = start

@@ -6,7 +6,6 @@ process has no such thread, so it can neither use nor close the connection.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -18,11 +17,10 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.log import logger
 from xdk_streaming.recovery.lock import in_use, locked
 from xdk_streaming.recovery.sqlite_store import SQLiteStore as CheckpointStore  # another store goes here
 from xdk_streaming.recovery.store import Delivered, Store, StoredKey
-
-logger = logging.getLogger("xdk_streaming")
 
 COMMIT_SECONDS = 0.5
 """Seconds between a note and its commit, at most, if the disk keeps up."""

@@ -9,15 +9,13 @@ only for what leaves this file, with the true time that the last answer showed.
 
 from __future__ import annotations
 
-import logging
 import math
 
 from xdk_streaming.config import Recovery
 from xdk_streaming.errors import StreamError
 from xdk_streaming.gap import Gap, Reason, Refill, Span
+from xdk_streaming.log import logger
 from xdk_streaming.recovery.true_time import TrueTime
-
-logger = logging.getLogger("xdk_streaming")
 
 MINUTE = 60.0
 BEHIND_SECONDS = 5.0

@@ -6,12 +6,13 @@ file, for example after a copy for a backup. Nor can it guard the moment in whic
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xdk_streaming import files
 from xdk_streaming.errors import StreamError, StreamErrorType
 
 _held: set[int] = set()
@@ -24,24 +25,17 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises `StreamError` if another process or stream holds it, and `OSError` if it cannot be opened.
     """
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | files.BINARY, 0o666)
     _held.add(descriptor)
     try:
-        if not _lock(descriptor):
-            raise in_use(path)
+        try:
+            files.lock(descriptor)
+        except BlockingIOError:
+            raise in_use(path) from None
         yield
     finally:
         _held.discard(descriptor)
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    # Not lockf(): its locks exclude no one within the process, and end when any descriptor is closed.
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def in_use(path: Path) -> StreamError:
@@ -62,4 +56,5 @@ def _let_go_in_child() -> None:
         os.close(_held.pop())
 
 
-os.register_at_fork(after_in_child=_let_go_in_child)
+if sys.platform != "win32":  # pragma: no branch - Windows has no fork
+    os.register_at_fork(after_in_child=_let_go_in_child)

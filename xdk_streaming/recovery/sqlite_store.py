@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sqlite3
 import zlib
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.log import logger
 from xdk_streaming.recovery.store import Delivered, StoredKey
-
-logger = logging.getLogger("xdk_streaming")
 
 APPLICATION_ID = 0x58444B53
 """SQLite's application id, "XDKS", which distinguishes our files from those of other programs."""
@@ -23,6 +22,7 @@ SCHEMA_VERSION = 1
 MIN_FILE_BYTES = 512
 """Bytes of the smallest database. SQLite takes a shorter file for an empty one, and overwrites it."""
 
+ALL_ROWS = "SELECT number, received_at, checksum, keys FROM delivered ORDER BY number"
 OUTSIDE_CAUSES = (
     "unable to open database file",
     "access permission denied",
@@ -135,16 +135,16 @@ class SQLiteStore:
         return db
 
     def _read(self, db: sqlite3.Connection) -> Delivered:
-        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
+        names = {name for (name,) in _rows(db, "SELECT name FROM sqlite_master")}
+        ((application,),) = _rows(db, "PRAGMA application_id")
+        ((version,),) = _rows(db, "PRAGMA user_version")
         if names and "delivered" not in names and application != APPLICATION_ID:
             raise _foreign(self._path)
         if names and (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
             raise _Damage(
                 f"it has the format {application:#x}/{version}, not {APPLICATION_ID:#x}/{SCHEMA_VERSION}"
             )
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        ((verdict,),) = _rows(db, "PRAGMA quick_check(1)")
         if verdict != "ok":
             raise _Damage(str(verdict))
         self._prepare(db, fresh=not names)
@@ -166,8 +166,7 @@ class SQLiteStore:
     def _contents(self, db: sqlite3.Connection) -> Delivered:
         found: list[list[StoredKey]] = []
         before: int | None = None
-        rows = db.execute("SELECT number, received_at, checksum, keys FROM delivered ORDER BY number")
-        for number, received_at, checksum, data in rows:
+        for number, received_at, checksum, data in _rows(db, ALL_ROWS):
             whole = type(data) is bytes and type(received_at) is float
             if not whole or _checksum(number, received_at, data) != checksum:
                 raise _Damage(f"row {number} is not as it was written")
@@ -204,6 +203,15 @@ class SQLiteStore:
             # A damaged header can also mark the file as read-only.
             return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
         return not text.startswith(OUTSIDE_CAUSES)
+
+
+def _rows(db: sqlite3.Connection, query: str) -> Iterator[Any]:
+    """The rows of a query. The cursor is closed at an error, too.
+
+    The error's traceback would keep an open cursor, and so the file, and Windows renames no open file.
+    """
+    with closing(db.execute(query)) as cursor:
+        yield from cursor
 
 
 def _encoded(keys: list[StoredKey]) -> bytes:
