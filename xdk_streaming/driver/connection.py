@@ -17,6 +17,7 @@ from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.beginning import Beginning
 from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice
 from xdk_streaming.wire.framing import LineSplitter, Unended, bare, may_be_item
+from xdk_streaming.wire.refused_fields import refused_fields
 
 SETTLED_AFTER = 10.0
 """Seconds (monotonic) that a connection must last before its loss counts as the first again."""
@@ -177,8 +178,8 @@ class Connection:
 
 def _rejection(event: Rejected) -> StreamError:
     error = StreamError(
-        f"The response model refused an item: {event.cause}; correct the model, or set on_model_error to "
-        '"report" or "yield"',
+        f"The response model refused an item: {refused_fields(event.cause)}; correct the model, or set "
+        'on_model_error to "report" or "yield"',
         StreamErrorType.FATAL_ERROR,
         event.cause,
         response_body=excerpt(event.line),

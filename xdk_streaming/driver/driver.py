@@ -7,7 +7,6 @@ would cost 5 to 17 % of the throughput.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from xdk_streaming.driver.parts import Parts
 from xdk_streaming.driver.producer import Lines, Receipt
 from xdk_streaming.errors import StreamError, forget_locals
 from xdk_streaming.gap import Gap
+from xdk_streaming.log import logger
 from xdk_streaming.machine.event import Event
 from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import ConnectionState, Trigger
@@ -26,8 +26,6 @@ from xdk_streaming.wire.decoder import NotAnItem
 from xdk_streaming.wire.framing import bare
 from xdk_streaming.wire.timeouts import Timeouts, warn_of_short_timeout
 from xdk_streaming.wire.wait import Wait
-
-logger = logging.getLogger("xdk_streaming")
 
 
 class Driver:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock
+from xdk_streaming.log import logger
 from xdk_streaming.state import InvalidLine, StreamState
 from xdk_streaming.wire.decoder import Invalid
-
-logger = logging.getLogger("xdk_streaming")
+from xdk_streaming.wire.refused_fields import refused_fields
 
 LOG_INTERVAL = 60.0
 """Seconds (monotonic) between two log records, at least."""
@@ -46,7 +44,7 @@ class InvalidLines:
 
 
 def _unquoted(invalid: Invalid) -> str:
-    """The reason without the item that a model's refusal quotes."""
+    """The reason without the values that a model's refusal quotes."""
     if invalid.cause is None:
         return invalid.reason
-    return f"refused by the response model ({type(invalid.cause).__name__})"
+    return f"refused by the response model: {refused_fields(invalid.cause)}"

@@ -7,6 +7,7 @@ missing, the session keeps the connection, and X may count the connection until 
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from collections.abc import Mapping
@@ -61,7 +62,8 @@ class Answer:
         raw = getattr(response, "raw", None)
         if isinstance(raw, urllib3.HTTPResponse) and bulk.original(raw) is not None and not raw.closed:
             self._socket = _second_handle(raw)
-            self._waiting = bulk.waiting_socket(raw, reading.wait, self._deadlines)
+            shut = self._socket is not None
+            self._waiting = bulk.waiting_socket(raw, reading.wait, self._deadlines, shut_by_waker=shut)
             self._chunks = body.arriving(raw, self._waiting)
             _detach(raw)
         else:
@@ -154,10 +156,14 @@ class Answer:
 
 
 def _may_block(raw: Any) -> bool:
-    """Whether a read may wait for the network; not if the body is in memory, and so has no descriptor."""
+    """Whether a read may wait for the network; not if the body is in memory, or closed."""
     try:
         return raw is None or raw.fileno() is not None
-    except (AttributeError, OSError, ValueError):
+    except io.UnsupportedOperation:  # of a BytesIO
+        return False
+    except OSError:  # of a file that has no descriptor to show, as under urllib3-future
+        return True
+    except (AttributeError, ValueError):
         return False
 
 

@@ -8,11 +8,11 @@ Only a name lookup, and an adapter that hides its sockets, keep the thread until
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
-from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -67,7 +67,8 @@ class Caller:
 
     def __init__(self, wait: Wait) -> None:
         self._wait = wait
-        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        # Looked up now: gevent and eventlet may have replaced it since this file was imported.
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def call(

@@ -7,15 +7,13 @@ Has no clock of its own, and never waits.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 
 from xdk_streaming import x
+from xdk_streaming.log import logger
 from xdk_streaming.state import RateLimit
 from xdk_streaming.wire import dates
-
-logger = logging.getLogger("xdk_streaming")
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:

@@ -7,6 +7,7 @@ stay as they are.
 
 from __future__ import annotations
 
+import http.client
 import socket
 import sys
 from contextlib import suppress
@@ -31,6 +32,10 @@ from urllib3.util.connection import allowed_gai_family
 
 from xdk_streaming.wire.racing import connected
 
+IS_URLLIB3 = issubclass(HTTPConnection, http.client.HTTPConnection)
+"""Whether urllib3 is what it is called. niquests installs urllib3-future in its place, whose connections are
+others."""
+
 
 def race(session: Any, url: str) -> int:
     """Make the session connect to all addresses of a name side by side.
@@ -41,6 +46,8 @@ def race(session: Any, url: str) -> int:
     adapter = _adapter(session, url)
     if adapter is None:
         return 1
+    if not IS_URLLIB3:
+        return _count_of_addresses(session, url)
     for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
         _replace_connections(manager)
     if getattr(adapter.poolmanager, "pool_classes_by_scheme", None) is POOLS:

@@ -106,7 +106,10 @@ def _fault(sock: socket.socket) -> OSError | None:
     """Why a socket failed to connect; None if it is connected."""
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if number:
-        return OSError(number, os.strerror(number))
+        words = getattr(socket, "errorTab", {}).get(
+            number
+        )  # Windows' own numbers, which strerror() does not know
+        return OSError(number, words or os.strerror(number))
     try:
         sock.getpeername()
     except OSError as unconnected:  # it was shut down, because the attempt was left

@@ -5,10 +5,9 @@ Every exception of other code is translated here. Nothing is retried.
 
 from __future__ import annotations
 
-import inspect
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from types import MappingProxyType
@@ -24,6 +23,7 @@ from xdk_streaming.config import NamedValues, NamedValuesSource
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import interim, interrupt, redirects
 from xdk_streaming.wire.answer import Answer, Reading
+from xdk_streaming.wire.arguments import accepts, check_method
 from xdk_streaming.wire.caller import Call, Caller
 from xdk_streaming.wire.credential import Credential
 from xdk_streaming.wire.pools import race
@@ -31,8 +31,6 @@ from xdk_streaming.wire.redirects import LocationHook
 from xdk_streaming.wire.timeouts import Timeouts
 from xdk_streaming.wire.translation import translate
 from xdk_streaming.wire.wait import Wait
-
-METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
 NO_VALUES: NamedValues = MappingProxyType({})
 
@@ -54,10 +52,7 @@ class Request:
         headers: NamedValuesSource = None,
         json_data: Any = None,
     ) -> None:
-        if method.lower() not in METHODS:
-            raise ValueError(
-                f"method is {method!r}, must be one of {', '.join(sorted(METHODS))}, in any case"
-            )
+        check_method(method)
         self.method = method.upper()
         self.url = url
         self._session = session
@@ -122,9 +117,9 @@ class Request:
         """The response that is no redirect."""
         url, method = self.url, self.method
         timeout = timeouts.pair(race(self._session, url))
-        arguments = {"params": self.params, **self._body}
+        values = {"params": self.params, **self._body}
         for _ in range(_max_redirects(self._session) + 1):
-            response = self._sent(method, url, headers=headers, timeout=timeout, **arguments)
+            response = self._sent(method, url, headers=headers, timeout=timeout, **values)
             with ExitStack() as unread:  # a redirect's body may never end
                 unread.callback(_close, response)
                 there = redirects.destination(response, url)
@@ -132,20 +127,22 @@ class Request:
                     unread.pop_all()
                     return response
             after = redirects.method_after(response.status_code, method)
-            arguments = self._body if after == method else {}
+            values = self._body if after == method else {}
             url, method = there, after
         raise rq.TooManyRedirects
 
-    def _sent(self, method: str, url: str, **arguments: Any) -> Any:
+    def _sent(self, method: str, url: str, **named: Any) -> Any:
         send = getattr(self._session, method.lower())
         hook = LocationHook()
-        if _accepts(send, "allow_redirects"):
-            arguments["allow_redirects"] = False
-        if isinstance(self._session, requests.Session) and _accepts(send, "hooks"):
+        if _would_be_replaced(self._session, named["headers"]) and accepts(send, "auth"):
+            named["auth"] = _as_it_is
+        if accepts(send, "allow_redirects"):
+            named["allow_redirects"] = False
+        if isinstance(self._session, requests.Session) and accepts(send, "hooks"):
             # requests takes the hooks of a request in place of the session's.
-            arguments["hooks"] = {"response": [*_hooks(self._session), hook]}
+            named["hooks"] = {"response": [*_hooks(self._session), hook]}
         try:
-            response = send(url, stream=True, **arguments)
+            response = send(url, stream=True, **named)
         except Exception as exception:
             if isinstance(exception, rq.HTTPError) and exception.response is not None:
                 response = exception.response  # a hook called raise_for_status()
@@ -167,8 +164,13 @@ class Request:
 
     def _identified(self, headers: NamedValues) -> NamedValues:
         if self._identity is None:
-            # A stream needs a connection of its own; see `Answer` for servers that ignore this header.
-            self._identity = {"Connection": "close", **_authorization(self._session)}
+            # A stream needs a connection of its own; see `Answer` for servers that ignore this header. And a
+            # cache in the session, such as that of requests-cache, would read to the end, which never comes.
+            self._identity = {
+                "Connection": "close",
+                "Cache-Control": "no-store",
+                **_authorization(self._session),
+            }
             if not callable(self._headers):
                 self._identity.update(headers)
         return {**self._identity, **headers} if callable(self._headers) else self._identity
@@ -197,6 +199,17 @@ def _authorization(session: Any) -> dict[str, Any]:
     return {} if value is None else {"Authorization": value}
 
 
+def _would_be_replaced(session: Any, headers: NamedValues) -> bool:
+    """Whether requests would replace this Authorization by a login of ~/.netrc or of the URL."""
+    given = any(str(name).lower() == "authorization" and value for name, value in headers.items())
+    return given and hasattr(session, "get_adapter") and not getattr(session, "auth", None)
+
+
+def _as_it_is(request: Any) -> Any:
+    """As the `auth` of a request: its Authorization stays."""
+    return request
+
+
 def _hooks(session: requests.Session) -> list[Any]:
     own = (session.hooks or {}).get("response") or []
     return [own] if callable(own) else list(own)
@@ -205,12 +218,3 @@ def _hooks(session: requests.Session) -> list[Any]:
 def _max_redirects(session: Any) -> int:
     limit = getattr(session, "max_redirects", None)
     return limit if isinstance(limit, int) else DEFAULT_REDIRECT_LIMIT
-
-
-def _accepts(send: Callable[..., Any], name: str) -> bool:
-    """Whether a session's method takes the argument; yes if that cannot be determined."""
-    try:
-        parameters = inspect.signature(send).parameters
-    except (ValueError, TypeError):
-        return True
-    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())

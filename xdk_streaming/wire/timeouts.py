@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from xdk_streaming import x
 from xdk_streaming.clock import monotonic
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError, StreamErrorType
-
-logger = logging.getLogger("xdk_streaming")
+from xdk_streaming.log import logger
 
 LINE_FACTOR = 4
 """Bytes that complete no line keep a connection alive for this many times `stall_timeout`."""

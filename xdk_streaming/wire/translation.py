@@ -1,10 +1,15 @@
 """Translates exceptions of other code into `StreamError`s: by a table, by class, never by text.
 
+Other HTTP libraries name their exceptions as requests does, so an OSError of theirs is translated as the
+exception of requests with the name of its class or of a base. An OSError that no row knows is one of the
+network if its number is.
+
 Quotes an exception's text only if the text contains no secret, and only as much of it as fits on a line.
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -20,6 +25,17 @@ from xdk_streaming.wire import proxies
 CONNECTION_FAILED = "The connection failed; check the network and any proxy"
 MAX_EXCEPTION_QUOTE = 200
 """Characters of an exception's text in a message, at most; http.client quotes up to 64 KiB of an answer."""
+
+NETWORK_NUMBERS = frozenset(
+    getattr(errno, prefix + name)
+    for name in (
+        *("EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN", "ENETRESET", "ECONNRESET", "ECONNABORTED"),
+        *("ECONNREFUSED", "ENOTCONN", "ESHUTDOWN", "EADDRNOTAVAIL", "ENOBUFS", "ETIMEDOUT"),
+    )
+    for prefix in ("", "WSA")  # the numbers of Windows' sockets have names of their own
+    if hasattr(errno, prefix + name)
+)
+"""Numbers of an OSError that is about the network."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +56,11 @@ class Translation:
     """The row applies only if the exception also wraps one of these."""
     intercepted: bool = False
     """Whether something between X and this client may have answered in X's place."""
+    named: tuple[str, ...] = ()
+    """Full names of more classes, of libraries that are not imported here."""
 
 
+OAUTH_ERRORS = "oauthlib.oauth2.rfc6749.errors"
 PROXY_ERRORS = (rq.ProxyError, u3.ProxyError)
 
 TRANSLATIONS: tuple[Translation, ...] = (
@@ -65,6 +84,24 @@ TRANSLATIONS: tuple[Translation, ...] = (
         StreamErrorType.FATAL_ERROR,
         "The certificate of the server was refused; check the host name, the clock and session.verify",
         intercepted=True,
+        named=("curl_cffi.requests.exceptions.CertificateVerifyError",),
+    ),
+    Translation(
+        (),
+        StreamErrorType.CONNECTION_ERROR,
+        "The session has renewed its token, and the next attempt shows the new one; give OAuth2Session a "
+        "token_updater to keep it",
+        secret=True,
+        named=("requests_oauthlib.oauth2_session.TokenUpdated",),
+    ),
+    Translation(
+        (),
+        StreamErrorType.SERVER_ERROR,
+        "The token endpoint gave no token; it is asked again at the next attempt",
+        named=tuple(
+            f"{OAUTH_ERRORS}.{name}"
+            for name in ("MissingTokenError", "ServerError", "TemporarilyUnavailableError")
+        ),
     ),
     Translation(
         (rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL, u3.LocationValueError),
@@ -139,16 +176,33 @@ def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamEr
     if refused_by_proxy is not None:
         return refused_by_proxy
     for row in TRANSLATIONS:
-        applies = _among(chain, row.exceptions) and _among(chain, row.within)
+        applies = _among(chain, row.exceptions, row.named) and _among(chain, row.within)
         if applies and not _among(chain, row.unless):
             return _error(row, chain, chain[-1], passwords)
+    if any(isinstance(link, OSError) and link.errno in NETWORK_NUMBERS for link in chain):
+        row = Translation((OSError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED, quotes_urls=True)
+        return _error(row, chain, chain[-1], passwords)
     unknown = f"The session or its adapter raised {type(exception).__name__}, which no retry is known to cure"
     row = Translation((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
     return _error(row, chain, exception, passwords)
 
 
-def _among(chain: list[Exception], classes: tuple[type[Exception], ...]) -> bool:
-    return any(isinstance(link, classes) for link in chain)
+def _among(chain: list[Exception], classes: tuple[type[Exception], ...], named: tuple[str, ...] = ()) -> bool:
+    """Whether a link is of one of these classes, or of a class that is named so or as one of requests' is."""
+    if any(isinstance(link, classes) for link in chain):
+        return True
+    names = {each.__name__ for each in classes if each.__module__ == rq.__name__}
+    return any(
+        f"{base.__module__}.{base.__name__}" in named
+        or (isinstance(link, OSError) and base.__name__ in names and _is_foreign(base))
+        for link in chain
+        for base in type(link).__mro__
+    )
+
+
+def _is_foreign(kind: type) -> bool:
+    """Whether this class is of a library that the table does not name."""
+    return kind.__module__.partition(".")[0] not in ("builtins", "ssl", "socket", "requests", "urllib3")
 
 
 def _error(

@@ -3,6 +3,8 @@
 `select.poll` on POSIX, because `select.select` ends at descriptor 1024; `select.select` elsewhere, because
 Windows has no poll, and eventlet removes it. The function is looked up at each wait, since monkey-patching
 may come late. A `socket.socketpair()` wakes both; on Windows that is a TCP connection on loopback.
+
+One wait does without: that of a plain socket on POSIX, in its own receive. `waiting_socket` says why.
 """
 
 from __future__ import annotations
@@ -58,10 +60,13 @@ class Wait:
     def ring(self) -> None:
         """End the `pause` in progress; if there is none, the next one. Takes no lock."""
         ends = self._ends
-        # A forked child shares the ends with its parent, which must not hear the child.
-        if ends is not None and os.getpid() == self._pid:
-            with suppress(OSError):  # full: the wait ends in any case
-                ends.outer.send(b"\0")
+        try:
+            # A forked child shares the ends with its parent, which must not hear the child.
+            if ends is not None and os.getpid() == self._pid:
+                with suppress(OSError):  # full: the wait ends in any case
+                    ends.outer.send(b"\0")
+        finally:
+            del ends  # as in `pause`
 
     def close(self) -> None:
         """No more waits will follow."""
@@ -92,7 +97,8 @@ class Wait:
                 readable = True
             else:
                 assert self._ends is not None  # the descriptor is that of its inner end
-                self._ends.empty()
+                with suppress(OSError):
+                    self._ends.inner.recv(4096)
         return readable
 
     def _make_audible(self) -> None:
@@ -123,11 +129,6 @@ class _Ends:
         outer.setblocking(False)
         # Not `__del__`: in a cycle of garbage the sockets may be finalized before it, and then warn.
         weakref.finalize(self, _close, inner, outer).atexit = False
-
-    def empty(self) -> None:
-        """Take what `ring` has sent."""
-        with suppress(OSError):
-            self.inner.recv(4096)
 
 
 def _close(inner: socket.socket, outer: socket.socket) -> None:

@@ -6,9 +6,12 @@ bytes are missing, and nobody has to know what those layers have buffered.
 
 from __future__ import annotations
 
+import _socket
 import socket
 import ssl
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from xdk_streaming.clock import monotonic
 from xdk_streaming.wire.timeouts import Deadlines
@@ -18,21 +21,32 @@ NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a socket that does not block raises if it has no bytes."""
 RECORD_BYTES = 16 * 1024
 """Bytes in a full record of TLS (RFC 8446 section 5.1), of which a socket returns one at a time."""
+SHUTDOWN_ENDS_RECEIVE = sys.platform != "win32"
+"""Whether a receive in progress ends if another thread shuts its connection down."""
+
+Received = TypeVar("Received")
 
 
 class WaitingSocket:
-    """Receives from a socket, which no longer blocks. For one thread.
+    """Receives from a socket. For one thread.
 
     Any other attribute is the socket's own. Raises `Woken` after `Wait.wake`, `StreamError` when a deadline
     has passed, and `OSError` as the socket does.
+
+    A plain socket waits in the system's own receive, a slice of time at once, if whoever calls `Wait.wake`
+    then shuts the connection down: `shut_by_waker`. That saves a poll, and a fifth of the time from a post's
+    arrival to its item. Any other socket is asked, and waited for by `Wait.pause`.
     """
 
-    def __init__(self, sock: Any, wait: Wait, deadlines: Deadlines) -> None:
-        sock.settimeout(0)
+    def __init__(self, sock: Any, wait: Wait, deadlines: Deadlines, *, shut_by_waker: bool = False) -> None:
         self._sock = sock
         self._wait = wait
         self._deadlines = deadlines
         self._plain = type(sock) is socket.socket  # under TLS, bytes may wait where no poll sees them
+        own = getattr(type(sock), "recv", None) is _socket.socket.recv  # not TLS's, gevent's or eventlet's
+        self._blocks = shut_by_waker and own and SHUTDOWN_ENDS_RECEIVE
+        self._timeout = SLICE_SECONDS if self._blocks else 0.0
+        sock.settimeout(self._timeout)
         self._peek = watch([sock], [])
         self._drained = False
         self._broken: OSError | None = None
@@ -57,36 +71,58 @@ class WaitingSocket:
 
     def recv_into(self, buffer: Any, *arguments: Any) -> Any:
         """Receive into the buffer, as soon as there are bytes. Returns their number."""
-        self._go_on()
-        while True:
-            try:
-                return self._sock.recv_into(buffer, *arguments)
-            except NOT_YET as reason:  # wait outside of this block, or Ctrl-C would show the reason, too
-                writing = type(reason) is ssl.SSLWantWriteError
-            self._until_ready(writing=writing)
+        receive = self._receive_blocking if self._blocks else self._receive_polling
+        return receive(self._sock.recv_into, buffer, *arguments)
 
     def recv(self, size: int) -> bytes:
         """The bytes that are there, as soon as there are any; empty at the end."""
+        if self._blocks:
+            data: bytes = self._receive_blocking(self._sock.recv, size)
+            return data
         if self._broken is not None:
             raise self._broken
         if self._drained:
             self._until_ready()
             self._drained = False
-        else:
-            self._go_on()
-        receive = self._sock.recv
-        while True:
-            try:
-                data: bytes = receive(size)
-                break
-            except NOT_YET as reason:  # as above
-                writing = type(reason) is ssl.SSLWantWriteError
-            self._until_ready(writing=writing)
+        data = self._receive_polling(self._sock.recv, size)
         if self._plain:
             # A read that did not fill its room has taken all there was: the next read begins by waiting.
             self._drained = len(data) < size
             return data
         return data if len(data) != RECORD_BYTES else self._with_more_records(data, size)
+
+    def _receive_blocking(self, receive: Callable[..., Received], *arguments: Any) -> Received:
+        """What `receive` returns. The system waits."""
+        self._wait.check()
+        ends_at = self._deadlines.first()
+        while True:
+            left = SLICE_SECONDS if ends_at is None else min(SLICE_SECONDS, ends_at - monotonic())
+            if left <= 0:
+                assert ends_at is not None
+                raise self._deadlines.passed(ends_at)
+            if left != self._timeout:
+                self._sock.settimeout(left)
+                self._timeout = left
+            try:
+                received = receive(*arguments)
+            except TimeoutError as timeout:
+                if timeout.errno is not None:  # TCP gave up: not the end of the slice
+                    raise
+                self._wait.check()
+            else:
+                if not received:  # an end, which may be the work of whoever called `wake`
+                    self._wait.check()
+                return received
+
+    def _receive_polling(self, receive: Callable[..., Received], *arguments: Any) -> Received:
+        """What `receive` returns. `Wait.pause` waits, whenever there are no bytes."""
+        self._go_on()
+        while True:
+            try:
+                return receive(*arguments)
+            except NOT_YET as reason:  # wait outside of this block, or Ctrl-C would show the reason, too
+                writing = type(reason) is ssl.SSLWantWriteError
+            self._until_ready(writing=writing)
 
     def _with_more_records(self, first: bytes, size: int) -> bytes:
         """The first record of TLS, which was full, with those that are there already: up to `size` bytes.

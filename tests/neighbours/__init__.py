@@ -1,0 +1,1 @@
+"""The package beside other packages, each case a program of its own: `make neighbours`."""
