@@ -1,0 +1,1 @@
+"""The package behind real proxies, reverse proxies and bad links: `make intermediaries`."""
