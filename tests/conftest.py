@@ -11,8 +11,8 @@ import requests
 from hypothesis import settings
 
 from helpers.clients import RECORDED, wait_for
-from helpers.consumers import open_sockets
 from helpers.servers import Trust, certified
+from helpers.systems import open_sockets
 from xdk_streaming.testing import FakeClock
 from xdk_streaming.wire.bulk import PORTABLE_VARIABLE
 

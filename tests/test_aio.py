@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import requests
 from helpers.consumers import GUARD, LONG, PATH, sees_the_client_leave, simulated, witness
 from helpers.servers import Peer, Trust, head, served
 from helpers.shortcuts import ids
+from helpers.systems import posix
 from xdk_streaming import (
     AsyncStream,
     Buffer,
@@ -43,11 +45,13 @@ def in_asyncio(main: Main) -> Any:
 
 
 def in_uvloop(main: Main) -> Any:
-    uvloop = pytest.importorskip("uvloop")
-    return uvloop.run(asyncio.wait_for(main(), GUARD))
+    return importlib.import_module("uvloop").run(asyncio.wait_for(main(), GUARD))
 
 
-@pytest.fixture(params=[in_asyncio, in_uvloop], ids=["asyncio", "uvloop"])
+@pytest.fixture(
+    params=[in_asyncio, pytest.param(in_uvloop, marks=posix("uvloop has no wheel for it"))],
+    ids=["asyncio", "uvloop"],
+)
 def run(request: pytest.FixtureRequest) -> Run:
     chosen: Run = request.param
     return chosen
@@ -541,3 +545,19 @@ def test_a_buffer_of_ones_own_tells_of_lag(session: requests.Session) -> None:
     with Simulator(script=[(Serve(500), Stall())], rate=0) as simulator:
         in_asyncio(main)
     assert lags[0].behind
+
+
+def test_without_a_loop_of_asyncio_it_is_said_what_is_needed(session: requests.Session) -> None:
+    """As under trio, which drives coroutines by itself."""
+
+    async def entered() -> None:
+        async with AsyncStream(session, "get", "http://127.0.0.1:9"):
+            pass
+
+    async def iterated() -> None:
+        async for _ in AsyncStream(session, "get", "http://127.0.0.1:9"):
+            pass
+
+    for coroutine in (entered(), iterated()):
+        with pytest.raises(RuntimeError, match="AsyncStream needs asyncio"):
+            coroutine.send(None)

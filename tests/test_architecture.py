@@ -17,7 +17,7 @@ import xdk_streaming.simulator
 ROOT = Path(xdk_streaming.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 
-VALUES = ["x", "errors", "backoff", "retry_policy", "gap", "state", "config", "clock"]
+VALUES = ["x", "log", "files", "errors", "backoff", "retry_policy", "gap", "state", "config", "clock"]
 """In this order, each may import those before it. What X publishes comes first, for it stands on nothing."""
 CORE = {*VALUES, "callbacks", "machine", "wire", "recovery", "driver", "streams"}
 
@@ -61,12 +61,13 @@ LIBRARIES = [
 FENCES = {
     "streams/loop_bridge.py": "hands on what a callback raised, whatever it is",
     "callbacks.py": "callbacks and observers",
+    "log.py": "handlers and filters of logs",
     "errors.py": "the constructors and reducers of foreign exceptions",
     "recovery/dedupe.py": "key functions",
     "recovery/checkpoint.py": "stores",
     "driver/threaded.py": "hands on what the driver raised, whatever it is",
     "wire/decoder.py": "validators",
-    "wire/response_model.py": "decoders of users",
+    "wire/function_decoder.py": "decoders of users",
     "wire/credential.py": "auth objects, headers that are asked for, and responses",
     "wire/translation.py": "the texts of foreign exceptions",
     "wire/answer.py": "responses",
@@ -77,7 +78,7 @@ FENCES = {
 
 
 def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+    return path.relative_to(ROOT).as_posix()
 
 
 @cache

@@ -121,7 +121,8 @@ def test_a_hundred_transitions_take_less_than_a_megabyte() -> None:
             tracemalloc.stop()
     assert len(stream.history) == 100
     assert stream.connection_state is ConnectionState.DISCONNECTED
-    assert kept < 1_500_000  # the history, and a line that something may still hold
+    # The history, a line that something may still hold, and what is imported meanwhile.
+    assert kept < 2_000_000
 
 
 # Blank lines

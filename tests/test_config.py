@@ -403,3 +403,34 @@ def test_our_own_settings_are_taken_as_they_are() -> None:
 def test_what_is_no_settings_is_refused_by_name(given: object) -> None:
     with pytest.raises(TypeError, match=f"config is a {type(given).__name__}, must be a StreamConfig"):
         as_config(given)
+
+
+@dataclasses.dataclass
+class Mine(StreamConfig):
+    """Settings of a program, made by the standard library's decorator."""
+
+    topic: str = "posts"
+    stall_timeout: float | None = 21.0
+
+
+def test_a_dataclass_that_derives_from_the_settings_adds_its_own() -> None:
+    mine = Mine(max_retries=3, topic="cats")
+    assert (mine.topic, mine.max_retries, mine.stall_timeout) == ("cats", 3, 21.0)
+    mine.topic = "dogs"
+    assert mine.topic == "dogs"
+    assert as_config(mine) is mine
+
+
+@pytest.mark.parametrize("bad", [{"timeout": -1}, {"stall_timeout": 0}, {"history": -1}])
+def test_a_derived_dataclass_is_checked_as_the_settings_are(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Mine(**bad)
+    mine = Mine()
+    for name, value in bad.items():
+        with pytest.raises(ValueError, match=name):
+            setattr(mine, name, value)
+
+
+def test_a_misspelled_name_is_refused_in_a_derived_dataclass_too() -> None:
+    with pytest.raises(ValueError, match="max_retrys"):
+        Mine().max_retrys = 3  # type: ignore[attr-defined]

@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 import requests
 
+from helpers.clients import wait_for
 from helpers.consumers import (
     PATH,
     Post,
     Recorder,
     all_once,
     consumed,
-    open_sockets,
     sees_the_client_leave,
     simulated,
     triggers,
 )
 from helpers.servers import SOON, Trust
 from helpers.shortcuts import ids
+from helpers.systems import open_sockets, posix
 from xdk_streaming import RetriesExhausted, Stream, StreamConfig, StreamError, StreamErrorType, Trigger
 from xdk_streaming.simulator import (
     OPERATIONAL_DISCONNECT,
@@ -153,7 +154,8 @@ def test_1100_failures_in_a_row_stay_at_the_cap_and_leave_nothing_behind(
     assert clock.now == 1_000_000.0 + sum(clock.waits[: failures - 1])
     assert len(stream.history) == 100
     assert triggers(stream)[-1] is Trigger.STOP
-    assert open_sockets() <= before
+    # The thread of the last call may be about to close the sockets that wake the stream.
+    wait_for(lambda: open_sockets() <= before)
     assert links(stream.state.last_error) < 20
 
 
@@ -186,7 +188,7 @@ WHOLE = Send(b'{"data":{"id":"7"}}')
     ("framing", "end"),
     [
         ("chunked", "at a reset"),
-        ("close", "at a reset"),
+        pytest.param("close", "at a reset", marks=posix("Wine ends a connection that should be reset")),
         ("chunked", "at a truncation"),
         ("chunked", "at a clean end"),
         ("close", "at a clean end"),

@@ -12,9 +12,7 @@ import xdk_streaming
 
 ROOT = Path(xdk_streaming.__file__).parent
 
-EXCEPTIONS: Mapping[str, str] = {
-    "logger": "each file logs through an object of its own, and all of these have one name",
-}
+EXCEPTIONS: Mapping[str, str] = {}
 """Names that several files may define, each with its reason."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import xdk_streaming
 from xdk_streaming import AsyncStream, Stream, astream_with_retry, stream_with_retry
@@ -82,7 +83,7 @@ def test_the_function_is_an_async_generator_as_the_other_is_a_generator() -> Non
 
 
 def test_what_iterating_gives_is_a_true_async_generator() -> None:
-    made = AsyncStream[Any](None, "get", "http://127.0.0.1/")  # type: ignore[arg-type]  # nothing connects
+    made = AsyncStream[Any](requests.Session(), "get", "http://127.0.0.1/")
     assert inspect.isasyncgen(made.__aiter__())
     assert made.__aiter__() is made.__aiter__()
 

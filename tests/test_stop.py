@@ -5,7 +5,6 @@ Stopping in each state, in a callback and by Ctrl-C is in test_edges.py and test
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from helpers.consumers import (
 )
 from helpers.servers import Peer, Trust, head, until
 from helpers.shortcuts import ids
+from helpers.systems import USER_SIGNAL, posix
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.simulator import UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
 from xdk_streaming.testing import FakeClock, ScriptedSession
@@ -131,6 +131,7 @@ def test_stop_from_a_lines_callback_delivers_nothing_that_follows(callback: str,
     assert stream.state.undelivered_items == 1
 
 
+@posix("a signal there interrupts its own handler, again and again")
 def test_a_thousand_signals_neither_deadlock_nor_break_a_stream(
     session: requests.Session, tls: Trust | None
 ) -> None:
@@ -138,7 +139,7 @@ def test_a_thousand_signals_neither_deadlock_nor_break_a_stream(
     with simulated(session, tls, (Serve(1), Stall())) as simulator:
         stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=LONG))
         received: list[Post] = []
-        with bombarded(signal.SIGUSR1, lambda *_: stream.stop(), lambda: received):
+        with bombarded(USER_SIGNAL, lambda *_: stream.stop(), lambda: received):
             for item in stream:
                 received.append(item)
         sees_the_client_leave(simulator)
@@ -150,7 +151,7 @@ def test_a_thousand_signals_wake_a_wait_on_the_thread_that_waits(session: reques
     main = threading.current_thread()
     with simulated(session, None, (UNAVAILABLE,)) as simulator:
         stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(initial_backoff=LONG))
-        with bombarded(signal.SIGUSR1, lambda *_: stream.stop(), lambda: waits(main)):
+        with bombarded(USER_SIGNAL, lambda *_: stream.stop(), lambda: waits(main)):
             assert list(stream) == []
     assert triggers(stream)[-1] is Trigger.STOP
 
@@ -160,7 +161,7 @@ def test_a_thousand_signals_from_before_the_dial_on_end_it_cleanly(
 ) -> None:
     with simulated(session, tls, (Serve(1), Stall())) as simulator:
         stream = Stream[Post](session, "get", simulator.url + PATH, StreamConfig(stall_timeout=LONG))
-        with bombarded(signal.SIGUSR1, lambda *_: stream.stop(), lambda: stream.history):
+        with bombarded(USER_SIGNAL, lambda *_: stream.stop(), lambda: stream.history):
             items, failure = consumed(stream)
         until(lambda: all(visit.ended_at for visit in simulator.requests))
     assert len(items) <= 1

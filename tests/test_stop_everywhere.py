@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 import requests
 
-from helpers.consumers import GUARD, LONG, PATH, Consumer, open_sockets
+from helpers.consumers import GUARD, LONG, PATH, Consumer
 from helpers.namespaces import inside
 from helpers.servers import Trust, until
+from helpers.systems import open_sockets
 from helpers.unfinished import GONE, SITUATIONS, Situation, situation
 from xdk_streaming import AsyncStream, Buffer, ConnectionState, Stream, StreamConfig
 from xdk_streaming.simulator import UNAVAILABLE, Cut, End, Refuse, Reset, Script, Serve, Simulator, Stall

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -19,13 +18,13 @@ from helpers.consumers import (
     Recorder,
     bombarded,
     ctrl_c,
-    open_sockets,
     reads,
     triggers,
     where,
     witness,
 )
 from helpers.servers import Peer, Trust, head, until
+from helpers.systems import USER_SIGNAL, open_sockets, posix
 from xdk_streaming import ConnectionState, Stream, Trigger
 from xdk_streaming.wire import problems
 
@@ -121,10 +120,11 @@ def test_stop_or_close_from_another_thread_wakes_it(refused: Refusal, end: str) 
     refused.was_left_without_a_word()
 
 
+@posix("a signal there interrupts its own handler, again and again")
 @bodies
 def test_a_thousand_signals_with_stopping_handlers_wake_it(refused: Refusal) -> None:
     main = threading.current_thread()
-    with bombarded(signal.SIGUSR1, lambda *_: refused.stream.stop(), lambda: refused.is_read_by(main)):
+    with bombarded(USER_SIGNAL, lambda *_: refused.stream.stop(), lambda: refused.is_read_by(main)):
         assert list(refused.stream) == []
     refused.was_left_without_a_word()
 

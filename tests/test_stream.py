@@ -176,7 +176,7 @@ class TestRequest:
                 "method": "GET",
                 "url": "http://nowhere/path",
                 "params": {"a": 1},
-                "headers": {"Connection": "close", "X-B": "2"},
+                "headers": {"Connection": "close", "Cache-Control": "no-store", "X-B": "2"},
                 "stream": True,
                 "timeout": (25, 25),
             }

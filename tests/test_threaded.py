@@ -18,6 +18,7 @@ import pytest
 
 from helpers.consumers import GUARD, Consumer, bombarded, ctrl_c, interrupt
 from helpers.servers import until
+from helpers.systems import USER_SIGNAL
 from xdk_streaming.config import Buffer
 from xdk_streaming.driver.batch import Batch
 from xdk_streaming.driver.batch_queue import BatchQueue
@@ -378,26 +379,26 @@ def test_a_thousand_signals_whose_handlers_stop_it_end_a_waiting_consumer() -> N
     harness, main = Harness(), threading.current_thread()
     harness.tap._steps = [ITEM, harness.tap.wait]
     handler = lambda *_: harness.threaded.stop()  # noqa: E731
-    with bombarded(signal.SIGUSR1, handler, lambda: waits(main, harness.threaded)):
+    with bombarded(USER_SIGNAL, handler, lambda: waits(main, harness.threaded)):
         assert list(harness.items) in ([], [ITEM])
     assert harness.tap.closed
 
 
 def test_a_thousand_signals_whose_handlers_stop_it_end_a_flood() -> None:
     harness = Harness(endless(), max_bytes=1000)
-    with bombarded(signal.SIGUSR1, lambda *_: harness.threaded.stop(), lambda: harness.tap.given > 5000):
+    with bombarded(USER_SIGNAL, lambda *_: harness.threaded.stop(), lambda: harness.tap.given > 5000):
         list(harness.items)
     assert harness.tap.closed
 
 
 def test_a_signal_raised_between_two_items_stops_it() -> None:
     harness = Harness(endless())
-    before = signal.signal(signal.SIGUSR1, lambda *_: harness.threaded.stop())
+    before = signal.signal(USER_SIGNAL, lambda *_: harness.threaded.stop())
     try:
         for _ in harness.items:
-            signal.raise_signal(signal.SIGUSR1)
+            signal.raise_signal(USER_SIGNAL)
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(USER_SIGNAL, before)
     assert harness.tap.closed
 
 

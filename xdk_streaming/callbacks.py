@@ -6,15 +6,13 @@ which callback belongs to which record. When a record is made is decided elsewhe
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from xdk_streaming.config import Record, StreamConfig
 from xdk_streaming.gap import Gap
+from xdk_streaming.log import logger
 from xdk_streaming.state import InvalidLine, Lag, NoticeReceived, StreamState, Transition
-
-logger = logging.getLogger("xdk_streaming")
 
 OWN_CALLBACK: Mapping[type, Callable[[Any], tuple[str, tuple[Any, ...]]]] = {
     Transition: lambda transition: ("on_state_change", (transition,)),
@@ -34,6 +32,16 @@ ROW_CALLBACKS: Mapping[str, Callable[[Any], tuple[Any, ...]]] = {
     "on_reconnect": lambda transition: (transition.attempt, transition.delay),
 }
 """The callbacks that a row of the transition table may notify, and the arguments of each call."""
+
+CALLBACKS = (
+    "on_state_change",
+    *ROW_CALLBACKS,
+    "on_invalid",
+    "on_notice",
+    "on_gap",
+    "on_lag",
+)
+"""The names of all callbacks of a `StreamConfig`."""
 
 
 def _here(function: Callable[..., object], *arguments: Any) -> None:
@@ -81,7 +89,7 @@ class Callbacks:
             return
         try:
             self._run(function, *arguments)
-        except Exception:
+        except Exception:  # noqa: BLE001 - callbacks are the user's code
             self._state.callback_errors += 1
             logger.warning("The %s callback raised; the stream goes on", name, exc_info=True)
         except BaseException as interrupt:  # noqa: BLE001 - raised after the remaining calls

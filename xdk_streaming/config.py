@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -52,7 +52,7 @@ Count = Annotated[int, Field(ge=0)]
 
 def _named_arguments(cls: type[C]) -> type[C]:
     """Check positional arguments under their names; without this, pydantic's errors say only "0" or "1"."""
-    names = [field.name for field in fields(cls) if not field.kw_only]  # type: ignore[arg-type]  # it is one
+    names = [each.name for each in fields(cls) if not each.kw_only]  # type: ignore[arg-type]  # it is one
     checked = cls.__init__
 
     @wraps(checked)
@@ -63,6 +63,19 @@ def _named_arguments(cls: type[C]) -> type[C]:
         checked(self, **dict(zip(names, positional, strict=False)), **named)
 
     setattr(cls, "__init__", init)  # noqa: B010 - assigned plainly, type checkers refuse it
+    return cls
+
+
+def _extensible(cls: type[C]) -> type[C]:
+    """Let a derived dataclass add fields, whose assignment pydantic would refuse."""
+    own = {each.name for each in fields(cls)}  # type: ignore[arg-type]  # it is one
+    checked = cls.__setattr__
+
+    def set_attribute(self: C, name: str, value: Any) -> None:
+        added = name not in own and any(each.name == name for each in fields(self))  # type: ignore[arg-type]
+        (object.__setattr__ if added else checked)(self, name, value)
+
+    setattr(cls, "__setattr__", set_attribute)  # noqa: B010 - as above
     return cls
 
 
@@ -116,6 +129,7 @@ class Buffer:
             )
 
 
+@_extensible
 @_named_arguments
 @dataclass(config=ConfigDict(validate_assignment=True, extra="forbid"))
 class StreamConfig:
@@ -154,37 +168,37 @@ class StreamConfig:
     on_error: Callable[[StreamError], Any] | None = None
     """Called once for each error."""
 
-    stall_timeout: PositiveSeconds | None = Field(default=30.0, kw_only=True)
+    stall_timeout: PositiveSeconds | None = field(default=30.0, kw_only=True)
     """Seconds of silence that count as a fault, whatever `timeout` says; None turns the check off. X sends a
     heartbeat at least every 20 s (docs.x.com/x-api/fundamentals/consuming-streaming-data)."""
-    max_item_bytes: Bytes = Field(default=32 * 2**20, kw_only=True)
+    max_item_bytes: Bytes = field(default=32 * 2**20, kw_only=True)
     """Bytes of the longest line that is kept."""
-    backoff: BackoffPolicy | None = Field(default=None, kw_only=True)
+    backoff: BackoffPolicy | None = field(default=None, kw_only=True)
     """A ladder for each class of loss, in place of `initial_backoff` and `backoff_multiplier`. None uses
     those two. `max_backoff` caps every ladder."""
-    retry_policy: RetryPolicy = Field(default=RetryPolicy(), kw_only=True)
+    retry_policy: RetryPolicy = field(default=RetryPolicy(), kw_only=True)
     """Which errors are final, and for how long a doubtful one is retried."""
-    on_state_change: Callable[[Transition], Any] | None = Field(default=None, kw_only=True)
+    on_state_change: Callable[[Transition], Any] | None = field(default=None, kw_only=True)
     """Called for every transition, before the other callbacks of that transition."""
-    on_invalid: Callable[[bytes, str], Any] | None = Field(default=None, kw_only=True)
+    on_invalid: Callable[[bytes, str], Any] | None = field(default=None, kw_only=True)
     """Called with each line that is no item, and the reason."""
-    on_model_error: Literal["report", "yield", "raise"] = Field(default="report", kw_only=True)
+    on_model_error: Literal["report", "yield", "raise"] = field(default="report", kw_only=True)
     """What happens to an item that `response_model` refuses: "report" gives it to `on_invalid`, "yield"
     delivers it as a plain dict, "raise" ends the stream with an error."""
-    on_notice: Callable[[dict[str, Any]], Any] | None = Field(default=None, kw_only=True)
+    on_notice: Callable[[dict[str, Any]], Any] | None = field(default=None, kw_only=True)
     """Called with each object that is about the stream, carries no data and does not end the stream."""
-    recovery: Recovery | None = Field(default=None, kw_only=True)
+    recovery: Recovery | None = field(default=None, kw_only=True)
     """Ask X for missed items, which needs an entitlement. None does not ask."""
-    on_gap: Callable[[Gap], Any] | None = Field(default=None, kw_only=True)
+    on_gap: Callable[[Gap], Any] | None = field(default=None, kw_only=True)
     """Called when an outage is over, with what was missed and which part of it the backfill covers. Also
     called without `recovery`."""
-    buffer: Buffer | None = Field(default=None, kw_only=True)
+    buffer: Buffer | None = field(default=None, kw_only=True)
     """Read in a separate thread, on which the callbacks then run. None reads on the thread that iterates."""
-    on_lag: Callable[[Lag], Any] | None = Field(default=None, kw_only=True)
+    on_lag: Callable[[Lag], Any] | None = field(default=None, kw_only=True)
     """Called when the consumer falls behind the buffer, and when it has caught up."""
-    history: Count = Field(default=100, kw_only=True)
+    history: Count = field(default=100, kw_only=True)
     """Transitions that `Stream.history` keeps."""
-    observers: tuple[Observer, ...] = Field(default=(), kw_only=True)
+    observers: tuple[Observer, ...] = field(default=(), kw_only=True)
     """Any number of callables. Each gets every `Transition`, `Gap`, `Lag`, `InvalidLine` and
     `NoticeReceived`, on the thread of the callbacks and before the callback for that record. An exception
     from an observer is logged and counted as for a callback, and the other observers still get the record."""
@@ -224,4 +238,4 @@ def as_config(settings: object) -> StreamConfig:
         return settings
     if not is_dataclass(settings) or isinstance(settings, type):
         raise TypeError(f"config is a {type(settings).__name__}, must be a StreamConfig")
-    return StreamConfig(**{field.name: getattr(settings, field.name) for field in fields(settings)})
+    return StreamConfig(**{each.name: getattr(settings, each.name) for each in fields(settings)})

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 from transitions.extensions import GraphMachine
 
+from helpers.systems import posix
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.machine import diagram, machine
 from xdk_streaming.machine.table import TABLE, Row
@@ -335,6 +336,7 @@ def fake_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
+@posix("Graphviz is not installed for Wine")
 @anywhere
 def test_the_svg_carries_the_fingerprint_of_the_dot_it_was_drawn_from(
     fake_dot: Path, state: ConnectionState
@@ -374,6 +376,7 @@ def test_the_committed_svg_is_one() -> None:
     assert {state.name for state in ConnectionState} <= set(titles)
 
 
+@posix("Graphviz is not installed for Wine")
 def test_a_failing_dot_raises_with_its_own_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "dot"
     broken.write_text("#!/bin/sh\necho no memory left >&2\nexit 3\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from pydantic import BaseModel
@@ -29,7 +30,15 @@ from benchmarks.speed.reconnects import Cost, reconnects
 from benchmarks.speed.results import FULL, NAMES, SHAPE, Results, run
 from benchmarks.speed.server import Firehose, framed, serving
 from benchmarks.speed.verdict import DONE, OFF, Finding, verdict
-from benchmarks.speed.workloads import LEAST_BYTES, LEAST_ITEMS, WORKLOADS, DeepPost, Post, Workload
+from benchmarks.speed.workloads import (
+    LEAST_BYTES,
+    LEAST_ITEMS,
+    WORKLOADS,
+    DeepPost,
+    Post,
+    StructPost,
+    Workload,
+)
 
 ITEMS = 60
 """Beyond what one read brings of any size but the smallest."""
@@ -44,6 +53,8 @@ def expected(workload: Workload) -> list[Any]:
     lines = list(islice(cycle(workload.lines()), 1, ITEMS + 1))
     if workload.items is bytes:
         return [line.rstrip() for line in lines]
+    if workload.items is StructPost:
+        return [msgspec.to_builtins(msgspec.json.decode(line, type=StructPost)) for line in lines]
     return [orjson.loads(line) for line in lines]
 
 
@@ -53,6 +64,8 @@ def plain(item: Any) -> Any:
         return item.rstrip()
     if isinstance(item, BaseModel):
         return item.model_dump(mode="json", exclude_unset=True)
+    if isinstance(item, msgspec.Struct):
+        return msgspec.to_builtins(item)
     if isinstance(item, dict):
         return item
     return {"data": item.data.data}

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xdk_streaming
+from helpers.systems import posix
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.recovery import checkpoint as module
 from xdk_streaming.recovery import lock
@@ -31,7 +32,6 @@ from xdk_streaming.recovery.store import Delivered, StoredKey
 Log = Callable[[], list[tuple[int, str]]]
 
 NOTHING = Delivered(None, ())
-posix = pytest.mark.skipif(sys.platform == "win32", reason="forks and user ids are POSIX's")
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_nothing_is_touched_before_the_stream_begins(path: Path) -> None:
     assert not checkpoint.commit()
     checkpoint.close()
     assert list(path.parent.iterdir()) == []
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_a_fresh_checkpoint_holds_nothing(path: Path) -> None:
@@ -261,14 +261,19 @@ def test_a_checkpoint_that_another_process_uses_is_refused_until_that_is_killed(
     assert contents(path) == NOTHING
 
 
+@posix("Wine resolves no symbolic link")
+def test_a_checkpoint_that_is_used_by_another_name_is_refused(path: Path) -> None:
+    with loaded(path):
+        link = path.with_name("by-another-name")
+        link.symlink_to(path)
+        assert "is in use" in str(refusal(link))
+
+
 def test_a_checkpoint_that_another_stream_of_this_process_uses_is_refused(path: Path) -> None:
     with loaded(path) as (checkpoint, _):
         assert "is in use" in str(refusal(path))
         with pytest.raises(StreamError, match="is in use"):
             checkpoint.load()
-        link = path.with_name("by-another-name")
-        link.symlink_to(path)
-        assert "is in use" in str(refusal(link))
         path.read_bytes()  # which costs SQLite its own lock
         ended = subprocess.run(
             [sys.executable, "-c", CHILD, path, "0"],
@@ -318,7 +323,7 @@ time.sleep(60)
 )
 
 
-@posix
+@posix("forks and user ids")
 def test_a_child_that_outlives_its_killed_parent_does_not_keep_the_lock(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", FORKING, str(path), "1"], stdout=subprocess.PIPE, text=True
@@ -335,7 +340,7 @@ def test_a_child_that_outlives_its_killed_parent_does_not_keep_the_lock(path: Pa
             os.kill(orphan, signal.SIGKILL)
 
 
-@posix
+@posix("forks and user ids")
 def test_a_child_that_ends_takes_nothing_of_its_parents_with_it(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", FORKING, str(path), "0"], stdout=subprocess.PIPE, text=True
@@ -634,7 +639,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-@posix
+@posix("forks and user ids")
 @pytest.mark.parametrize("closed", ["directory", "file"])
 def test_without_permission_to_write_the_stream_does_not_begin(closed: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -732,7 +737,7 @@ def test_to_close_is_allowed_again_and_leaves_one_file_and_its_lock(path: Path) 
     assert {file.name for file in path.parent.iterdir()} == {"delivered", "delivered.lock"}
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+@posix("descriptors are counted in /proc")
 def test_neither_thread_nor_descriptor_is_left_whether_it_opened_or_not(path: Path) -> None:
     gc.collect()
     threads, descriptors = threading.active_count(), open_descriptors()
@@ -743,8 +748,8 @@ def test_neither_thread_nor_descriptor_is_left_whether_it_opened_or_not(path: Pa
         refusal(path)
     refusal(path / "below a file")
     gc.collect()
-    assert threading.active_count() == threads
-    assert open_descriptors() == descriptors
+    assert threading.active_count() <= threads
+    assert open_descriptors() <= descriptors
 
 
 def open_descriptors() -> int:
@@ -768,6 +773,7 @@ def test_notes_of_several_threads_are_all_kept(path: Path) -> None:
     assert sorted(contents(path).keys, key=int) == list(range(6000))
 
 
+@posix("there is no fork")
 def test_a_child_closes_the_locks_that_it_was_born_with(tmp_path: Path) -> None:
     with lock.locked(tmp_path / "checkpoint"):
         (descriptor,) = lock._held

@@ -28,6 +28,7 @@ from helpers.clients import (
     split_head,
     wait_for,
 )
+from helpers.systems import posix
 from xdk_streaming import StreamConfig, StreamState, stream_with_retry
 from xdk_streaming.simulator import (
     OPERATIONAL_DISCONNECT,
@@ -126,6 +127,7 @@ def test_framed_by_the_close_a_cut_leaves_half_a_line() -> None:
         json.loads(half)
 
 
+@posix("Wine ends a connection that should be reset")
 def test_a_reset_is_one_for_the_client_after_half_an_item() -> None:
     with Simulator(script=[(Serve(1), Reset())]) as simulator, asking(simulator) as connection:
         received = b""

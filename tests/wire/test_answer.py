@@ -42,6 +42,7 @@ from helpers.servers import (
     streamed,
     until,
 )
+from helpers.systems import USER_SIGNAL, posix, send_signal
 from xdk_streaming.errors import StreamError
 from xdk_streaming.simulator import Cut, End, Refuse, Reset, Send, Simulator, Stall
 from xdk_streaming.simulator.body import Body, Encoding, Framing
@@ -198,12 +199,12 @@ def test_wake_from_a_signal_handler_ends_the_read_that_the_signal_interrupts(
 
     def interrupt() -> None:
         until(lambda: reads_its_socket(main))
-        signal.pthread_kill(main.ident or 0, signal.SIGUSR1)
+        send_signal(main.ident or 0, USER_SIGNAL)
 
     script = Send(b"whole\n"), Stall()
     with streamed(session, *script, framing="close", trust=trust if secure else None) as (answer, _):
         read_exactly(answer, b"whole\n")
-        before = signal.signal(signal.SIGUSR1, lambda number, frame: answer.wake())
+        before = signal.signal(USER_SIGNAL, lambda number, frame: answer.wake())
         try:
             interrupter = threading.Thread(target=interrupt)
             interrupter.start()
@@ -211,10 +212,11 @@ def test_wake_from_a_signal_handler_ends_the_read_that_the_signal_interrupts(
                 assert answer.read() == b""
             interrupter.join(GUARD)
         finally:
-            signal.signal(signal.SIGUSR1, before)
+            signal.signal(USER_SIGNAL, before)
         assert answer.read() == b""
 
 
+@posix("a shutdown ends no receive there; the one who wakes also ends the wait")
 def test_a_wake_before_the_first_read_ends_that_read(session: requests.Session) -> None:
     with streamed(session, Send(b""), Stall(), framing="close") as (answer, _):
         answer.wake()

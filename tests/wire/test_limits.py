@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.systems import posix
 from xdk_streaming.state import RateLimit
 from xdk_streaming.wire import limits
 
@@ -71,6 +72,7 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+@posix("there is no time.tzset")
 @pytest.mark.parametrize("value", ["Tue Nov 14 22:14:20 2023", "Tue, 14 Nov 2023 22:14:20 -0000"])
 def test_a_date_without_a_zone_is_gmt_wherever_the_client_runs(value: str, tokyo: None) -> None:
     assert limits.retry_after({"retry-after": value}, NOW) == 60.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import threading
 import traceback
 from typing import Any
 from unittest.mock import Mock
@@ -101,7 +102,7 @@ def test_plain_headers_stay_those_of_the_first_attempt(clock: FakeClock) -> None
     headers["Authorization"] = session.headers["Authorization"] = "second"
     request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
     assert [call["headers"] for call in session.calls] == [
-        {"Connection": "close", "Authorization": "first", "X-Other": "1"}
+        {"Connection": "close", "Cache-Control": "no-store", "Authorization": "first", "X-Other": "1"}
     ] * 2
 
 
@@ -128,7 +129,7 @@ def test_callable_headers_without_a_token_leave_the_sessions_first_one(clock: Fa
         session.headers["Authorization"] = token
         request.send(timeouts=limits(1, 1), wait=Wait(), chunk_size=1)
     assert [call["headers"] for call in session.calls] == [
-        {"Connection": "close", "Authorization": "first", "X-Other": "1"}
+        {"Connection": "close", "Cache-Control": "no-store", "Authorization": "first", "X-Other": "1"}
     ] * 2
 
 
@@ -162,7 +163,7 @@ def test_a_callable_that_gives_nothing_adds_nothing(clock: FakeClock) -> None:
     nothing: Any = lambda: None  # noqa: E731 - what a user may write
     send(session, "url", params=nothing, headers=nothing)
     assert session.calls[0]["params"] == {}
-    assert session.calls[0]["headers"] == {"Connection": "close"}
+    assert session.calls[0]["headers"] == {"Connection": "close", "Cache-Control": "no-store"}
 
 
 @pytest.mark.parametrize("source", ["params", "headers"])
@@ -239,7 +240,7 @@ def test_the_session_is_called_in_the_shape_of_requests(clock: FakeClock) -> Non
             "method": "GET",
             "url": "the url",
             "params": {"a": 1},
-            "headers": {"Connection": "close", "b": "2"},
+            "headers": {"Connection": "close", "Cache-Control": "no-store", "b": "2"},
             "stream": True,
             "timeout": (3, None),
         }
@@ -345,6 +346,33 @@ def test_a_real_response_in_memory_is_read_and_closed_like_any_other() -> None:
     assert read_all(answer) == b"one\ntwo\n"
     answer.close()
     assert raw.closed
+
+
+class Undescribed(io.RawIOBase):
+    """A file without a descriptor, as a body of urllib3-future: a read of it may wait for the network."""
+
+    def __init__(self) -> None:
+        self.reads_on: list[threading.Thread] = []
+
+    def fileno(self) -> int:
+        raise OSError("no file descriptor")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads_on.append(threading.current_thread())
+        return b"one\n" if len(self.reads_on) == 1 else b""
+
+
+def test_a_body_that_hides_its_descriptor_is_read_on_a_thread_that_can_be_left() -> None:
+    body = Undescribed()
+    response = requests.Response()
+    response.status_code, response.raw = 200, body
+    answer = answer_of(response, 1)
+    assert read_all(answer) == b"one\n"
+    answer.close()
+    assert threading.current_thread() not in body.reads_on
 
 
 def test_a_memory_session_is_served_like_a_real_one(clock: FakeClock) -> None:

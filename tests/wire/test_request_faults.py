@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
-import os
+import re
 import socket
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -43,6 +43,7 @@ from helpers.servers import (
     served,
     streamed,
 )
+from helpers.systems import posix
 from xdk_streaming.simulator import Cut, Refuse, Reset, Send, Serve, Simulator, Stall
 from xdk_streaming.simulator.body import Encoding, Framing
 
@@ -54,8 +55,9 @@ from xdk_streaming.simulator.body import Encoding, Framing
     [
         ("chunked", False),
         ("chunked", True),
-        ("close", False),
-    ],  # TLS shows a reset as an end: CPython gh-115627
+        # TLS shows a reset as an end: CPython gh-115627
+        pytest.param("close", False, marks=posix("Wine ends a connection that should be reset")),
+    ],
     ids=["plain-chunked", "tls-chunked", "plain-close"],
 )
 def test_a_reset_interrupts_the_stream_after_what_came_before_it(
@@ -148,7 +150,7 @@ def test_a_refused_port_is_a_connection_error(session: requests.Session) -> None
         bound.bind(("127.0.0.1", 0))
         error = refused(session, f"http://127.0.0.1:{bound.getsockname()[1]}")
     assert_translated(error, CONNECTION_ERROR)
-    assert os.strerror(errno.ECONNREFUSED) in str(error)
+    assert re.search(rf"Err(no|or) {errno.ECONNREFUSED}\]", str(error))
 
 
 def test_a_name_that_resolves_to_nothing_is_a_connection_error(

@@ -178,6 +178,38 @@ def test_a_login_that_fails_is_fatal_and_reported(session: requests.Session) -> 
     assert "the vault is closed" in str(error)
 
 
+@pytest.mark.parametrize("where", ["session", "headers", "callable"])
+def test_a_netrc_file_does_not_replace_the_authorization_that_was_given(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password pass\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    session.trust_env = True
+    token = {"Authorization": "Bearer given"}
+    if where == "session":
+        session.headers.update(token)
+    headers: Any = {"session": None, "headers": token, "callable": lambda: token}[where]
+    listener = Listener()
+    with served(listener) as url:
+        send(session, url, headers=headers).close()
+    assert listener.told("Authorization") == ["Bearer given"]
+
+
+def test_a_netrc_file_is_used_where_no_authorization_was_given(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password pass\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    session.trust_env = True
+    del session.headers["Authorization"]
+    listener = Listener()
+    with served(listener) as url:
+        send(session, url).close()
+    assert listener.told("Authorization") == ["Basic dXNlcjpwYXNz"]
+
+
 def test_a_netrc_file_is_left_alone_by_a_session_that_does_not_trust_the_environment(
     session: requests.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

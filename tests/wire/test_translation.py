@@ -43,6 +43,19 @@ def caused(exception: Exception, cause: Exception) -> Exception:
     return exception
 
 
+def of_another_library(name: str, *bases: str, under: type[Exception] = OSError, text: str = "") -> Exception:
+    """An exception as another library defines it, whose bases have these names."""
+    module, _, last = name.rpartition(".")
+    kind = under
+    for base in (*bases[::-1], last):
+        kind = type(base, (kind,), {"__module__": module})
+    return kind(text)
+
+
+TIMED_OUT = {errno.ETIMEDOUT}
+CURL = "curl_cffi.requests.exceptions."
+OAUTH = "oauthlib.oauth2.rfc6749.errors."
+
 KNOWN: list[tuple[Exception, StreamErrorType]] = [
     (rq.InvalidHeader("hush"), FATAL_ERROR),
     (UnicodeEncodeError("latin-1", "hush\u2026", 4, 5, "ordinal not in range(256)"), FATAL_ERROR),
@@ -90,12 +103,29 @@ KNOWN: list[tuple[Exception, StreamErrorType]] = [
     (BrokenPipeError(), CONNECTION_ERROR),
     (ConnectionAbortedError(), CONNECTION_ERROR),
     (caused(RuntimeError("adapter"), rq.ReadTimeout()), TIMEOUT),
+    (of_another_library(CURL + "ConnectionError"), CONNECTION_ERROR),
+    (of_another_library(CURL + "DNSError", "ConnectionError"), CONNECTION_ERROR),
+    (of_another_library(CURL + "ReadTimeout", "Timeout"), TIMEOUT),
+    (of_another_library(CURL + "ConnectTimeout", "ConnectionError", "Timeout"), TIMEOUT),
+    (of_another_library(CURL + "ProxyError"), CONNECTION_ERROR),
+    (of_another_library(CURL + "CertificateVerifyError", "SSLError", "ConnectionError"), FATAL_ERROR),
+    (of_another_library(CURL + "ChunkedEncodingError"), STREAM_INTERRUPTED),
+    (of_another_library("niquests.exceptions.InvalidURL"), FATAL_ERROR),
+    (of_another_library("requests_oauthlib.oauth2_session.TokenUpdated", under=Warning), CONNECTION_ERROR),
+    (of_another_library(OAUTH + "MissingTokenError", under=Exception), SERVER_ERROR),
+    (of_another_library(OAUTH + "TemporarilyUnavailableError", under=Exception), SERVER_ERROR),
+    *((OSError(number, "?"), CONNECTION_ERROR) for number in sorted(translation.NETWORK_NUMBERS - TIMED_OUT)),
+    *((OSError(number, "?"), TIMEOUT) for number in TIMED_OUT),
 ]
 UNKNOWN = [
     RuntimeError("?"),
     OSError(5, "?"),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "?"),
     rq.StreamConsumedError(),
+    OSError(errno.EMFILE, "?"),
+    of_another_library("somebody.ConnectionError", under=RuntimeError),
+    of_another_library(OAUTH + "InvalidGrantError", under=Exception),
+    of_another_library("somebody.TokenUpdated", under=Warning),
 ]
 
 
@@ -105,8 +135,10 @@ def test_an_exception_is_translated_by_its_class_and_what_it_wraps(
 ) -> None:
     error = translate(exception)
     assert error.error_type is error_type
-    assert any(str(error).startswith(fault.sentence) for fault in TRANSLATIONS)
-    secret = isinstance(exception, (rq.InvalidHeader, UnicodeEncodeError))  # both hold the header's value
+    sentences = {row.sentence for row in TRANSLATIONS} | {translation.CONNECTION_FAILED}
+    assert str(error).startswith(tuple(sentences))
+    # These hold the header's value, or the token.
+    secret = isinstance(exception, (rq.InvalidHeader, UnicodeEncodeError, Warning))
     assert error.original_exception is (None if secret else exception)
 
 
@@ -118,7 +150,7 @@ def test_an_exception_of_no_row_is_fatal(exception: Exception) -> None:
     assert type(exception).__name__ in str(error)
 
 
-@pytest.mark.parametrize("row", TRANSLATIONS, ids=lambda row: row.exceptions[0].__name__)
+@pytest.mark.parametrize("row", TRANSLATIONS, ids=lambda row: row.sentence[:40])
 def test_every_row_of_the_table_is_needed(monkeypatch: pytest.MonkeyPatch, row: Translation) -> None:
     before = [str(translate(exception)) for exception, _ in KNOWN]
     monkeypatch.setattr(

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 
 from helpers.clients import GUARD
-from xdk_streaming.wire.wait import SLICE_SECONDS, Wait, Woken, watch
+from xdk_streaming.wire.wait import DEAF_SECONDS, SLICE_SECONDS, Wait, Woken, watch
 
 LONG = 10 * GUARD
 
@@ -34,7 +34,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The call that a system has."""
     if request.param == "select":
-        monkeypatch.delattr(select, "poll")
+        monkeypatch.delattr(select, "poll", raising=False)
     return str(request.param)
 
 
@@ -100,7 +100,7 @@ def test_a_wake_before_the_first_pause_is_heard() -> None:
 def test_rings_that_nobody_hears_never_block() -> None:
     wait = Wait()
     wait.pause(0)
-    for _ in range(100_000):
+    for _ in range(20_000):
         wait.ring()
     wait.wake()
     assert wait.woken
@@ -134,7 +134,7 @@ def test_without_a_file_to_spare_a_pause_is_short_and_still_notices_a_wake(
     wait = Wait()
     began = time.monotonic()
     assert not wait.pause(LONG, pair[0])
-    assert time.monotonic() - began < SLICE_SECONDS
+    assert time.monotonic() - began < DEAF_SECONDS + 0.5
     pair[1].send(b"x")
     assert wait.pause(LONG, pair[0])
     wait.wake()

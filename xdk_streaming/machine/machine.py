@@ -20,12 +20,13 @@ from transitions import Machine, MachineError
 from xdk_streaming.callbacks import ROW_CALLBACKS, Callbacks
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError
+from xdk_streaming.log import calm, logger
 from xdk_streaming.machine.event import Event, can_be_fired, event_error
 from xdk_streaming.machine.retries import MAX_REQUESTED_DELAY, Retries
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
-logger = logging.getLogger("xdk_streaming")
+calm("transitions.core")  # it logs each of its steps at INFO, beside the one record of a transition here
 
 M = TypeVar("M", bound=Callable[..., Any])
 GUARDS: set[str] = set()

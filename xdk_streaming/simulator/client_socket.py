@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import select
 import socket
 import struct
 import sys
-import termios
 from contextlib import suppress
 from dataclasses import dataclass
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 ROOM = 64 * 1024
 """Send buffer in bytes, if slow readers are cut off; the kernel doubles the number."""
@@ -73,7 +75,13 @@ class ClientSocket:
     def wait(self, seconds: float | None) -> None:
         """Wait this long, forever if None or infinite. Raises `ClientLeft` if the client disconnects."""
         bounded = None if seconds is None or math.isinf(seconds) else max(0.0, seconds)
-        if select.select([self._socket], [], [], bounded)[0] and not self._socket.recv(4096):
+        try:
+            readable = select.select([self._socket], [], [], bounded)[0]
+        except ValueError:
+            if self._socket.fileno() >= 0:  # too high for select()
+                raise
+            raise ClientLeft from None  # closed by `end`
+        if readable and not self._socket.recv(4096):
             raise ClientLeft
 
     def reset_on_close(self) -> None:
@@ -90,11 +98,16 @@ class ClientSocket:
             self.wait(SHORT_PAUSE)
 
     def _unsent(self) -> int:
-        """Bytes still in the kernel's send buffer."""
-        return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        """Bytes still in the kernel's send buffer; 0 on Windows, which does not say."""
+        if sys.platform != "win32":
+            return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return 0
 
 
-def shut_down(connection: socket.socket) -> None:
-    """Shut down a connection, from any thread: SSLSocket.shutdown() is not safe from other threads."""
+def end(connection: socket.socket) -> None:
+    """End a connection, and whatever waits for it, from any thread."""
     with suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # that of SSLSocket is for its own thread only
+    if sys.platform == "win32":  # where a shutdown ends no wait
+        with suppress(OSError):
+            socket.close(connection.detach())  # close() would wait until http.server's files are closed

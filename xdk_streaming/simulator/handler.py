@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from xdk_streaming.simulator.api import ApiRequest, answer, is_api_request
-from xdk_streaming.simulator.client_socket import shut_down
+from xdk_streaming.simulator.client_socket import end
 from xdk_streaming.simulator.connection import SocketWire
 from xdk_streaming.simulator.connections import AppConnection
 from xdk_streaming.simulator.faults import STREAM_FAULTS
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         service, endpoint = self._service, exchange.endpoint
         wire = SocketWire(service, exchange)
         connection = AppConnection(
-            self.request, endpoint.name, self.client_address[0], lambda: shut_down(self.connection)
+            self.request, endpoint.name, self.client_address[0], lambda: end(self.connection)
         )
         if service.feed.is_ruled(endpoint) and not service.book.rules:
             wire.play(STREAM_FAULTS["no-rules"].script)

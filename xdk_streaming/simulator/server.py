@@ -9,11 +9,15 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from xdk_streaming.simulator.client_socket import shut_down
+from xdk_streaming.simulator.client_socket import end
+
+LONG = 86_400.0
+"""A timeout in seconds that never comes."""
 
 
 class Server(ThreadingHTTPServer):
@@ -22,8 +26,8 @@ class Server(ThreadingHTTPServer):
     `handle` handles the request of one connection. With `tls`, all connections use TLS.
     """
 
-    daemon_threads = False  # so that server_close() waits for them
     request_queue_size = 128
+    allow_reuse_address = sys.platform != "win32"  # where it would let two servers share a port
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class Server(ThreadingHTTPServer):
         self._tls = tls
         self._connections: set[socket.socket] = set()
         self._closing = False
+        self._serving: set[threading.Thread] = set()
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, handle)
@@ -42,8 +47,28 @@ class Server(ThreadingHTTPServer):
         """Accept a connection, and keep track of it from then on."""
         request, address = super().get_request()
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sys.platform == "win32":  # only what waits by select, as a timeout makes it do, can be ended there
+            request.settimeout(LONG)
         self._hold(request)
         return request, address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection on a thread of its own, for which no interpreter that ends waits.
+
+        A program that never leaves its simulator ends, then, though its stream is open.
+        """
+        self._serving = {thread for thread in self._serving if thread.is_alive()}
+        thread = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), daemon=True
+        )
+        self._serving.add(thread)
+        thread.start()
+
+    def server_close(self) -> None:
+        """Close the listening socket, and wait for the threads of all connections."""
+        super().server_close()
+        for thread in self._serving:
+            thread.join()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection on its own thread, so that a slow TLS handshake delays no other client."""
@@ -79,12 +104,12 @@ class Server(ThreadingHTTPServer):
         return f"{'https' if self._tls else 'http'}://{bracketed!s}:{port}"
 
     def hang_up(self) -> None:
-        """Shut down all connections, including those being accepted now."""
+        """End all connections, including those being accepted now."""
         self._closing = True
         for connection in list(self._connections):
-            shut_down(connection)
+            end(connection)
 
     def _hold(self, connection: socket.socket) -> None:
         self._connections.add(connection)
         if self._closing:
-            shut_down(connection)
+            end(connection)

@@ -18,7 +18,7 @@ from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.threaded import END, Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
-from xdk_streaming.streams.loop_bridge import LoopBridge
+from xdk_streaming.streams.loop_bridge import LoopBridge, check_loop
 
 if TYPE_CHECKING:
     import requests
@@ -86,6 +86,7 @@ class AsyncStream(Assembly[T]):
             await self._items.aclose()
 
     async def __aenter__(self: S) -> S:
+        check_loop()
         return self
 
     async def __aexit__(
@@ -138,6 +139,7 @@ class _Batches:
 
 
 async def _one_by_one(batches: _Batches) -> AsyncGenerator[Any, None]:
+    check_loop()
     try:
         while (batch := await batches.take()) is not None:
             with closing(batch):

@@ -9,7 +9,8 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import partial, update_wrapper
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import TypeAdapter
@@ -27,6 +28,7 @@ from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.recovery.bounds import between
 from xdk_streaming.recovery.tracker import Tracker
 from xdk_streaming.state import ConnectionState, StreamState, Transition
+from xdk_streaming.wire.arguments import check_arguments
 from xdk_streaming.wire.request import Request
 from xdk_streaming.wire.response_model import decoder_for
 
@@ -41,11 +43,17 @@ else:  # a type variable's default has no effect at run time, and Python support
     T = TypeVar("T")
 
 Model = type[T] | TypeAdapter[T] | Callable[[bytes], T]
-"""A `response_model`: a pydantic model class, a `TypeAdapter`, `bytes`, or a function of the line."""
+"""A `response_model`: a pydantic model class or a Struct, a `TypeAdapter`, `bytes`, or a function."""
 
 
 class Assembly(ABC, Generic[T]):
     """A driver with its parts, and the attributes that `Stream` and `AsyncStream` share."""
+
+    def __init_subclass__(cls) -> None:
+        """Give each class a constructor of its own name, which Python shows if an argument is missing."""
+        super().__init_subclass__()
+        if "__init__" not in vars(cls):
+            setattr(cls, "__init__", _renamed(cls.__init__, f"{cls.__qualname__}.__init__"))  # noqa: B010
 
     def __init__(
         self,
@@ -62,6 +70,7 @@ class Assembly(ABC, Generic[T]):
         clock: Clock | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
+        check_arguments(session, method, url, params, headers)
         config = StreamConfig() if config is None else as_config(config)
         # The function and not `self`: the driver would keep a dropped stream alive, which then never closed.
         another = self._another_stream
@@ -133,3 +142,13 @@ class Assembly(ABC, Generic[T]):
         request = self._parts.request
         url = request.url.partition("?")[0]
         return f"<{type(self).__name__} {request.method} {url} {self.connection_state.name}>"
+
+
+def _renamed(function: Any, name: str) -> Any:
+    """A copy of the function under another name."""
+    copy: Any = FunctionType(function.__code__, function.__globals__, function.__name__)
+    update_wrapper(copy, function)
+    copy.__defaults__, copy.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    copy.__qualname__ = name
+    del copy.__wrapped__
+    return copy

@@ -15,6 +15,17 @@ LOOP_CHECK_SECONDS = 0.1
 """Seconds after which a thread that waits for a callback checks whether the loop can still run it."""
 
 
+def check_loop() -> None:
+    """Raise RuntimeError if no loop of asyncio runs here, as under trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "AsyncStream needs asyncio, and no loop of asyncio runs here; elsewhere, iterate a Stream "
+            "in a thread"
+        ) from None
+
+
 class CallbackCall:
     """One call of a callback. The loop runs it while the driver's thread waits.
 

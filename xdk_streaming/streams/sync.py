@@ -7,11 +7,12 @@ from inspect import GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdk_streaming.callbacks import Callbacks
+from xdk_streaming.callbacks import CALLBACKS, Callbacks
 from xdk_streaming.config import NamedValuesSource, StreamConfig
 from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
+from xdk_streaming.wire.arguments import check_callback
 
 if TYPE_CHECKING:
     import requests
@@ -33,9 +34,10 @@ class Stream(Assembly[T]):
     delivered.
 
     `params` and `headers` may be callables, which are called at every attempt, for tokens that expire.
-    `response_model` is a pydantic model class, a `TypeAdapter`, or a function from a line to an item. Without
-    one the items are dicts; with `bytes` they are the lines as they were received. `state` is a `StreamState`
-    of your own, which the stream keeps up to date. `clock` and `rng` replace time and jitter in tests.
+    `response_model` is a pydantic model class, a `TypeAdapter`, a msgspec Struct, or a function from a line
+    to an item. Without one the items are dicts; with `bytes` they are the lines as they were received.
+    `state` is a `StreamState` of your own, which the stream keeps up to date. `clock` and `rng` replace time
+    and jitter in tests.
 
     Iterating raises `StreamError` if an error cannot be retried, and `RetriesExhausted` if no attempt is
     left. The constructor raises `ValueError` for a bad argument, and `TypeError` if `config` is no
@@ -47,6 +49,10 @@ class Stream(Assembly[T]):
         return Stream(*arguments)
 
     def _make_callbacks(self, config: StreamConfig) -> Callbacks:
+        for name in CALLBACKS:
+            check_callback(name, getattr(config, name))
+        for observer in config.observers:
+            check_callback("an observer", observer)
         return Callbacks(config, self.state)
 
     def _prepare(self, config: StreamConfig) -> None:

@@ -1,7 +1,8 @@
-"""Items are what the response model makes of a line: a pydantic class, a TypeAdapter, bytes, a function."""
+"""Items are what the response model makes of a line: a class, a TypeAdapter, bytes, a function."""
 
 from itertools import islice
 
+import msgspec
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import TypedDict, assert_type
 
@@ -21,6 +22,10 @@ class Post(BaseModel):
 
 
 class Plain(TypedDict):
+    data: dict[str, str]
+
+
+class Struct(msgspec.Struct):
     data: dict[str, str]
 
 
@@ -52,6 +57,19 @@ with Stream(session(), "get", URL, response_model=length) as lengths:
     for size in islice(lengths, 1):
         assert_type(size, int)
         assert size > 10
+
+with Stream(session(), "get", URL, response_model=Struct) as structs:
+    for struct in islice(structs, 1):
+        assert_type(struct, Struct)
+        assert struct.data["id"] == "1"
+
+with Stream(session(), "get", URL, response_model=Post.model_validate_json) as by_json:
+    for post in islice(by_json, 1):
+        assert_type(post, Post)
+
+with Stream(session(), "get", URL, response_model=TypeAdapter(Post).validate_json) as by_adapter:
+    for post in islice(by_adapter, 1):
+        assert post.data.id == 1
 
 annotated: Stream[Post] = Stream(session(), "get", URL, StreamConfig.for_x(), None, None, None, Post)
 annotated.close()
