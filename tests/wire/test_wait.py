@@ -97,6 +97,14 @@ def test_a_wake_before_the_first_pause_is_heard() -> None:
     assert time.monotonic() - began < SLICE_SECONDS / 2
 
 
+def test_a_ring_before_the_first_pause_ends_it() -> None:
+    wait = Wait()
+    wait.ring()
+    began = time.monotonic()
+    wait.pause(LONG)
+    assert time.monotonic() - began < SLICE_SECONDS / 2
+
+
 def test_rings_that_nobody_hears_never_block() -> None:
     wait = Wait()
     wait.pause(0)

@@ -44,6 +44,8 @@ class Wait:
     def __init__(self) -> None:
         self.woken = False
         """Whether `wake` was called. This is never undone."""
+        self._rung = False
+        """Whether `ring` was called, maybe before anything could hear it."""
         self._pid = os.getpid()
         self._ends: _Ends | None = None
         self._inner = -1
@@ -59,6 +61,7 @@ class Wait:
 
     def ring(self) -> None:
         """End the `pause` in progress; if there is none, the next one. Takes no lock."""
+        self._rung = True  # set first: either the ends are there, or the pause that makes them sees this
         ends = self._ends
         try:
             # A forked child shares the ends with its parent, which must not hear the child.
@@ -85,6 +88,9 @@ class Wait:
         """
         if self._ends is None:
             self._make_audible()
+            if self._rung:
+                self._rung = False
+                return False
         if self.woken:  # checked now that `wake` can be heard
             return False
         if self._watched != (sock, writing, getattr(select, "poll", None)):
