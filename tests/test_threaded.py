@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Hashable, Generator, Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -20,12 +20,12 @@ from helpers.consumers import GUARD, Consumer, bombarded, ctrl_c, interrupt
 from helpers.servers import until
 from helpers.systems import USER_SIGNAL
 from xdk_streaming.config import Buffer
-from xdk_streaming.driver.batch import Batch
-from xdk_streaming.driver.batch_queue import BatchQueue
+from xdk_streaming.driver.handover import OneByOne
+from xdk_streaming.driver.parcel import Parcel
+from xdk_streaming.driver.parcel_queue import ParcelQueue
 from xdk_streaming.driver.producer import Receipt
-from xdk_streaming.driver.threaded import BATCH_BYTES, BATCH_ITEMS, END, Threaded
+from xdk_streaming.driver.threaded import END, PARCEL_BYTES, PARCEL_ITEMS, Threaded
 from xdk_streaming.errors import StreamError, StreamErrorType
-from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import Lag, StreamState
 from xdk_streaming.testing import FakeClock
 
@@ -80,10 +80,14 @@ class Tap:
         self._wake.acquire()
 
     def receipt(self) -> Receipt:
-        return Receipt(len(self.last), self.clock.time(), Position(self.given, 0.0))
+        return Receipt(len(self.last), self.clock.time(), self.given)
 
-    def delivered(self, position: Position) -> None:
-        self.delivered_items.append(position.key)
+    def position(self) -> float:
+        return float(self.given)
+
+    def delivered(self, key: Hashable, position: float) -> None:
+        if key is not None:
+            self.delivered_items.append(key)
 
     def dropped(self, *gap: Any) -> None:
         self.told_on.add(threading.current_thread())
@@ -122,7 +126,7 @@ class Harness:
             on_lag=self._on_lag,
             on_ready=self._woken,
         )
-        self.items = self.threaded.items()
+        self.items = self.threaded.items(OneByOne(self.threaded))
 
     @property
     def lag(self) -> tuple[int, int]:
@@ -168,7 +172,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("at_hand", [False, True])
-@pytest.mark.parametrize("count", [0, 1, BATCH_ITEMS, 5 * BATCH_ITEMS + 1])
+@pytest.mark.parametrize("count", [0, 1, PARCEL_ITEMS, 5 * PARCEL_ITEMS + 1])
 def test_items_come_in_order_each_once(count: int, at_hand: bool) -> None:
     harness = Harness(numbered(count), at_hand=at_hand)
     assert list(harness.items) == list(numbered(count))
@@ -610,29 +614,30 @@ def test_an_item_counts_as_delivered_when_the_item_after_it_is_asked_for() -> No
     assert len(marks) == 400
 
 
-def test_taking_never_waits_and_one_wake_announces_each_batch() -> None:
+def test_taking_never_waits_and_one_wake_announces_each_parcel() -> None:
     harness = Harness(max_bytes=1000)
     harness.tap._steps = [ITEM, harness.tap.wait, ITEM, LOST]
     assert harness.threaded.take() is None
     harness.threaded.start()
     until(lambda: harness.wakes == 1)
-    batch = harness.threaded.take()
-    assert isinstance(batch, Batch)
-    assert list(harness.threaded.each(batch)) == [ITEM]
+    parcel = harness.threaded.take()
+    assert isinstance(parcel, Parcel)
+    assert list(OneByOne(harness.threaded).take(parcel)) == [ITEM]
     assert harness.threaded.take() is None
     harness.tap._wake.release()
     until(lambda: harness.wakes == 3)
     assert harness.threaded.take() is not END
-    with pytest.raises(StreamError):
-        harness.threaded.take()
     assert harness.threaded.take() is END
+    with pytest.raises(StreamError):
+        harness.threaded.check()
+    harness.threaded.check()
     harness.threaded.close()
 
 
 # All at once
 
 
-@pytest.mark.parametrize("max_bytes", [1, 100, 5_000, BATCH_BYTES * 20])
+@pytest.mark.parametrize("max_bytes", [1, 100, 5_000, PARCEL_BYTES * 20])
 def test_a_fast_driver_and_a_consumer_of_moods_agree(max_bytes: int) -> None:
     chance, pause = random.Random(max_bytes), threading.Event()
     count = 20_000 if max_bytes > 100 else 2_000
@@ -663,13 +668,13 @@ def test_while_the_oldest_are_dropped_the_rest_stay_in_order_and_all_are_account
 def test_a_batch_that_the_consumer_takes_just_before_it_would_be_dropped_is_not_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drop = BatchQueue.drop_oldest
+    drop = ParcelQueue.drop_oldest
 
-    def taken_first(queue: BatchQueue) -> Batch | None:
+    def taken_first(queue: ParcelQueue) -> Parcel | None:
         queue.take()
         return drop(queue)
 
-    monkeypatch.setattr(BatchQueue, "drop_oldest", taken_first)
+    monkeypatch.setattr(ParcelQueue, "drop_oldest", taken_first)
     harness = Harness(numbered(2), max_bytes=15, overflow="drop_oldest")
     harness.threaded.start()
     until(lambda: harness.tap.closed)

@@ -46,6 +46,8 @@ Seconds = Annotated[float, Field(ge=0)]
 FiniteSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+MAX_UNIX_SECONDS = 1e11
+"""The year 5138. A larger number gives milliseconds."""
 Bytes = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -102,6 +104,19 @@ class Recovery:
     """Keys remembered at least: five minutes of a firehose partition at its peak of 7,160 items a second."""
     checkpoint: Annotated[Path | str | None, AfterValidator(_as_path)] = None
     """A file that records delivered items across restarts, one file per stream. Kept as a `Path`."""
+    resume_from: Annotated[float, Field(ge=0, le=MAX_UNIX_SECONDS)] | None = None
+    """A `Stream.position` that an earlier process has stored: what came later is asked for again. In Unix
+    seconds. None begins anew, or where the checkpoint ends; the two exclude each other."""
+    dedupe: bool = True
+    """Whether repeated items are filtered out. False keeps no keys, for a store that recognizes repeats."""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint is not None and self.resume_from is not None:
+            raise ValueError(
+                "checkpoint and resume_from are both set; each says where to go on, so set only one of them"
+            )
+        if self.key is not None and not self.dedupe:
+            raise ValueError("key is set, but with dedupe=False no keys are kept; leave one of them out")
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

@@ -62,15 +62,25 @@ class Connection:
         self._parting: StreamError | None = None
         self._beginning: Beginning | None = Beginning()  # None once a JSON object has come: this is a stream
 
-    def receive(self) -> None:
-        """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete."""
+    def receive(self, before_wait: Callable[[], object] | None = None) -> None:
+        """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete.
+
+        `before_wait` is called before the read; None if all items that were yielded are also delivered.
+        """
         clock, state, tracker = self._parts.clock, self._parts.state, self._parts.tracker
         splitter, beginning = self._splitter, self._beginning
         if beginning is not None and beginning.is_hopeless:
             self._end(Ending(Trigger.ENDED))
             return
-        now = clock.monotonic()
-        tracker.before_read(now, idle=self._answer.idle(), holds=splitter.begun > 0, settled=self.settled)
+        tracker.before_read(
+            clock.monotonic(),
+            idle=self._answer.idle(),
+            holds=splitter.begun > 0,
+            settled=self.settled,
+            delivered=before_wait is None,
+        )
+        if before_wait is not None:
+            before_wait()
         try:
             data = self._answer.read()
         except StreamError as error:

@@ -7,18 +7,18 @@ would cost 5 to 17 % of the throughput.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Hashable
+from functools import partial
 from typing import Any
 
 from xdk_streaming.driver.connection import Connection, Ending
 from xdk_streaming.driver.line_reader import LineReader
 from xdk_streaming.driver.parts import Parts
-from xdk_streaming.driver.producer import Lines, Receipt
+from xdk_streaming.driver.producer import UNRECORDED, Lines, Receipt
 from xdk_streaming.errors import StreamError, forget_locals
 from xdk_streaming.gap import Gap
 from xdk_streaming.log import logger
 from xdk_streaming.machine.event import Event
-from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import ConnectionState, Trigger
 from xdk_streaming.wire import dates, limits, problems
 from xdk_streaming.wire.answer import Answer
@@ -42,6 +42,7 @@ class Driver:
         self._connection: Connection | None = None
         self._line: Any = b""
         self._reader = LineReader(parts.decoder, parts.invalid_lines, parts.state)
+        self.read, self.position = self._reader.read, parts.tracker.position  # as `Producer` defines them
 
     def run(
         self, before_wait: Callable[[], object] | None = None, *, hands_over_lines: bool = False
@@ -57,6 +58,9 @@ class Driver:
         """
         state, tracker = self._parts.state, self._parts.tracker
         by_line = self._parts.decoder.keyed_by_line and not self._parts.has_own_key
+        delivers = before_wait is None
+        if before_wait is not None:
+            before_wait = partial(self._before_wait, before_wait)
         try:
             warn_of_short_timeout(self._parts.config)
             self._fire(Trigger.START)
@@ -65,7 +69,7 @@ class Driver:
                 if connection is None or self._stopping:
                     continue
                 accepts, decode = tracker.accepts, connection.decode or connection.look_at
-                delivered = tracker.delivered if before_wait is None else None
+                delivered = tracker.delivered if delivers else None
                 if hands_over_lines and accepts is None and connection.can_stay_undecoded:
                     lines = connection.take_undecoded()
                     state.total_items_received += len(lines)
@@ -94,7 +98,7 @@ class Driver:
             self._count_undelivered()
             self._connection = None
             try:
-                if before_wait is None:
+                if delivers:
                     tracker.close()
             finally:
                 self._stopping = True
@@ -119,14 +123,14 @@ class Driver:
     def receipt(self) -> Receipt:
         """The receipt of the item that was yielded last."""
         tracker = self._parts.tracker
-        position = None if tracker.delivered is None else tracker.position()
-        return Receipt(len(self._line), tracker.received_at, position)
+        key = UNRECORDED if tracker.note is None else tracker.last_key
+        return Receipt(len(self._line), tracker.received_at, key)
 
-    def delivered(self, position: Position) -> None:
-        """The item of this position was delivered. For the consumer's thread, where items are read ahead."""
-        note = self._parts.tracker.delivered
-        assert note is not None  # positions are given out only if deliveries are noted
-        note(position)
+    def delivered(self, key: Hashable, position: float) -> None:
+        """The item of this key was delivered, and all before this position. For the consumer's thread."""
+        note = self._parts.tracker.note
+        if note is not None:
+            note(key, position)
 
     def deliver_last(self) -> None:
         """The consumer is done with the item in hand, and will ask for no other."""
@@ -139,15 +143,8 @@ class Driver:
         span = self._parts.unix(since), self._parts.unix(until)
         self._report(Gap(*span, None, span, "dropped", count, self._parts.refill))
 
-    def read(self, lines: Iterator[Any]) -> Iterator[Any]:
-        """Decode `Lines` on the consumer's thread. Invalid lines are kept for the driver to report."""
-        return self._reader.read(lines)
-
     def finish(self) -> None:
-        """Report the lines that `read` refused, and write all that was delivered to disk.
-
-        Call this after the run if items were read ahead of the consumer.
-        """
+        """After a run ahead of the consumer: report what `read` refused, and write deliveries to disk."""
         try:
             self._reader.report()
         finally:
@@ -160,27 +157,30 @@ class Driver:
 
     # One step after the other
 
+    def _before_wait(self, before_wait: Callable[[], object]) -> None:
+        before_wait()
+        if self._reader.refused:
+            self._reader.report()
+
     def _step(self, before_wait: Callable[[], object] | None) -> bool:
         """One step, after which there may be lines at hand; False if the stream is over.
 
         An open connection is read until it ends. Between two connections the machine's state says what to do.
         """
+        connection = self._connection
         if self._stopping:
             self._hang_up()
             self._fire(Trigger.STOP)
+        elif connection is not None and connection.ending is None:
+            connection.receive(before_wait)
+            return True
         elif before_wait is not None:
             before_wait()
-            if self._reader.refused:
-                self._reader.report()
             if self._stopping:
                 return True
-        connection = self._connection
         if connection is None or self._stopping:
             return self._move_on()
-        if connection.ending is None:
-            connection.receive()
-        else:
-            self._lose(connection)
+        self._lose(connection)
         return True
 
     def _move_on(self) -> bool:

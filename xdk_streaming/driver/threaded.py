@@ -10,24 +10,27 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable
 from contextlib import closing, suppress
-from operator import length_hint
 from typing import Any, Final
 
-from xdk_streaming.clock import Clock
+from xdk_streaming.clock import Clock, monotonic
 from xdk_streaming.config import Buffer
-from xdk_streaming.driver.batch import Batch
-from xdk_streaming.driver.batch_queue import BatchQueue
-from xdk_streaming.driver.producer import Lines, Producer
+from xdk_streaming.driver.handover import Handover
+from xdk_streaming.driver.parcel import Parcel
+from xdk_streaming.driver.parcel_queue import ParcelQueue
+from xdk_streaming.driver.producer import UNRECORDED, Lines, Producer
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.state import Lag, StreamState
 from xdk_streaming.wire.wait import SLICE_SECONDS
 
-BATCH_ITEMS = 256
-BATCH_BYTES = 64 * 1024
-END: Final = Batch()
-"""The batch that `take` returns if no more will come."""
+PARCEL_ITEMS = 256
+PARCEL_BYTES = 64 * 1024
+READ_AHEAD = Buffer(max_bytes=2**19)
+"""The buffer if none is set. It holds two of the longest reads, so one can be taken while the next one
+arrives. It is so small that a slow consumer soon holds the reader back, as a slow loop would."""
+END: Final = Parcel()
+"""The parcel that `take` returns if no more will come."""
 
 
 class Threaded:
@@ -54,34 +57,38 @@ class Threaded:
         self._state = state
         self._hands_over_lines = hands_over_lines
         self._on_ready = on_ready
-        self._queue = BatchQueue(buffer, state, clock, on_lag)
+        self._queue = ParcelQueue(buffer, state, clock, on_lag)
         self._thread = threading.Thread(target=self._run, name="xdk_streaming", daemon=True)
         self._ready, self._room = _token(), _token()
-        self._stopping = False
+        self.stopping = False
         # Written by the driver's thread.
-        self._open = Batch()
-        self._batch_bytes = min(BATCH_BYTES, buffer.max_bytes // 16)
+        self._open = Parcel()
+        self._flushed: float | None = None
+        self._parcel_bytes = min(PARCEL_BYTES, buffer.max_bytes // 16)
         self._dropped: tuple[int, float, float] | None = None
         self._ended = False
         self._failure: BaseException | None = None
         # Written by the consumer's thread.
-        self._left = 0
-        self._last_counts = False
+        self.left = 0
+        self.last_counts = False
+        self.position: float | None = None
 
     # The consumer's side
 
-    def items(self) -> Generator[Any, None, None]:
-        """The items, then the driver's exception, if any. The thread starts at the first `next`.
+    def items(self, handover: Handover) -> Generator[Any, None, None]:
+        """What `handover` makes of the parcels, then the driver's exception, if any.
 
-        Closing the generator stops the driver, and returns when its thread and its connection are gone.
+        The thread starts at the first `next`. Closing the generator stops the driver, and returns when its
+        thread and its connection are gone.
         """
         try:
             self.start()
-            while (batch := self.take()) is not END:
-                if batch is None:
-                    self._ready.acquire(timeout=SLICE_SECONDS)
-                else:
-                    yield from self.each(batch)
+            while (parcel := self.take()) is not END:
+                if parcel is None:
+                    self._ready.acquire(timeout=min(SLICE_SECONDS, handover.patience()))
+                yield from handover.take(parcel)
+            yield from handover.rest()
+            self.check()
         finally:
             try:
                 self.close()
@@ -90,57 +97,42 @@ class Threaded:
 
     def start(self) -> None:
         """Start the driver, unless it was stopped before."""
-        if not self._stopping:
+        if not self.stopping:
             atexit.register(self.close)  # after that, daemon threads are frozen, and could not end cleanly
             self._thread.start()
 
-    def take(self) -> Batch | None:
-        """The next batch; None if there is none yet, `END` if none will come. Never waits.
-
-        Raises the driver's exception once all batches were taken.
-        """
-        ended = self._ended  # read first: all batches are queued before this flag is set
-        if self._stopping:
+    def take(self) -> Parcel | None:
+        """The next parcel; None if there is none yet, `END` if none will come. Never waits."""
+        ended = self._ended  # read first: all parcels are queued before this flag is set
+        if self.stopping:
             return END
-        batch = self._queue.take()
-        if batch is not None:
+        parcel = self._queue.take()
+        if parcel is not None:
             _release(self._room)
         elif ended:
-            self._raise()
             return END
-        return batch
+        return parcel
 
-    def each(self, batch: Batch) -> Generator[Any, None, None]:
-        """The items of a batch, until `stop()` is called."""
-        rest = iter(batch.items)
-        try:
-            for item in rest if batch.read is None else batch.read(rest):
-                try:
-                    yield item
-                except GeneratorExit:
-                    if self._last_counts:
-                        self._deliver(batch, rest)
-                    raise
-                self._deliver(batch, rest)
-                if self._stopping:
-                    return
-        finally:
-            self._left += length_hint(rest)
+    def check(self) -> None:
+        """Raise the exception that ended the driver, if any. After `END`, when all items are handed over."""
+        self._raise(unless=StreamError if self.stopping else ())  # a stopped stream reports no loss
 
     def deliver_last(self) -> None:
-        """The consumer has finished with the item that it holds, if any, and will ask for no other."""
-        self._last_counts = True
+        """The consumer has finished with what it holds, if anything, and will ask for nothing else."""
+        self.last_counts = True
 
-    def _deliver(self, batch: Batch, rest: Iterator[Any]) -> None:
-        if batch.positions:
-            self._producer.delivered(batch.positions[-1 - length_hint(rest)])
+    def delivered(self, keys: Iterable[Hashable], position: float | None) -> None:
+        """Record that the items of these keys were delivered, and with them all before this position."""
+        if position is not None:
+            for key in keys:
+                self._producer.delivered(key, position)
 
     def stop(self) -> None:
         """End the stream soon: from any thread, signal handler or callback. Takes no lock.
 
         Items that are queued but not yet yielded are not delivered.
         """
-        self._stopping = True
+        self.stopping = True
         self._producer.stop()
         _release(self._ready)
         _release(self._room)
@@ -155,7 +147,7 @@ class Threaded:
         with suppress(RuntimeError):  # this is the driver's thread, or it was not started
             self._thread.join()
         atexit.unregister(self.close)
-        left, self._left = self._left, 0
+        left, self.left = self.left, 0
         self._state.undelivered_items += left + self._queue.clear()
         self._raise(unless=StreamError)  # a stopped stream reports no loss
 
@@ -170,12 +162,18 @@ class Threaded:
     # The driver's side
 
     def flush(self) -> None:
-        """Hand over the collected batch, and report lag and dropped items if they are due."""
-        batch = self._open
-        if batch.items:
-            self._open = Batch()
-            if self._queue.put(batch):  # else the consumer was woken for an earlier batch
-                self._wake_consumer()
+        """Hand over the collected parcel, and report lag and dropped items if they are due."""
+        parcel, position = self._open, self._producer.position()
+        was_empty = False
+        if parcel.items:
+            self._open = Parcel()
+            parcel.position_after = self._flushed = position
+            was_empty = self._queue.put(parcel)
+        elif position != self._flushed:
+            self._flushed = position
+            was_empty = self._queue.advance(position, monotonic())
+        if was_empty:  # else the consumer was woken for an earlier parcel
+            self._wake_consumer()
         if self._queue.look_at_lag() and self._dropped is not None:
             self._report_dropped()
 
@@ -199,11 +197,11 @@ class Threaded:
 
     def _collect(self) -> None:
         receipt, queue = self._producer.receipt, self._queue
-        max_bytes, batch_bytes = self._buffer.max_bytes, self._batch_bytes
+        max_bytes, parcel_bytes = self._buffer.max_bytes, self._parcel_bytes
         run = self._producer.run(self.flush, hands_over_lines=self._hands_over_lines)
         with closing(run) as items:
             for item in items:
-                size, received_at, position = receipt()
+                size, received_at, key = receipt()
                 if type(item) is Lines:
                     self._hand_over(item, received_at)
                     continue
@@ -212,49 +210,57 @@ class Threaded:
                     if not self._made_room(size):
                         self._fail(size)
                         continue
-                batch = self._open
-                batch.items.append(item)
-                batch.size += size
-                batch.until = received_at
-                if position is not None:
-                    batch.positions.append(position)
-                if len(batch.items) == 1:
-                    batch.since = batch.until
-                if len(batch.items) >= BATCH_ITEMS or batch.size >= batch_bytes:
+                parcel = self._open
+                parcel.items.append(item)
+                parcel.size += size
+                parcel.until = received_at
+                if key is not UNRECORDED:
+                    parcel.keys.append(key)
+                if len(parcel.items) == 1:
+                    self._begin(parcel, received_at)
+                if len(parcel.items) >= PARCEL_ITEMS or parcel.size >= parcel_bytes:
                     self.flush()
-                if self._stopping:
+                if self.stopping:
                     return
 
     def _hand_over(self, lines: Lines, received_at: float) -> None:
-        """Hand lines over as a batch of their own. Only if a full buffer blocks."""
+        """Hand lines over as a parcel of their own. Only if a full buffer blocks.
+
+        They are all lines of one read, so the next flush, before the next read, puts this parcel.
+        """
         self.flush()
         self._made_room(lines.size)
-        self._open = Batch(lines.lines, [], lines.size, received_at, received_at, self._producer.read)
-        self.flush()
+        self._open = Parcel(lines.lines, size=lines.size, until=received_at, read=self._producer.read)
+        self._begin(self._open, received_at)
+
+    def _begin(self, parcel: Parcel, received_at: float) -> None:
+        parcel.since, parcel.made_at = received_at, monotonic()
+        parcel.position = self._producer.position()
 
     def _made_room(self, size: int) -> bool:
         """Make room for an item of this size, by waiting or dropping. False if the stream must fail."""
         queue, max_bytes = self._queue, self._buffer.max_bytes
         if self._buffer.overflow == "fail":
             queued = queue.bytes_in - queue.bytes_out
-            return queued == 0 or queued + size <= max_bytes or self._stopping
+            return queued == 0 or queued + size <= max_bytes or self.stopping
         if self._buffer.overflow == "block":
-            # Wait for room for a whole batch: otherwise batches would become as small as the room.
-            size = max(size, self._batch_bytes)
-            while not self._stopping and max_bytes - size < queue.bytes_in - queue.bytes_out != 0:
+            # Wait for room for a whole parcel: otherwise parcels would become as small as the room.
+            size = max(size, self._parcel_bytes)
+            while not self.stopping and max_bytes - size < queue.bytes_in - queue.bytes_out != 0:
                 self._room.acquire()
             return True
         while queue.bytes_in - queue.bytes_out + size > max_bytes:
-            batch = queue.drop_oldest()
-            if batch is None:
+            parcel = queue.drop_oldest()
+            if parcel is None:
                 break
-            self._note_dropped(batch)
+            if parcel.items:
+                self._note_dropped(parcel)
         return True
 
-    def _note_dropped(self, batch: Batch) -> None:
-        self._state.dropped_items += len(batch.items)
-        before, since, _ = self._dropped or (0, batch.since, 0.0)
-        self._dropped = before + len(batch.items), since, batch.until
+    def _note_dropped(self, parcel: Parcel) -> None:
+        self._state.dropped_items += len(parcel.items)
+        before, since, _ = self._dropped or (0, parcel.since, 0.0)
+        self._dropped = before + len(parcel.items), since, parcel.until
 
     def _report_dropped(self) -> None:
         dropped, self._dropped = self._dropped, None
@@ -272,11 +278,6 @@ class Threaded:
         self._producer.fail(StreamError(message, StreamErrorType.FATAL_ERROR))
 
     # Both sides
-
-    @property
-    def stopping(self) -> bool:
-        """Whether `stop` was called."""
-        return self._stopping
 
     @property
     def running(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from xdk_streaming import x
 from xdk_streaming.clock import Clock
@@ -29,23 +29,14 @@ MAX_DATED_LINE = 1024 * 1024
 UNDATED = b"a long line"
 
 
-class Position(NamedTuple):
-    """How far a stream has come with the item that it accepted last."""
-
-    key: Hashable
-    """The item's key; None if the item has no key."""
-    resume_from: float
-    """The moment from which a restart has to ask if this item is the last delivered one: Unix seconds."""
-
-
 class Tracker:
     """The facts of one stream's recovery, over all its connections.
 
     The driver calls the methods on its thread: `params` before each attempt; `opened` when an attempt has
     brought a stream; `before_read` and `after_read` around each read; `lost` when the connection is gone;
-    `close` at the end. For each item the driver calls `accepts`, and then `position`. `delivered` may also be
-    called on the consumer's thread, with the position of an item that was handed to that thread. `accepts`
-    and `delivered` are None if there is nothing to ask or to note: the loop then skips the call.
+    `close` at the end. For each item the driver calls `accepts`. Once the item was delivered, either the
+    driver calls `delivered`, or the thread that consumes the items calls `note`, with what `last_key` and
+    `position` were. All three are None if there is nothing to ask or to note: the loop then skips the call.
 
     Times are seconds of the monotonic clock, unless they are called Unix seconds.
     """
@@ -59,8 +50,10 @@ class Tracker:
     ) -> None:
         self.accepts: Callable[[Any], bool] | None = None
         """Whether an item is new. The item counts as seen from then on."""
-        self.delivered: Callable[..., None] | None = None
-        """Note that an item was delivered: the item of the given position, or else the one accepted last."""
+        self.delivered: Callable[[], None] | None = None
+        """Note that the item that was accepted last was delivered."""
+        self.note: Callable[[Hashable, float], None] | None = None
+        """Note that the item of this key (None for no item) was delivered, and all before this position."""
         self.received_at = 0.0
         """No item at hand was received before this."""
         self._recovery = recovery
@@ -69,7 +62,8 @@ class Tracker:
         self._dedupe: Dedupe | None = None
         self._bounds: Bounds | None = None
         self._checkpoint: Checkpoint | None = None
-        self._begun = False
+        self._resumed = None if recovery is None else recovery.resume_from
+        self._begun = self._opened = False
         self._refused = False
         self._dated = False
         self._newest: float | None = None
@@ -78,7 +72,7 @@ class Tracker:
         self._up_to_date_at: float | None = None
         self._last_line: Any = None
         self._last_byte_at: float | None = None
-        self._heartbeat_came = False
+        self._heartbeat_came = self._heartbeat_was_last = False
 
     def params(self, withdrawn: str | None) -> dict[str, Any]:
         """Further parameters for this attempt. `withdrawn` is the parameter that X has refused, if any.
@@ -109,20 +103,27 @@ class Tracker:
         self.received_at = now
         self._idle_at = self._up_to_date_at = self._last_line = None
         self._bounds = self._bounds or Bounds.of(params)
+        self._opened = True
         if self._bounds is None:
             return self._gaps.reconnected(now, date, refused=self._refused)
-        if self._dedupe is None:
+        if self._dedupe is None and self._recovery is None:
             self._remember_items(Recovery())
         return None
 
-    def before_read(self, now: float, *, idle: bool, holds: bool, settled: bool) -> None:
-        """The items of the last read were delivered, and the next read begins.
+    def before_read(
+        self, now: float, *, idle: bool, holds: bool, settled: bool, delivered: bool = False
+    ) -> None:
+        """The items of the last read were yielded, and the next read begins.
 
         `idle`: no bytes waited to be read at `now`. `holds`: part of a line was received. `settled`: the
-        connection has settled, so a backfill of items without dates must be over.
+        connection has settled, so a backfill of items without dates must be over. `delivered`: all items
+        that were yielded are also delivered.
         """
         self._idle_at = now if idle else None
         self._note_last_read(now if idle and not holds else self._up_to_date_at, settled=settled)
+        if delivered and self._heartbeat_was_last and self.note is not None:
+            self.note(None, self._moment())
+        self._heartbeat_was_last = False
 
     def after_read(self, now: float, lines: Sequence[Any], *, holds: bool) -> None:
         """A read ended at `now` and completed these lines. `holds`: part of a further line was received."""
@@ -132,6 +133,7 @@ class Tracker:
             self._up_to_date_at = self._idle_at if holds else now
         if lines:
             self._last_line = lines[-1] if len(lines[-1]) < MAX_DATED_LINE else UNDATED
+            self._heartbeat_was_last = self._last_line in HEARTBEAT_LINES
             if self._gaps.pending_since is not None:
                 self._heartbeat_came = any(line in HEARTBEAT_LINES for line in lines)
 
@@ -148,13 +150,17 @@ class Tracker:
         start = self._newest or self._bounds.start or self._bounds.end
         return self._gaps.unproven((min(start, self._bounds.end), self._bounds.end), now)
 
-    def position(self) -> Position:
-        """The position of the item accepted last."""
-        moment = self._gaps.resume_from()
-        return Position(
-            None if self._dedupe is None else self._dedupe.last_key,
-            self._time.earliest(self.received_at if moment is None else moment),
-        )
+    @property
+    def last_key(self) -> Hashable:
+        """The key of the item that was accepted last; None if it has none."""
+        return None if self._dedupe is None else self._dedupe.last_key
+
+    def position(self) -> float | None:
+        """From when a later stream has to ask if the item accepted last is the last that was delivered.
+
+        In Unix seconds. Before the first connection, what the stream goes on from; None if it begins anew.
+        """
+        return self._moment() if self._opened else self._resumed
 
     def unix(self, moment: float) -> float:
         """A moment in Unix seconds, as `received_at` is to be reported."""
@@ -162,16 +168,19 @@ class Tracker:
 
     def close(self) -> None:
         """Write all that was delivered to disk. May be called again, and on any thread."""
-        checkpoint, self._checkpoint, self.delivered = self._checkpoint, None, None
+        checkpoint, self._checkpoint = self._checkpoint, None
+        self.delivered = self.note = None
         if checkpoint is not None:
             checkpoint.close()
 
     def _begin(self) -> None:
         recovery = self._recovery
         if recovery is not None:
-            self._remember_items(recovery)
+            if recovery.dedupe:
+                self._remember_items(recovery)
             if recovery.checkpoint is not None:
                 self._load_checkpoint(recovery, recovery.checkpoint)
+            self._gaps.resume(self._resumed)
         self._begun = True
 
     def _remember_items(self, recovery: Recovery) -> None:
@@ -184,32 +193,35 @@ class Tracker:
             path, window=recovery.window, max_keys=2 * recovery.max_ids
         )
         delivered = checkpoint.load()
-        self._gaps.resume(delivered.received_at)
-        assert self._dedupe is not None
-        self._dedupe.restore(delivered.keys)
-        self.delivered = self._note_delivered
+        self._resumed = delivered.received_at
+        if self._dedupe is not None:
+            self._dedupe.restore(delivered.keys)
+        self.note, self.delivered = checkpoint.note, self._note_delivered
 
-    def _note_delivered(self, position: Position | None = None) -> None:
-        assert self._checkpoint is not None  # close() removes this function together with the checkpoint
-        self._checkpoint.note(*(position or self.position()))
+    def _note_delivered(self) -> None:
+        assert self.note is not None  # close() removes both
+        self.note(self.last_key, self._moment())
+
+    def _moment(self) -> float:
+        moment = self._gaps.resume_from()
+        return self._time.earliest(self.received_at if moment is None else moment)
 
     def _note_last_read(self, up_to_date_at: float | None, *, settled: bool) -> None:
         """Note the facts of the last read, now that its items were delivered."""
         if self._heartbeat_came and settled:
             self._gaps.complete()  # the server had nothing else to send
         self._heartbeat_came = False
+        if self._bounds is not None or self._gaps.pending_since is not None:
+            self._note_items(settled=settled)
         if self._dedupe is not None:
-            self._note_items(self._dedupe, settled=settled)
             self._dedupe.forget_old(self._time.now())
         if up_to_date_at is not None:
             self._note_up_to_date(up_to_date_at)
         self._up_to_date_at = None
 
-    def _note_items(self, dedupe: Dedupe, *, settled: bool) -> None:
+    def _note_items(self, *, settled: bool) -> None:
         """Note how far the items of the last read went, and whether they ended a backfill."""
-        if self._bounds is None and self._gaps.pending_since is None:
-            return
-        moment = x.published(dedupe.last_key)
+        moment = x.dated(self._last_line) if self._dedupe is None else x.published(self._dedupe.last_key)
         if moment is not None:
             self._newest = max(moment, self._newest or moment)
         if self._gaps.pending_since is not None:

@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import Callbacks
-from xdk_streaming.config import Buffer, NamedValuesSource, StreamConfig
+from xdk_streaming.config import NamedValuesSource, StreamConfig
 from xdk_streaming.driver.driver import Driver
-from xdk_streaming.driver.threaded import END, Threaded
+from xdk_streaming.driver.handover import Handover, InBatches, OneByOne
+from xdk_streaming.driver.threaded import END, READ_AHEAD, Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
 from xdk_streaming.streams.loop_bridge import LoopBridge, check_loop
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     import requests
 
 S = TypeVar("S", bound="AsyncStream[Any]")
-
-DEFAULT_BUFFER = Buffer(max_bytes=2**19)
-"""The buffer if none is set. It holds two of the longest reads, so one can be taken while the next one
-arrives. It is so small that a slow consumer soon holds the reader back, as a slow loop would."""
 
 
 class AsyncStream(Assembly[T]):
@@ -58,12 +55,32 @@ class AsyncStream(Assembly[T]):
         return Callbacks(config, self.state, self._bridge.run)
 
     def _prepare(self, config: StreamConfig) -> None:
-        self._threaded = self._threaded_driver(config.buffer or DEFAULT_BUFFER, self._bridge.wake)
-        self._batches = _Batches(self._threaded, self._bridge, self._driver)
-        self._items: AsyncGenerator[T, None] = _one_by_one(self._batches)
+        threaded = self._threaded = self._threaded_driver(config.buffer or READ_AHEAD, self._bridge.wake)
+        self._parcels = _Parcels(threaded, self._bridge, self._driver)
+        self._in_batches: InBatches | None = None
+        self._items: AsyncGenerator[Any, None] = _handed_over(self._parcels, OneByOne(threaded))
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
-        """The items. There is one iterator: a second `aiter()` continues where the first one is."""
+        """The items. There is one iterator: a second `aiter()` continues where the first one is.
+
+        Raises RuntimeError if `batches()` was called.
+        """
+        if self._in_batches is not None:
+            raise RuntimeError("This stream hands over batches; iterate what batches() has returned")
+        return self._items
+
+    def batches(self, max_items: int = 500, max_seconds: float = 1.0) -> AsyncGenerator[list[T], None]:
+        """The items in lists, as by `Stream.batches`: `async for posts in stream.batches(500)`.
+
+        Raises ValueError if a limit is none, and RuntimeError if the items are being iterated one by one.
+        """
+        if self._in_batches is not None:
+            self._in_batches.limit(max_items, max_seconds)
+        else:
+            if self._bridge.opened:
+                raise RuntimeError("This stream is iterated item by item; call batches() on a new one")
+            self._in_batches = InBatches(self._parcels.threaded, max_items, max_seconds)
+            self._items = _handed_over(self._parcels, self._in_batches)
         return self._items
 
     def stop(self) -> None:
@@ -72,7 +89,7 @@ class AsyncStream(Assembly[T]):
         A blocked read, a wait and an attempt to connect are interrupted. The iteration then ends normally.
         Items that were read but not yet yielded are not delivered; `state.undelivered_items` counts them.
         """
-        self._threaded.stop()
+        self._parcels.threaded.stop()
         self._bridge.wake()
 
     async def aclose(self) -> None:
@@ -93,31 +110,37 @@ class AsyncStream(Assembly[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._threaded.deliver_last()
+            self._parcels.threaded.deliver_last()
         await self.aclose()
 
 
-class _Batches:
-    """The batches from the thread. Holds no reference to the stream, which is dropped and closed first."""
+class _Parcels:
+    """The parcels from the thread. Holds no reference to the stream, which is dropped and closed first."""
 
     def __init__(self, threaded: Threaded, bridge: LoopBridge, driver: Driver) -> None:
-        self._threaded = threaded
+        self.threaded = threaded
         self._bridge = bridge
         self._driver = driver
+        self._ended = False
 
     def __del__(self) -> None:
-        self._threaded.stop()  # there may be no loop any more that could close the stream
+        self.threaded.stop()  # there may be no loop any more that could close the stream
 
-    async def take(self) -> Generator[Any, None, None] | None:
-        """The items of the next batch, as a generator that notes each delivery; None at the end."""
+    async def take(self, handover: Handover) -> Generator[Any, None, None] | None:
+        """What can be handed over next, as a generator that notes each delivery; None after the last."""
         if self._bridge.opened:
             await asyncio.sleep(0)  # a stream that always has items must not block the loop
         else:
-            self._bridge.open(self._threaded)
-            self._threaded.start()
-        while (batch := self._threaded.take()) is None:
-            await self._bridge.woken()
-        return None if batch is END else self._threaded.each(batch)
+            self._bridge.open(self.threaded)
+            self.threaded.start()
+        if self._ended:
+            self.threaded.check()
+            return None
+        parcel = self.threaded.take()
+        if parcel is None:
+            await self._bridge.woken(handover.patience())
+        self._ended = parcel is END
+        return handover.rest() if self._ended else handover.take(parcel)
 
     async def close(self) -> None:
         """Stop, and return when the thread and the connection are gone."""
@@ -125,28 +148,28 @@ class _Batches:
         await asyncio.shield(self._close())
 
     async def _close(self) -> None:
-        self._threaded.stop()
+        self.threaded.stop()
         self._bridge.cancel()
-        while self._threaded.running:
+        while self.threaded.running:
             with suppress(asyncio.CancelledError):  # the loop is being shut down, and this is part of it
                 await self._bridge.woken()
         try:
-            self._threaded.close()
+            self.threaded.close()
         finally:
             if self._driver.unfinished:
                 await asyncio.to_thread(self._driver.finish)  # `finish` waits for the disk and for callbacks
             self._bridge.closed.set()
 
 
-async def _one_by_one(batches: _Batches) -> AsyncGenerator[Any, None]:
+async def _handed_over(parcels: _Parcels, handover: Handover) -> AsyncGenerator[Any, None]:
     check_loop()
     try:
-        while (batch := await batches.take()) is not None:
-            with closing(batch):
-                for item in batch:
-                    yield item
+        while (some := await parcels.take(handover)) is not None:
+            with closing(some):
+                for each in some:
+                    yield each
     finally:
-        await batches.close()
+        await parcels.close()
 
 
 async def astream_with_retry(
@@ -173,11 +196,11 @@ async def astream_with_retry(
     stream = AsyncStream[Any](
         session, method, url, config, params, headers, json_data, response_model, state=state
     )
-    batches = stream._batches  # not `stream` itself: this saves one step per item
-    try:
-        while (batch := await batches.take()) is not None:
-            with closing(batch):
-                for item in batch:
+    parcels, handover = stream._parcels, OneByOne(stream._parcels.threaded)
+    try:  # not by iterating `stream`: this saves one step per item
+        while (some := await parcels.take(handover)) is not None:
+            with closing(some):
+                for item in some:
                     yield item
     finally:
-        await batches.close()
+        await parcels.close()

@@ -98,6 +98,7 @@ class Assembly(ABC, Generic[T]):
             refill=refill,
         )
         self._driver = Driver(self._parts)
+        self._threaded: Threaded | None = None
         self._prepare(config)
 
     @staticmethod
@@ -121,11 +122,28 @@ class Assembly(ABC, Generic[T]):
             self.state,
             self._parts.clock,
             hands_over_lines=buffer.overflow == "block"
-            and config.recovery is None
+            and (config.recovery is None or not config.recovery.dedupe)
             and config.on_model_error != "raise",
             on_lag=callbacks.report if config.buffer is not None else None,
             on_ready=on_ready,
         )
+
+    @property
+    def position(self) -> float | None:
+        """From when a later stream has to ask, in Unix seconds, by the server's clock where it is known.
+
+        This holds if what was handed over last, an item or a batch, is the last that was stored. Keep it
+        beside the items, and give it to `Recovery(resume_from=...)`. Heartbeats move it, too. None before the
+        first connection, and for a request with an end in time. For the thread or the task that iterates.
+        """
+        if self._parts.tracker.bounded:
+            return None
+        threaded, recovery = self._threaded, self._parts.config.recovery
+        if threaded is None:
+            return self._driver.position()
+        if threaded.position is None and recovery is not None:
+            return recovery.resume_from
+        return threaded.position
 
     @property
     def connection_state(self) -> ConnectionState:

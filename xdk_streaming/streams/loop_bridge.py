@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
@@ -115,12 +116,17 @@ class LoopBridge:
         except RuntimeError:  # the loop is closed, so nothing will take any more items
             self._threaded.stop()
 
-    async def woken(self) -> None:
-        """Wait for a `wake`."""
+    async def woken(self, seconds: float = math.inf) -> None:
+        """Wait for a `wake`, at most for so many seconds."""
+        limit = None
+        if seconds < math.inf:
+            limit = asyncio.get_running_loop().call_later(seconds, self._ready.set)
         try:
             await self._ready.wait()
         finally:
             self._ready.clear()
+            if limit is not None:
+                limit.cancel()
 
     # Callbacks
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from inspect import GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
+from inspect import GEN_CREATED, GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import CALLBACKS, Callbacks
 from xdk_streaming.config import NamedValuesSource, StreamConfig
-from xdk_streaming.driver.threaded import Threaded
+from xdk_streaming.driver.handover import Handover, InBatches, OneByOne
+from xdk_streaming.driver.threaded import READ_AHEAD, Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
 from xdk_streaming.wire.arguments import check_callback
@@ -26,6 +27,8 @@ class Stream(Assembly[T]):
         with Stream(session, "get", url) as stream:
             for post in stream:
                 ...
+
+    Or, for a consumer that stores many at once, in lists: `for posts in stream.batches(500)`.
 
     Iterate the stream on one thread. Callbacks run on that thread, or, with a `StreamConfig.buffer`, on the
     thread that reads. `stop()`, `state`, `connection_state` and `history` are for any thread. Nothing
@@ -56,19 +59,51 @@ class Stream(Assembly[T]):
         return Callbacks(config, self.state)
 
     def _prepare(self, config: StreamConfig) -> None:
-        self._threaded = None if config.buffer is None else self._threaded_driver(config.buffer)
-        self._items: Generator[T, None, None] = (
-            self._driver.run() if self._threaded is None else self._handed_over(self._threaded)
-        )
+        self._in_batches: InBatches | None = None
+        self._items: Generator[Any, None, None] = self._driver.run()
+        if config.buffer is not None:
+            threaded = self._threaded = self._threaded_driver(config.buffer)
+            self._items = self._handed_over(threaded, OneByOne(threaded))
 
-    def _handed_over(self, threaded: Threaded) -> Generator[T, None, None]:
+    def _handed_over(self, threaded: Threaded, handover: Handover) -> Generator[Any, None, None]:
         try:
-            yield from threaded.items()
+            yield from threaded.items(handover)
         finally:
             self._driver.finish()
 
     def __iter__(self) -> Iterator[T]:
-        """The items. There is one iterator: a second `iter()` continues where the first one is."""
+        """The items. There is one iterator: a second `iter()` continues where the first one is.
+
+        Raises RuntimeError if `batches()` was called.
+        """
+        if self._in_batches is not None:
+            raise RuntimeError("This stream hands over batches; iterate what batches() has returned")
+        return self._items
+
+    def batches(self, max_items: int = 500, max_seconds: float = 1.0) -> Iterator[list[T]]:
+        """The items in lists, for a consumer that stores many at once.
+
+        A list is handed over when it has `max_items`, or `max_seconds` after its first item was received,
+        also if nothing else comes. The whole list counts as delivered when the next one is asked for, or when
+        the `with` block is left without an exception. If the consumer raises, nothing of it does. A list
+        comes early if its lines take more than 16 MiB, or 4 KiB an item asked for if that is more. After
+        `stop()`, what was gathered by then is handed over as a last list.
+
+        The stream is read in a thread of its own, as with a `StreamConfig.buffer`; without one it reads
+        512 KiB ahead. So callbacks run on that thread. There is one iterator: a second call continues with
+        new limits.
+
+        Raises ValueError if a limit is none, and RuntimeError if the items are being iterated one by one.
+        """
+        if self._in_batches is not None:
+            self._in_batches.limit(max_items, max_seconds)
+        else:
+            if getgeneratorstate(self._items) != GEN_CREATED:
+                raise RuntimeError("This stream is iterated item by item; call batches() on a new one")
+            threaded = self._threaded or self._threaded_driver(READ_AHEAD)
+            in_batches = InBatches(threaded, max_items, max_seconds)
+            self._threaded, self._in_batches = threaded, in_batches
+            self._items = self._handed_over(threaded, in_batches)
         return self._items
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The queue between the driver's thread and the consumer's: batches, their bytes, and their lag."""
+"""The queue between the driver's thread and the consumer's: parcels, their bytes, and their lag."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import suppress
 
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import Buffer
-from xdk_streaming.driver.batch import Batch
+from xdk_streaming.driver.parcel import Parcel
 from xdk_streaming.state import Lag, StreamState
 
 
-class BatchQueue:
-    """Batches in order, without a lock: the driver's thread puts and drops, the consumer's thread takes.
+class ParcelQueue:
+    """Parceles in order, without a lock: the driver's thread puts and drops, the consumer's thread takes.
 
     Only one thread writes each counter. Every hand-over writes the lag into the state. `on_lag` is called
     when the lag passes a watermark.
@@ -31,8 +31,8 @@ class BatchQueue:
         self.bytes_out = 0
         """Bytes of the lines taken. Written by the consumer's thread."""
         self._items_in = self._items_out = 0
-        self._batches: deque[Batch] = deque()
-        self._hand: Batch | None = None
+        self._parcels: deque[Parcel] = deque()
+        self._hand: Parcel | None = None
         self._buffer = buffer
         self._state = state
         self._clock = clock
@@ -41,20 +41,30 @@ class BatchQueue:
 
     # The driver's side
 
-    def put(self, batch: Batch) -> bool:
-        """Append a batch. Returns whether the queue was empty, so that the consumer may have to be woken."""
-        self._items_in += len(batch.items)
-        self.bytes_in += batch.size
-        self._batches.append(batch)
-        return len(self._batches) == 1
+    def put(self, parcel: Parcel) -> bool:
+        """Append a parcel. Returns whether the queue was empty, so that the consumer may have to be woken."""
+        self._items_in += len(parcel.items)
+        self.bytes_in += parcel.size
+        self._parcels.append(parcel)
+        return len(self._parcels) == 1
 
-    def drop_oldest(self) -> Batch | None:
-        """Remove the oldest batch, as if it had never been put; None if the consumer has just taken it."""
+    def advance(self, position: float | None, now: float) -> bool:
+        """Note that nothing else comes before this position. Returns whether the queue was empty.
+
+        If the last parcel is taken meanwhile, the next call notes the later position instead.
+        """
         with suppress(IndexError):
-            batch = self._batches.popleft()
-            self._items_in -= len(batch.items)
-            self.bytes_in -= batch.size
-            return batch
+            self._parcels[-1].position_after = position
+            return False
+        return self.put(Parcel(since=now, until=now, position=position, position_after=position))
+
+    def drop_oldest(self) -> Parcel | None:
+        """Remove the oldest parcel, as if it had never been put; None if the consumer has just taken it."""
+        with suppress(IndexError):
+            parcel = self._parcels.popleft()
+            self._items_in -= len(parcel.items)
+            self.bytes_in -= parcel.size
+            return parcel
         return None
 
     def look_at_lag(self) -> bool:
@@ -71,23 +81,23 @@ class BatchQueue:
 
     # The consumer's side
 
-    def take(self) -> Batch | None:
-        """Take the oldest batch; None if none waits. `lag_seconds` counts it until the next `take`."""
+    def take(self) -> Parcel | None:
+        """Take the oldest parcel; None if none waits. `lag_seconds` counts it until the next `take`."""
         self._hand = None
         with suppress(IndexError):
-            self._hand = self._batches.popleft()
-        batch = self._hand
-        if batch is not None:
-            self._items_out += len(batch.items)
-            self.bytes_out += batch.size
+            self._hand = self._parcels.popleft()
+        parcel = self._hand
+        if parcel is not None:
+            self._items_out += len(parcel.items)
+            self.bytes_out += parcel.size
         self._show_lag()
-        return batch
+        return parcel
 
     def clear(self) -> int:
-        """Discard all batches, once the driver puts no more. Returns how many items were discarded."""
+        """Discard all parcels, once the driver puts no more. Returns how many items were discarded."""
         left = self._items_in - self._items_out
         self._hand = None
-        self._batches.clear()
+        self._parcels.clear()
         self._items_out, self.bytes_out = self._items_in, self.bytes_in
         self._show_lag()
         return left
@@ -99,8 +109,8 @@ class BatchQueue:
         state, seen = self._state, None
         while True:
             since = None
-            with suppress(IndexError):  # the consumer has no batch in hand, and no batch waits
-                since = (self._hand or self._batches[0]).since
+            with suppress(IndexError):  # the consumer has no parcel in hand, and no parcel waits
+                since = (self._hand or self._parcels[0]).since
             now = self._items_in - self._items_out, self.bytes_in - self.bytes_out, since
             if now == seen:
                 return
