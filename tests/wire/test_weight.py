@@ -100,8 +100,9 @@ def test_no_quick_function_takes_a_long_line() -> None:
             decoder.quickest([long])(long) if decoder.quickest([long]) is not decoder else decoder.quick(long)
 
 
-def test_lines_that_are_not_parsed_are_not_weighed() -> None:
-    assert LineDecoder()(Long(HEAVY, 0)) is HEAVY
+def test_a_heavy_line_is_refused_as_a_raw_line_too() -> None:
+    assert isinstance(LineDecoder()(Long(HEAVY, 0)), Invalid)
+    assert LineDecoder()(Long(HEAVY, 10 * len(HEAVY) ** 2)) is HEAVY
 
 
 def test_a_long_line_that_is_light_is_an_item_ended_or_not() -> None:

@@ -6,6 +6,7 @@ Nearly every line is a post, so an item is returned as it is. Any other line is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -207,18 +208,20 @@ class Decoder:
 class LineDecoder(Decoder):
     """For users who forward items: the item is its line as it was received, without the LF.
 
-    A line that begins with its data is neither a notice nor a heartbeat, and is returned without being
-    parsed.
+    A line that begins with its data is neither a notice nor a heartbeat. pydantic's parser checks that the
+    line is JSON in UTF-8, in half of orjson's time, since it makes no objects of it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.quick = bytes  # returns a bytes object unchanged
+        self._check = _Anything.__pydantic_validator__.validate_json
+        self.quick = self._checked
 
     def __call__(self, line: StreamLine | Unended) -> Any:
         """The line, or a `NotAnItem`. Raises nothing."""
-        if type(line) in (bytes, Long) and line.startswith(DATA_FIRST):  # type: ignore[union-attr]  # as tested
-            return bare(line)
+        if type(line) is bytes and line.startswith(DATA_FIRST):
+            with suppress(ValueError):  # what pydantic's parser refuses may still be JSON
+                return self.quick(line)
         return super().__call__(line)
 
     def decode_tail(self, line: bytes | Oversized | Long) -> Any:
@@ -228,6 +231,14 @@ class LineDecoder(Decoder):
 
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
         return line
+
+    def _checked(self, line: bytes) -> bytes:
+        self._check(line)
+        return line
+
+
+class _Anything(BaseModel):
+    """An object with any content, none of which is kept."""
 
 
 def _all_begin_with_data(lines: Sequence[Any]) -> bool:
