@@ -17,8 +17,9 @@ from xdk_streaming.recovery.dedupe import MAX_KEY_LENGTH, Dedupe, bounded_key, i
 from xdk_streaming.state import ConnectionState, Transition
 from xdk_streaming.wire import problems
 from xdk_streaming.wire.chunks import Dechunker
-from xdk_streaming.wire.decoder import Decoder, Heartbeat, StreamNotice
+from xdk_streaming.wire.decoder import Decoder
 from xdk_streaming.wire.framing import Blanks, LineSplitter, may_be_item
+from xdk_streaming.wire.not_an_item import Heartbeat, StreamNotice
 
 SIZES = {"ascii": "x", "accents": "é", "kanji": "漢", "emoji": "😀"}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import xdk.streaming  # type: ignore[import-untyped]
 
 import xdk_streaming
 from xdk_streaming import StreamErrorType, Transition, Trigger, patch_xdk
-from xdk_streaming.simulator import End, Reset, Script, Serve, Simulator, Stall
+from xdk_streaming.simulator import End, Refuse, Reset, Script, Send, Serve, Simulator, Stall
 from xdk_streaming.x import ENDPOINTS
 
 NAMES = ("stream_with_retry", "StreamConfig", "StreamError", "StreamErrorType", "StreamState")
@@ -488,3 +489,28 @@ def test_a_stream_that_runs_when_the_patch_is_undone_goes_on_with_ours(
         stream.close()
     assert [first.data.id, second.data.id] == [sent.id for sent in simulator.log]
     assert changes[-1].trigger is Trigger.STOP
+
+
+# What the original loses
+
+
+def test_a_whole_post_beside_a_partial_error_comes_from_the_official_client(
+    patch: Callable[[], Callable[[], None]], client: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    error = {
+        "title": "Not Found Error",
+        "detail": "Could not find user with author_id: [5].",
+        "type": "https://api.twitter.com/2/problems/resource-not-found",
+        "resource_type": "user",
+        "resource_id": "5",
+        "parameter": "author_id",
+        "value": "5",
+    }
+    line = json.dumps({"data": {"id": "1", "text": "whole"}, "errors": [error]}).encode() + b"\n"
+    patch()
+    with Simulator(script=[(Send(line), End())], then=(Refuse(401),)) as simulator:
+        posts = client(simulator).stream.posts_sample()
+        assert next(posts).data.id == "1"
+        posts.close()
+    assert "no item" in caplog.text
+    assert "errors" in caplog.text

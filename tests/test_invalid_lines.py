@@ -12,7 +12,8 @@ from xdk_streaming.config import StreamConfig
 from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.state import StreamState
 from xdk_streaming.testing import FakeClock
-from xdk_streaming.wire.decoder import Decoder, Invalid
+from xdk_streaming.wire.decoder import Decoder
+from xdk_streaming.wire.not_an_item import Invalid
 
 BAD = Invalid(b'{"data": confidential', "not JSON")
 

@@ -22,8 +22,9 @@ with atheris.instrument_imports(include=["xdk_streaming"]):
     from xdk_streaming.simulator.script import Flood, Limited, Raw, Refuse, Send, Uncompressed
     from xdk_streaming.simulator.script import Notice as StepNotice
     from xdk_streaming.wire import problems, verdicts
-    from xdk_streaming.wire.decoder import CONTROL_MESSAGES, Decoder, Invalid, NotAnItem, StreamNotice
+    from xdk_streaming.wire.decoder import CONTROL_MESSAGES, Decoder
     from xdk_streaming.wire.framing import Blanks, LineSplitter
+    from xdk_streaming.wire.not_an_item import Invalid, NotAnItem, StreamNotice
 
 NOW = 1_700_000_000.0
 LONGEST_MESSAGE = 1500

@@ -15,21 +15,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
 from typing_extensions import TypedDict
 
-from xdk_streaming.wire.decoder import (
-    BOM,
-    CONTROL_MESSAGES,
-    Decoder,
-    Heartbeat,
-    Invalid,
-    LineDecoder,
-    NotAnItem,
-    OnModelError,
-    Rejected,
-    StreamNotice,
-    Truncated,
-)
+from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, Decoder, LineDecoder, OnModelError
 from xdk_streaming.wire.framing import Oversized, Unended
 from xdk_streaming.wire.function_decoder import FunctionDecoder
+from xdk_streaming.wire.not_an_item import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice, Truncated
 from xdk_streaming.wire.response_model import decoder_for
 
 POST = b'{"data":{"id":"1"}}'

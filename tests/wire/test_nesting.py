@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdk_streaming.recovery.dedupe import item_key
-from xdk_streaming.wire.decoder import Decoder, Invalid
+from xdk_streaming.wire.decoder import Decoder
 from xdk_streaming.wire.nesting import MAX_NESTING, is_deep
+from xdk_streaming.wire.not_an_item import Invalid
 
 BEYOND_ORJSON = [
     pytest.param(b'{"data":' + b"[" * 200_000, id="brackets that nobody closes"),

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from xdk_streaming.wire.decoder import Decoder, Invalid, LineDecoder, NotAnItem
+from xdk_streaming.wire.decoder import Decoder, LineDecoder
+from xdk_streaming.wire.not_an_item import Invalid, NotAnItem
 from xdk_streaming.wire.response_model import decoder_for
 
 

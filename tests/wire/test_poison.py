@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from helpers.systems import posix
-from xdk_streaming.wire.decoder import BOM, Decoder, Heartbeat, Invalid, NotAnItem, StreamNotice, Truncated
+from xdk_streaming.wire.decoder import BOM, Decoder
 from xdk_streaming.wire.framing import LineSplitter
+from xdk_streaming.wire.not_an_item import Heartbeat, Invalid, NotAnItem, StreamNotice, Truncated
 
 LIMIT = 4 * 2**20
 BEFORE, AFTER = b'{"data":{"id":"before"}}', b'{"data":{"id":"after"}}'

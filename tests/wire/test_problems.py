@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import problems
-from xdk_streaming.wire.decoder import BOM, Decoder, StreamNotice
+from xdk_streaming.wire.decoder import BOM, Decoder
+from xdk_streaming.wire.not_an_item import StreamNotice
 
 AUTHENTICATION_ERROR = StreamErrorType.AUTHENTICATION_ERROR
 CLIENT_ERROR = StreamErrorType.CLIENT_ERROR

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from xdk_streaming import Stream, StreamConfig, StreamError
 from xdk_streaming.simulator import Send, Serve
 from xdk_streaming.testing import ScriptedSession
-from xdk_streaming.wire.decoder import Invalid
+from xdk_streaming.wire.not_an_item import Invalid
 from xdk_streaming.wire.refused_fields import MAX_FIELDS, MAX_PATH, refused_fields
 from xdk_streaming.wire.response_model import decoder_for
 

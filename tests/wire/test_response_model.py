@@ -31,17 +31,9 @@ from pydantic import (
 from pydantic import v1 as pydantic_1
 
 from xdk_streaming import Stream
-from xdk_streaming.wire.decoder import (
-    BOM,
-    Decoder,
-    Heartbeat,
-    Invalid,
-    OnModelError,
-    Rejected,
-    StreamNotice,
-    Truncated,
-)
+from xdk_streaming.wire.decoder import BOM, Decoder, OnModelError
 from xdk_streaming.wire.function_decoder import JSONDecoder
+from xdk_streaming.wire.not_an_item import Heartbeat, Invalid, Rejected, StreamNotice, Truncated
 from xdk_streaming.wire.response_model import decoder_for
 
 POST = b'{"data":{"id":"1","created_at":"2026-11-26T10:00:00Z","reply":"everyone","range":[0,5]}}'

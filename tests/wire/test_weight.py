@@ -7,8 +7,9 @@ import tracemalloc
 import orjson
 import pytest
 
-from xdk_streaming.wire.decoder import Decoder, Invalid, LineDecoder, Truncated
+from xdk_streaming.wire.decoder import Decoder, LineDecoder
 from xdk_streaming.wire.framing import LONG_BYTES, LineSplitter, Long, Unended
+from xdk_streaming.wire.not_an_item import Invalid, Truncated
 from xdk_streaming.wire.response_model import decoder_for
 from xdk_streaming.wire.weight import FEW_STRINGS, MANY_QUOTES, text_weight, weight
 

@@ -15,8 +15,8 @@ from xdk_streaming.state import NoticeReceived, Trigger
 from xdk_streaming.wire import problems
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.beginning import Beginning
-from xdk_streaming.wire.decoder import Heartbeat, Invalid, NotAnItem, Rejected, StreamNotice
 from xdk_streaming.wire.framing import LineSplitter, Unended, bare, may_be_item
+from xdk_streaming.wire.not_an_item import Heartbeat, Invalid, NotAnItem, Partial, Rejected, StreamNotice
 from xdk_streaming.wire.refused_fields import refused_fields
 
 SETTLED_AFTER = 10.0
@@ -133,7 +133,7 @@ class Connection:
         return event
 
     def handle_other(self, event: NotAnItem) -> bool:
-        """Handle a line that is no item. Returns whether the lines that follow must not be delivered."""
+        """Handle a line that is no item, or not only one. Returns whether no later line may be delivered."""
         parts = self._parts
         ending: Ending | None = None
         follows = length_hint(self.lines) > 0
@@ -142,6 +142,8 @@ class Connection:
             parts.state.heartbeats += event.count
         elif isinstance(event, Invalid):
             parts.invalid_lines.take(event)
+        elif isinstance(event, Partial):
+            parts.invalid_lines.take(event.refused)
         elif isinstance(event, Rejected):
             ending = Ending(Trigger.BROKE, _rejection(event), demanded=True)
         else:

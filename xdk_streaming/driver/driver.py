@@ -22,8 +22,8 @@ from xdk_streaming.machine.event import Event
 from xdk_streaming.state import ConnectionState, Trigger
 from xdk_streaming.wire import dates, limits, problems
 from xdk_streaming.wire.answer import Answer
-from xdk_streaming.wire.decoder import NotAnItem
 from xdk_streaming.wire.framing import bare
+from xdk_streaming.wire.not_an_item import NotAnItem, Partial
 from xdk_streaming.wire.timeouts import Timeouts, warn_of_short_timeout
 from xdk_streaming.wire.wait import Wait
 
@@ -79,17 +79,22 @@ class Driver:
                         event = decode(line)
                     except (ValueError, TypeError):  # the quickest way was not the right one
                         event = connection.look_at(line)
-                    if type(event) is dict or not isinstance(event, NotAnItem):
-                        if accepts is not None and not accepts(bare(line) if by_line else event):
-                            state.duplicate_items += 1
+                    if type(event) is not dict and isinstance(event, NotAnItem):
+                        if connection.handle_other(event):
+                            break
+                        if type(event) is not Partial:
+                            if self._stopping:
+                                break
                             continue
-                        self._line = line
-                        state.total_items_received += 1
-                        yield event
-                        if delivered is not None:
-                            delivered()
-                    elif connection.handle_other(event):
-                        break
+                        event = event.item
+                    if accepts is not None and not accepts(bare(line) if by_line else event):
+                        state.duplicate_items += 1
+                        continue
+                    self._line = line
+                    state.total_items_received += 1
+                    yield event
+                    if delivered is not None:
+                        delivered()
                     if self._stopping:
                         break
                 event, line, self._line = None, None, b""  # not kept while the next read waits
@@ -194,12 +199,7 @@ class Driver:
             self._back_off()
         return machine.connection_state is not ConnectionState.DISCONNECTED
 
-    def _fire(
-        self,
-        trigger: Trigger,
-        error: StreamError | None = None,
-        **facts: Any,
-    ) -> None:
+    def _fire(self, trigger: Trigger, error: StreamError | None = None, **facts: Any) -> None:
         """Report an event to the machine; after stop() was called, report STOP in its place.
 
         `facts` are other fields of `Event`.

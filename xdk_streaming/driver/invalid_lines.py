@@ -6,7 +6,7 @@ from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.clock import Clock
 from xdk_streaming.log import logger
 from xdk_streaming.state import InvalidLine, StreamState
-from xdk_streaming.wire.decoder import Invalid
+from xdk_streaming.wire.not_an_item import Invalid
 from xdk_streaming.wire.refused_fields import refused_fields
 
 LOG_INTERVAL = 60.0

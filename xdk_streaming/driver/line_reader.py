@@ -8,15 +8,16 @@ from typing import Any
 
 from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.state import StreamState
-from xdk_streaming.wire.decoder import Decoder, Invalid
+from xdk_streaming.wire.decoder import Decoder
+from xdk_streaming.wire.not_an_item import Invalid, Partial
 
 
 class LineReader:
     """`read` is for the consumer's thread, `report` for the driver's, or for whoever ends the stream."""
 
     def __init__(self, decoder: Decoder, invalid_lines: InvalidLines, state: StreamState) -> None:
-        self.refused: deque[Invalid] = deque()
-        """Lines that turned out to be no items, and are not reported yet."""
+        self.refused: deque[Invalid | Partial] = deque()
+        """Lines that turned out to be no items, or not only items, and are not reported yet."""
         self._decoder = decoder
         self._invalid_lines = invalid_lines
         self._state = state
@@ -30,11 +31,18 @@ class LineReader:
                 event = self._decoder(line)
             if isinstance(event, Invalid):
                 self.refused.append(event)
+            elif isinstance(event, Partial):
+                self.refused.append(event)
+                yield event.item
             else:
                 yield event
 
     def report(self) -> None:
-        """Report the refused lines, which were counted as items when they were handed over."""
+        """Report the refused lines. All were counted as items when they were handed over."""
         while self.refused:
-            self._state.total_items_received -= 1
-            self._invalid_lines.take(self.refused.popleft())
+            event = self.refused.popleft()
+            if isinstance(event, Partial):
+                self._invalid_lines.take(event.refused)
+            else:
+                self._state.total_items_received -= 1
+                self._invalid_lines.take(event)

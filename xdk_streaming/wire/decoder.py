@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from orjson import JSONDecodeError, loads
@@ -24,6 +23,16 @@ from xdk_streaming.wire.framing import (
     Unended,
     bare,
 )
+from xdk_streaming.wire.not_an_item import (
+    HEARTBEAT_EVENT,
+    Heartbeat,
+    Invalid,
+    NotAnItem,
+    Partial,
+    Rejected,
+    StreamNotice,
+    Truncated,
+)
 from xdk_streaming.wire.weight import text_weight, weight
 
 OnModelError = Literal["report", "yield", "raise"]
@@ -34,52 +43,6 @@ MAX_REASON = 2_000
 BOM = b"\xef\xbb\xbf"
 
 
-class NotAnItem:
-    """A line that is no item. The subclasses say what it is."""
-
-
-@dataclass(frozen=True)
-class Heartbeat(NotAnItem):
-    """A blank line or an empty object, or `count` of them in a row: the server is alive."""
-
-    count: int = 1
-
-
-@dataclass(frozen=True)
-class StreamNotice(NotAnItem):
-    """An object about the stream itself, such as errors without data."""
-
-    content: dict[str, Any]
-    line: bytes
-
-
-@dataclass(frozen=True)
-class Invalid(NotAnItem):
-    """A line that is no item, or no valid one: at least its first bytes, and the reason.
-
-    `cause` is the exception of the model, if the model refused the item. The reason then quotes the item, as
-    pydantic does.
-    """
-
-    line: bytes
-    reason: str
-    cause: Exception | None = None
-
-
-@dataclass(frozen=True)
-class Truncated(Invalid):
-    """Part of a line: the connection ended inside it."""
-
-
-@dataclass(frozen=True)
-class Rejected(NotAnItem):
-    """An item that the model refused, if the user has asked for an error in this case."""
-
-    line: bytes
-    cause: Exception
-
-
-HEARTBEAT_EVENT = Heartbeat()
 DATA_FIRST = b'{"data":'
 
 CONTROL_MESSAGES = ("limit", "warning", "disconnect", "info")
@@ -124,7 +87,8 @@ class Decoder:
 
     def is_item(self, line: StreamLine | Unended) -> bool:
         """Whether a line is an item, for those who only count."""
-        return not isinstance(self(line), NotAnItem)
+        event = self(line)
+        return type(event) is Partial or not isinstance(event, NotAnItem)
 
     def decode_tail(self, line: bytes | Oversized | Long) -> Any:
         """The same for bytes that no LF ended: a whole object is an item, part of one is `Truncated`."""
@@ -170,7 +134,14 @@ class Decoder:
         if self._on_model_error == "raise":
             return Rejected(line, refusal)
         reason = f"refused by the response model: {refusal}"
-        return Invalid(line, reason[:MAX_REASON], refusal)
+        refused = Invalid(line, reason[:MAX_REASON], refusal)
+        if "errors" in content and "data" in content:
+            with suppress(Exception):  # as in _item; the model then wants the errors, or refuses more
+                return Partial(self._without_errors(content), refused)
+        return refused
+
+    def _without_errors(self, content: dict[str, Any]) -> Any:
+        return self._validate({name: value for name, value in content.items() if name != "errors"})
 
     def _reread(self, line: StreamLine | Unended) -> Any:
         """Decode a line that orjson refuses: for example a blank line, a byte order mark, or NaN."""

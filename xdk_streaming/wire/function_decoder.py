@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from orjson import loads
+from orjson import dumps, loads
 
 from xdk_streaming.wire.decoder import BOM, PLAIN, Decoder, OnModelError
 from xdk_streaming.wire.framing import StreamLine, Unended
@@ -27,6 +27,9 @@ class FunctionDecoder(Decoder):
     def is_item(self, line: StreamLine | Unended) -> bool:
         """Whether a line is an item, without asking the function, which may be slow or do things."""
         return PLAIN.is_item(line)
+
+    def _without_errors(self, content: dict[str, Any]) -> Any:
+        raise TypeError("the function decides about the whole line")
 
     def _made(self, line: bytes) -> Any:
         return self._item(loads(line), line)
@@ -63,6 +66,9 @@ class JSONDecoder(Decoder):
             return self._validate_line(line)
         except Exception as refusal:  # noqa: BLE001 - validators are the user's code, and may raise anything
             return self._refused(loads(line), line, refusal)
+
+    def _without_errors(self, content: dict[str, Any]) -> Any:
+        return self._validate_line(dumps({name: content[name] for name in content if name != "errors"}))
 
     def _item(self, content: dict[str, Any], line: bytes) -> Any:
         try:

@@ -17,7 +17,8 @@ from pydantic_core import from_json
 from xdk_streaming.errors import Problem, StreamError, StreamErrorType, excerpt
 from xdk_streaming.wire import dates, limits, verdicts
 from xdk_streaming.wire.cut import cut
-from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES, StreamNotice
+from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES
+from xdk_streaming.wire.not_an_item import StreamNotice
 from xdk_streaming.wire.verdicts import Verdict
 
 MAX_BODY_BYTES = 64 * 1024
