@@ -5,6 +5,7 @@ from xdk_streaming.compat import patch_xdk
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.errors import Problem, RetriesExhausted, StreamError, StreamErrorType
 from xdk_streaming.gap import Gap
+from xdk_streaming.recovery.dedupe import item_key
 from xdk_streaming.retry_policy import RetryPolicy
 from xdk_streaming.state import (
     ConnectionState,
@@ -44,6 +45,7 @@ __all__ = [
     "Transition",
     "Trigger",
     "astream_with_retry",
+    "item_key",
     "patch_xdk",
     "stream_with_retry",
 ]

@@ -30,6 +30,8 @@ class Consumer(Protocol):
     """Whether what the consumer holds counts as delivered, although it does not ask for the next."""
     position: float | None
     """From when a later stream has to ask if what was handed over last is the last that was stored."""
+    wanted: int
+    """How many items have to wait before the consumer is woken."""
     left: int
     """Items that were taken from the queue and not handed over."""
 
@@ -141,6 +143,7 @@ class InBatches:
         if not self._items and self._parts:  # no items, but a position
             self._advance()
             self._consumer.delivered([None], self._consumer.position)
+        self._consumer.wanted = self._max_items - len(self._items) if self._items else 1
 
     def rest(self) -> Generator[list[Any], None, None]:
         """What was gathered, as a last batch."""

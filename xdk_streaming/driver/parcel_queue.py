@@ -41,22 +41,29 @@ class ParcelQueue:
 
     # The driver's side
 
-    def put(self, parcel: Parcel) -> bool:
-        """Append a parcel. Returns whether the queue was empty, so that the consumer may have to be woken."""
+    def put(self, parcel: Parcel) -> None:
+        """Append a parcel."""
         self._items_in += len(parcel.items)
         self.bytes_in += parcel.size
         self._parcels.append(parcel)
-        return len(self._parcels) == 1
 
-    def advance(self, position: float | None, now: float) -> bool:
-        """Note that nothing else comes before this position. Returns whether the queue was empty.
+    def advance(self, position: float | None, now: float) -> None:
+        """Note that nothing else comes before this position.
 
         If the last parcel is taken meanwhile, the next call notes the later position instead.
         """
-        with suppress(IndexError):
+        try:
             self._parcels[-1].position_after = position
+        except IndexError:
+            self.put(Parcel(since=now, until=now, position=position, position_after=position))
+
+    def is_worth(self, wanted: int) -> bool:
+        """Whether the consumer is to be woken: so many items wait, or much of the room is taken."""
+        if not self._parcels:
             return False
-        return self.put(Parcel(since=now, until=now, position=position, position_after=position))
+        if wanted <= 1 or self._items_in - self._items_out >= wanted:
+            return True
+        return 4 * (self.bytes_in - self.bytes_out) >= self._buffer.max_bytes
 
     def drop_oldest(self) -> Parcel | None:
         """Remove the oldest parcel, as if it had never been put; None if the consumer has just taken it."""

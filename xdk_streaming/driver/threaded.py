@@ -66,9 +66,11 @@ class Threaded:
         self._flushed: float | None = None
         self._parcel_bytes = min(PARCEL_BYTES, buffer.max_bytes // 16)
         self._dropped: tuple[int, float, float] | None = None
+        self._woken = False  # since the last `take`, which clears it
         self._ended = False
         self._failure: BaseException | None = None
         # Written by the consumer's thread.
+        self.wanted = 1
         self.left = 0
         self.last_counts = False
         self.position: float | None = None
@@ -103,7 +105,8 @@ class Threaded:
 
     def take(self) -> Parcel | None:
         """The next parcel; None if there is none yet, `END` if none will come. Never waits."""
-        ended = self._ended  # read first: all parcels are queued before this flag is set
+        self._woken = False  # first: a parcel that comes later then wakes again
+        ended = self._ended  # read before the queue: all parcels are put before this flag is set
         if self.stopping:
             return END
         parcel = self._queue.take()
@@ -164,15 +167,15 @@ class Threaded:
     def flush(self) -> None:
         """Hand over the collected parcel, and report lag and dropped items if they are due."""
         parcel, position = self._open, self._producer.position()
-        was_empty = False
         if parcel.items:
             self._open = Parcel()
-            parcel.position_after = self._flushed = position
-            was_empty = self._queue.put(parcel)
+            parcel.position_after = position
+            self._queue.put(parcel)
         elif position != self._flushed:
-            self._flushed = position
-            was_empty = self._queue.advance(position, monotonic())
-        if was_empty:  # else the consumer was woken for an earlier parcel
+            self._queue.advance(position, monotonic())
+        self._flushed = position
+        if not self._woken and self._queue.is_worth(self.wanted):
+            self._woken = True
             self._wake_consumer()
         if self._queue.look_at_lag() and self._dropped is not None:
             self._report_dropped()
@@ -190,7 +193,6 @@ class Threaded:
         self._wake_consumer()
 
     def _wake_consumer(self) -> None:
-        """Wake the consumer."""
         _release(self._ready)
         if self._on_ready is not None:
             self._on_ready()
