@@ -32,7 +32,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "compat": {*VALUES, "streams"},
     "simulator": {*VALUES},
     "testing": {*VALUES, "simulator"},
-    "__init__": {*VALUES, "streams", "compat"},
+    "__init__": {*VALUES, "recovery", "streams", "compat"},
     "cli": {*CORE, "simulator", "__init__"},
     "__main__": {"cli"},
 }

@@ -23,6 +23,7 @@ RENAMED = {
 """Of the synchronous stream: what it is called for asyncio, and why."""
 RETURNS = {
     "__aiter__": "an async generator, which can be closed, where the other gives an iterator",
+    "batches": "an async generator, for the same reason",
     "astream_with_retry": "an async generator instead of a generator",
 }
 """What returns something else, and why."""
@@ -60,7 +61,7 @@ def test_the_classes_have_the_same_names() -> None:
     assert {"stop", "state", "connection_state", "history"} - {"state"} <= renamed
 
 
-@pytest.mark.parametrize("name", sorted(surface(Stream) - {"connection_state", "history"}))
+@pytest.mark.parametrize("name", sorted(surface(Stream) - {"connection_state", "history", "position"}))
 def test_a_method_takes_the_same_arguments(name: str) -> None:
     other = RENAMED.get(name, (name,))[0]
     mine, theirs = getattr(Stream, name), getattr(AsyncStream, other)
@@ -97,4 +98,4 @@ def test_every_exception_is_needed_and_has_a_reason() -> None:
     assert set(RENAMED) <= surface(Stream)
     assert all(reason for _, reason in RENAMED.values())
     assert all(RETURNS.values())
-    assert set(RETURNS) <= {new for new, _ in RENAMED.values()} | {"astream_with_retry"}
+    assert set(RETURNS) <= {new for new, _ in RENAMED.values()} | {"astream_with_retry", "batches"}

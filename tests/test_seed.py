@@ -144,7 +144,7 @@ def test_the_package_offers_what_was_promised_and_what_goes_with_it() -> None:
         *("Stream", "patch_xdk", "AsyncStream", "astream_with_retry"),
         *("Transition", "ConnectionState", "Trigger", "Problem", "RateLimit", "RetriesExhausted"),
         *("Backoff", "BackoffPolicy", "RetryPolicy", "Recovery", "Gap", "Buffer", "Lag"),
-        *("InvalidLine", "NoticeReceived"),
+        *("InvalidLine", "NoticeReceived", "item_key"),
     }
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -26,6 +26,7 @@ from xdk_streaming.driver.parcel_queue import ParcelQueue
 from xdk_streaming.driver.producer import Receipt
 from xdk_streaming.driver.threaded import END, PARCEL_BYTES, PARCEL_ITEMS, Threaded
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import Lag, StreamState
 from xdk_streaming.testing import FakeClock
 
@@ -80,14 +81,14 @@ class Tap:
         self._wake.acquire()
 
     def receipt(self) -> Receipt:
-        return Receipt(len(self.last), self.clock.time(), self.given)
+        return Receipt(len(self.last), self.clock.time(), self.position())
 
-    def position(self) -> float:
-        return float(self.given)
+    def position(self) -> Position:
+        return Position(self.given, float(self.given))
 
-    def delivered(self, key: Hashable, position: float) -> None:
-        if key is not None:
-            self.delivered_items.append(key)
+    def delivered(self, position: Position) -> None:
+        if position.key is not None:
+            self.delivered_items.append(position.key)
 
     def dropped(self, *gap: Any) -> None:
         self.told_on.add(threading.current_thread())

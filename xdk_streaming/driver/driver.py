@@ -7,18 +7,19 @@ would cost 5 to 17 % of the throughput.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
 from xdk_streaming.driver.connection import Connection, Ending
 from xdk_streaming.driver.line_reader import LineReader
 from xdk_streaming.driver.parts import Parts
-from xdk_streaming.driver.producer import UNRECORDED, Lines, Receipt
+from xdk_streaming.driver.producer import Lines, Receipt
 from xdk_streaming.errors import StreamError, forget_locals
 from xdk_streaming.gap import Gap
 from xdk_streaming.log import logger
 from xdk_streaming.machine.event import Event
+from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import ConnectionState, Trigger
 from xdk_streaming.wire import dates, limits, problems
 from xdk_streaming.wire.answer import Answer
@@ -128,14 +129,14 @@ class Driver:
     def receipt(self) -> Receipt:
         """The receipt of the item that was yielded last."""
         tracker = self._parts.tracker
-        key = UNRECORDED if tracker.note is None else tracker.last_key
-        return Receipt(len(self._line), tracker.received_at, key)
+        position = None if tracker.delivered is None else tracker.position()
+        return Receipt(len(self._line), tracker.received_at, position)
 
-    def delivered(self, key: Hashable, position: float) -> None:
-        """The item of this key was delivered, and all before this position. For the consumer's thread."""
-        note = self._parts.tracker.note
+    def delivered(self, position: Position) -> None:
+        """The item of this position was delivered. For the consumer's thread, where items are read ahead."""
+        note = self._parts.tracker.delivered
         if note is not None:
-            note(key, position)
+            note(position)
 
     def deliver_last(self) -> None:
         """The consumer is done with the item in hand, and will ask for no other."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Generator, Hashable, Iterable
+from dataclasses import dataclass
 from operator import length_hint
 from typing import Any, NamedTuple, Protocol
 
@@ -21,19 +22,26 @@ MAX_BYTES_AN_ITEM = 4 * 2**10
 """The same for each item that was asked for, if this gives more: who wants larger batches has the room."""
 
 
-class Consumer(Protocol):
-    """What a handover tells of the consumer. `Threaded` is one."""
+@dataclass
+class Hand:
+    """What the consumer holds. Written by the consumer's thread."""
 
+    position: float | None = None
+    """From when a later stream has to ask if what was handed over last is the last that was stored."""
+    last_counts: bool = False
+    """Whether what was handed over last counts as delivered, although the next is not asked for."""
+    left: int = 0
+    """Items that were taken from the queue and not handed over."""
+    wanted: int = 1
+    """How many items have to wait before the consumer is woken."""
+
+
+class Consumer(Protocol):
+    """What a handover knows of the consumer. `Threaded` is one."""
+
+    hand: Hand
     stopping: bool
     """Whether `stop` was called: nothing else is handed over."""
-    last_counts: bool
-    """Whether what the consumer holds counts as delivered, although it does not ask for the next."""
-    position: float | None
-    """From when a later stream has to ask if what was handed over last is the last that was stored."""
-    wanted: int
-    """How many items have to wait before the consumer is woken."""
-    left: int
-    """Items that were taken from the queue and not handed over."""
 
     def delivered(self, keys: Iterable[Hashable], position: float | None) -> None:
         """Record that the items of these keys were delivered, and with them all before this position."""
@@ -67,13 +75,13 @@ class OneByOne:
         if parcel is None:
             return
         consumer, rest = self._consumer, iter(parcel.items)
-        consumer.position = parcel.position
+        consumer.hand.position = parcel.position
         try:
             for item in rest if parcel.read is None else parcel.read(rest):
                 try:
                     yield item
                 except GeneratorExit:
-                    if consumer.last_counts:
+                    if consumer.hand.last_counts:
                         self._deliver(parcel, rest)
                     raise
                 if parcel.keys:
@@ -81,8 +89,8 @@ class OneByOne:
                 if consumer.stopping:
                     return
         finally:
-            consumer.left += length_hint(rest)
-        consumer.position = parcel.position_after
+            consumer.hand.left += length_hint(rest)
+        consumer.hand.position = parcel.position_after
         consumer.delivered([None], parcel.position_after)
 
     def rest(self) -> Generator[Any, None, None]:
@@ -142,8 +150,8 @@ class InBatches:
             yield from self._next()
         if not self._items and self._parts:  # no items, but a position
             self._advance()
-            self._consumer.delivered([None], self._consumer.position)
-        self._consumer.wanted = self._max_items - len(self._items) if self._items else 1
+            self._consumer.delivered([None], self._consumer.hand.position)
+        self._consumer.hand.wanted = self._max_items - len(self._items) if self._items else 1
 
     def rest(self) -> Generator[list[Any], None, None]:
         """What was gathered, as a last batch."""
@@ -157,7 +165,7 @@ class InBatches:
         self._keys.extend(parcel.keys)
         count = len(self._items) - before
         self._taken += count
-        self._consumer.left += count
+        self._consumer.hand.left += count
         part = _Part(self._taken, parcel.size, parcel.made_at, parcel.position, parcel.position_after)
         if count == 0 and self._parts:
             self._parts[-1] = self._parts[-1]._replace(position_after=part.position_after)
@@ -177,13 +185,13 @@ class InBatches:
         batch, keys = self._items[: self._max_items], self._keys[: self._max_items]
         del self._items[: self._max_items], self._keys[: self._max_items]
         self._given += len(batch)
-        consumer.left -= len(batch)
+        consumer.hand.left -= len(batch)
         self._advance()
-        position = consumer.position
+        position = consumer.hand.position
         try:
             yield batch
         except GeneratorExit:
-            if consumer.last_counts:
+            if consumer.hand.last_counts:
                 consumer.delivered(keys or [None], position)
             raise
         consumer.delivered(keys or [None], position)
@@ -195,6 +203,6 @@ class InBatches:
         while self._parts and self._parts[0].end <= self._given:
             part = self._parts.popleft()
             self._size -= part.size
-            self._consumer.position = part.position_after
+            self._consumer.hand.position = part.position_after
         if self._parts:
-            self._consumer.position = self._parts[0].position
+            self._consumer.hand.position = self._parts[0].position

@@ -55,7 +55,10 @@ class ParcelQueue:
         try:
             self._parcels[-1].position_after = position
         except IndexError:
-            self.put(Parcel(since=now, until=now, position=position, position_after=position))
+            mark = Parcel()
+            mark.since = mark.until = now
+            mark.position = mark.position_after = position
+            self.put(mark)
 
     def is_worth(self, wanted: int) -> bool:
         """Whether the consumer is to be woken: so many items wait, or much of the room is taken."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterator
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from xdk_streaming.errors import StreamError
-
-UNRECORDED: Final = object()
-"""Stands for the key of an item whose delivery is not recorded."""
+from xdk_streaming.recovery.tracker import Position
 
 
 class Lines(NamedTuple):
@@ -26,8 +24,8 @@ class Receipt(NamedTuple):
     """Bytes of the item's line."""
     received_at: float
     """The item was not received before this, in seconds of the monotonic clock."""
-    key: Hashable
-    """The key to report once the item was delivered; `UNRECORDED` if deliveries are not recorded."""
+    position: Position | None
+    """The position to report once the item was delivered; None if deliveries are not recorded."""
 
 
 class Producer(Protocol):
@@ -51,11 +49,8 @@ class Producer(Protocol):
     def read(self, lines: Iterator[Any]) -> Iterator[Any]:
         """The items of lines that `run` yielded as `Lines`. On the consumer's thread."""
 
-    def position(self) -> float | None:
-        """The stream's position if all items that `run` has yielded are delivered; None if it has none."""
+    def position(self) -> Position:
+        """The stream's position with the item that `run` yielded last."""
 
-    def delivered(self, key: Hashable, position: float) -> None:
-        """Record that the item of this key was delivered, and with it all before this position.
-
-        The key is None if there is no item. On the consumer's thread.
-        """
+    def delivered(self, position: Position) -> None:
+        """Record that the item of this position was delivered. On the consumer's thread."""

@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from xdk_streaming.clock import Clock, monotonic
 from xdk_streaming.config import Buffer
-from xdk_streaming.driver.handover import Handover
+from xdk_streaming.driver.handover import Hand, Handover
 from xdk_streaming.driver.parcel import Parcel
 from xdk_streaming.driver.parcel_queue import ParcelQueue
-from xdk_streaming.driver.producer import UNRECORDED, Lines, Producer
+from xdk_streaming.driver.producer import Lines, Producer
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import Lag, StreamState
 from xdk_streaming.wire.wait import SLICE_SECONDS
 
@@ -69,11 +70,7 @@ class Threaded:
         self._woken = False  # since the last `take`, which clears it
         self._ended = False
         self._failure: BaseException | None = None
-        # Written by the consumer's thread.
-        self.wanted = 1
-        self.left = 0
-        self.last_counts = False
-        self.position: float | None = None
+        self.hand = Hand()
 
     # The consumer's side
 
@@ -122,13 +119,12 @@ class Threaded:
 
     def deliver_last(self) -> None:
         """The consumer has finished with what it holds, if anything, and will ask for nothing else."""
-        self.last_counts = True
+        self.hand.last_counts = True
 
     def delivered(self, keys: Iterable[Hashable], position: float | None) -> None:
         """Record that the items of these keys were delivered, and with them all before this position."""
-        if position is not None:
-            for key in keys:
-                self._producer.delivered(key, position)
+        for key in keys:
+            self._producer.delivered(Position(key, position))
 
     def stop(self) -> None:
         """End the stream soon: from any thread, signal handler or callback. Takes no lock.
@@ -150,7 +146,7 @@ class Threaded:
         with suppress(RuntimeError):  # this is the driver's thread, or it was not started
             self._thread.join()
         atexit.unregister(self.close)
-        left, self.left = self.left, 0
+        left, self.hand.left = self.hand.left, 0
         self._state.undelivered_items += left + self._queue.clear()
         self._raise(unless=StreamError)  # a stopped stream reports no loss
 
@@ -166,7 +162,7 @@ class Threaded:
 
     def flush(self) -> None:
         """Hand over the collected parcel, and report lag and dropped items if they are due."""
-        parcel, position = self._open, self._producer.position()
+        parcel, position = self._open, self._producer.position().moment
         if parcel.items:
             self._open = Parcel()
             parcel.position_after = position
@@ -174,7 +170,7 @@ class Threaded:
         elif position != self._flushed:
             self._queue.advance(position, monotonic())
         self._flushed = position
-        if not self._woken and self._queue.is_worth(self.wanted):
+        if not self._woken and self._queue.is_worth(self.hand.wanted):
             self._woken = True
             self._wake_consumer()
         if self._queue.look_at_lag() and self._dropped is not None:
@@ -203,7 +199,7 @@ class Threaded:
         run = self._producer.run(self.flush, hands_over_lines=self._hands_over_lines)
         with closing(run) as items:
             for item in items:
-                size, received_at, key = receipt()
+                size, received_at, position = receipt()
                 if type(item) is Lines:
                     self._hand_over(item, received_at)
                     continue
@@ -216,8 +212,8 @@ class Threaded:
                 parcel.items.append(item)
                 parcel.size += size
                 parcel.until = received_at
-                if key is not UNRECORDED:
-                    parcel.keys.append(key)
+                if position is not None:
+                    parcel.keys.append(position.key)
                 if len(parcel.items) == 1:
                     self._begin(parcel, received_at)
                 if len(parcel.items) >= PARCEL_ITEMS or parcel.size >= parcel_bytes:
@@ -232,12 +228,13 @@ class Threaded:
         """
         self.flush()
         self._made_room(lines.size)
-        self._open = Parcel(lines.lines, size=lines.size, until=received_at, read=self._producer.read)
+        self._open = Parcel(lines.lines, lines.size, self._producer.read)
         self._begin(self._open, received_at)
 
     def _begin(self, parcel: Parcel, received_at: float) -> None:
-        parcel.since, parcel.made_at = received_at, monotonic()
-        parcel.position = self._producer.position()
+        parcel.since = parcel.until = received_at
+        parcel.made_at = monotonic()
+        parcel.position = self._producer.position().moment
 
     def _made_room(self, size: int) -> bool:
         """Make room for an item of this size, by waiting or dropping. False if the stream must fail."""

@@ -150,7 +150,7 @@ class Gaps:
     def _unknown(self, resumed: float, now: float) -> Gap:
         """The gap after a checkpoint that is ahead of every clock: nobody knows how long the outage was."""
         logger.warning(
-            "The checkpoint's last item is %.0f s ahead of this machine's clock, and no date of the server's "
+            "The position to go on from is %.0f s ahead of this machine's clock, and no date of the server's "
             "explains it. How long no stream ran is unknown, so items may be missing; check the clock",
             resumed - self._time.latest(now),
         )

@@ -7,8 +7,9 @@ what order it notes the facts of a read.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xdk_streaming import x
 from xdk_streaming.clock import Clock
@@ -29,14 +30,40 @@ MAX_DATED_LINE = 1024 * 1024
 UNDATED = b"a long line"
 
 
+class Position(NamedTuple):
+    """How far a stream has come with an item."""
+
+    key: Hashable
+    """The item's key; None if the item has no key, or if there is no item."""
+    moment: float | None
+    """From when a later stream has to ask if this item is the last that was delivered: Unix seconds.
+
+    Before the first connection, what the stream goes on from; None if it begins anew.
+    """
+
+
+@dataclass
+class _LastRead:
+    """Facts of the last read on the present connection."""
+
+    idle_at: float | None = None
+    up_to_date_at: float | None = None
+    byte_at: float | None = None
+    line: Any = None
+    """The last line; None before the first one."""
+    has_heartbeat: bool = False
+    """Whether a heartbeat came, if a backfill is under way."""
+    ends_with_heartbeat: bool = False
+
+
 class Tracker:
     """The facts of one stream's recovery, over all its connections.
 
     The driver calls the methods on its thread: `params` before each attempt; `opened` when an attempt has
     brought a stream; `before_read` and `after_read` around each read; `lost` when the connection is gone;
-    `close` at the end. For each item the driver calls `accepts`. Once the item was delivered, either the
-    driver calls `delivered`, or the thread that consumes the items calls `note`, with what `last_key` and
-    `position` were. All three are None if there is nothing to ask or to note: the loop then skips the call.
+    `close` at the end. For each item the driver calls `accepts`, and then `position`. `delivered` may also be
+    called on the consumer's thread, with the position of an item that was handed to that thread. `accepts`
+    and `delivered` are None if there is nothing to ask or to note: the loop then skips the call.
 
     Times are seconds of the monotonic clock, unless they are called Unix seconds.
     """
@@ -50,10 +77,8 @@ class Tracker:
     ) -> None:
         self.accepts: Callable[[Any], bool] | None = None
         """Whether an item is new. The item counts as seen from then on."""
-        self.delivered: Callable[[], None] | None = None
-        """Note that the item that was accepted last was delivered."""
-        self.note: Callable[[Hashable, float], None] | None = None
-        """Note that the item of this key (None for no item) was delivered, and all before this position."""
+        self.delivered: Callable[..., None] | None = None
+        """Note that an item was delivered: the item of the given position, or else the one accepted last."""
         self.received_at = 0.0
         """No item at hand was received before this."""
         self._recovery = recovery
@@ -67,12 +92,7 @@ class Tracker:
         self._refused = False
         self._dated = False
         self._newest: float | None = None
-        # Facts of the last read on the present connection.
-        self._idle_at: float | None = None
-        self._up_to_date_at: float | None = None
-        self._last_line: Any = None
-        self._last_byte_at: float | None = None
-        self._heartbeat_came = self._heartbeat_was_last = False
+        self._last = _LastRead()
 
     def params(self, withdrawn: str | None) -> dict[str, Any]:
         """Further parameters for this attempt. `withdrawn` is the parameter that X has refused, if any.
@@ -101,7 +121,7 @@ class Tracker:
         `date` is the `Date` of the server's answer in Unix seconds; None if the answer had no usable one.
         """
         self.received_at = now
-        self._idle_at = self._up_to_date_at = self._last_line = None
+        self._last = _LastRead(byte_at=self._last.byte_at)
         self._bounds = self._bounds or Bounds.of(params)
         self._opened = True
         if self._bounds is None:
@@ -119,23 +139,23 @@ class Tracker:
         connection has settled, so a backfill of items without dates must be over. `delivered`: all items
         that were yielded are also delivered.
         """
-        self._idle_at = now if idle else None
-        self._note_last_read(now if idle and not holds else self._up_to_date_at, settled=settled)
-        if delivered and self._heartbeat_was_last and self.note is not None:
-            self.note(None, self._moment())
-        self._heartbeat_was_last = False
+        self._last.idle_at = now if idle else None
+        self._note_last_read(now if idle and not holds else self._last.up_to_date_at, settled=settled)
+        if delivered and self._last.ends_with_heartbeat and self.delivered is not None:
+            self.delivered(Position(None, self._moment()))
+        self._last.ends_with_heartbeat = False
 
     def after_read(self, now: float, lines: Sequence[Any], *, holds: bool) -> None:
         """A read ended at `now` and completed these lines. `holds`: part of a further line was received."""
-        self._last_byte_at = now
-        if self._idle_at is not None:
-            self.received_at = self._idle_at
-            self._up_to_date_at = self._idle_at if holds else now
+        self._last.byte_at = now
+        if self._last.idle_at is not None:
+            self.received_at = self._last.idle_at
+            self._last.up_to_date_at = self._last.idle_at if holds else now
         if lines:
-            self._last_line = lines[-1] if len(lines[-1]) < MAX_DATED_LINE else UNDATED
-            self._heartbeat_was_last = self._last_line in HEARTBEAT_LINES
+            self._last.line = lines[-1] if len(lines[-1]) < MAX_DATED_LINE else UNDATED
+            self._last.ends_with_heartbeat = self._last.line in HEARTBEAT_LINES
             if self._gaps.pending_since is not None:
-                self._heartbeat_came = any(line in HEARTBEAT_LINES for line in lines)
+                self._last.has_heartbeat = any(line in HEARTBEAT_LINES for line in lines)
 
     def lost(self, now: float, error: StreamError | None, *, proven: bool, settled: bool) -> Gap | None:
         """The connection was lost to this error, or ended cleanly. Returns a gap if one is now certain.
@@ -143,24 +163,17 @@ class Tracker:
         `proven`: the end of the body can be distinguished from a break. If it cannot, part of a bounded
         request may be missing, and no later connection will bring that part.
         """
-        self._note_last_read(self._up_to_date_at, settled=settled)
-        self._gaps.lost(error, self._last_byte_at)
+        self._note_last_read(self._last.up_to_date_at, settled=settled)
+        self._gaps.lost(error, self._last.byte_at)
         if proven or error is not None or self._bounds is None or self._bounds.end is None:
             return None
         start = self._newest or self._bounds.start or self._bounds.end
         return self._gaps.unproven((min(start, self._bounds.end), self._bounds.end), now)
 
-    @property
-    def last_key(self) -> Hashable:
-        """The key of the item that was accepted last; None if it has none."""
-        return None if self._dedupe is None else self._dedupe.last_key
-
-    def position(self) -> float | None:
-        """From when a later stream has to ask if the item accepted last is the last that was delivered.
-
-        In Unix seconds. Before the first connection, what the stream goes on from; None if it begins anew.
-        """
-        return self._moment() if self._opened else self._resumed
+    def position(self) -> Position:
+        """The position of the item accepted last."""
+        key = None if self._dedupe is None else self._dedupe.last_key
+        return Position(key, self._moment() if self._opened else self._resumed)
 
     def unix(self, moment: float) -> float:
         """A moment in Unix seconds, as `received_at` is to be reported."""
@@ -168,8 +181,7 @@ class Tracker:
 
     def close(self) -> None:
         """Write all that was delivered to disk. May be called again, and on any thread."""
-        checkpoint, self._checkpoint = self._checkpoint, None
-        self.delivered = self.note = None
+        checkpoint, self._checkpoint, self.delivered = self._checkpoint, None, None
         if checkpoint is not None:
             checkpoint.close()
 
@@ -196,11 +208,13 @@ class Tracker:
         self._resumed = delivered.received_at
         if self._dedupe is not None:
             self._dedupe.restore(delivered.keys)
-        self.note, self.delivered = checkpoint.note, self._note_delivered
+        self.delivered = self._note_delivered
 
-    def _note_delivered(self) -> None:
-        assert self.note is not None  # close() removes both
-        self.note(self.last_key, self._moment())
+    def _note_delivered(self, position: Position | None = None) -> None:
+        assert self._checkpoint is not None  # close() removes this function together with the checkpoint
+        key, moment = position or self.position()
+        if moment is not None:
+            self._checkpoint.note(key, moment)
 
     def _moment(self) -> float:
         moment = self._gaps.resume_from()
@@ -208,20 +222,20 @@ class Tracker:
 
     def _note_last_read(self, up_to_date_at: float | None, *, settled: bool) -> None:
         """Note the facts of the last read, now that its items were delivered."""
-        if self._heartbeat_came and settled:
+        if self._last.has_heartbeat and settled:
             self._gaps.complete()  # the server had nothing else to send
-        self._heartbeat_came = False
+        self._last.has_heartbeat = False
         if self._bounds is not None or self._gaps.pending_since is not None:
             self._note_items(settled=settled)
         if self._dedupe is not None:
             self._dedupe.forget_old(self._time.now())
         if up_to_date_at is not None:
             self._note_up_to_date(up_to_date_at)
-        self._up_to_date_at = None
+        self._last.up_to_date_at = None
 
     def _note_items(self, *, settled: bool) -> None:
         """Note how far the items of the last read went, and whether they ended a backfill."""
-        moment = x.dated(self._last_line) if self._dedupe is None else x.published(self._dedupe.last_key)
+        moment = x.dated(self._last.line) if self._dedupe is None else x.published(self._dedupe.last_key)
         if moment is not None:
             self._newest = max(moment, self._newest or moment)
         if self._gaps.pending_since is not None:
@@ -233,7 +247,7 @@ class Tracker:
         On a stream of items with dates, only such items and heartbeats show this: a notice may overtake items
         that wait.
         """
-        line = self._last_line
+        line = self._last.line
         moment = x.dated(line)
         if moment is None and self._dated and line is not None and line not in HEARTBEAT_LINES:
             return

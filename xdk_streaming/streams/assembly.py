@@ -140,10 +140,10 @@ class Assembly(ABC, Generic[T]):
             return None
         threaded, recovery = self._threaded, self._parts.config.recovery
         if threaded is None:
-            return self._driver.position()
-        if threaded.position is None and recovery is not None:
+            return self._driver.position().moment
+        if threaded.hand.position is None and recovery is not None:
             return recovery.resume_from
-        return threaded.position
+        return threaded.hand.position
 
     @property
     def connection_state(self) -> ConnectionState:
