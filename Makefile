@@ -16,7 +16,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite neighbours intermediaries windows windows-part diagrams fuzz mutants docs side-by-side soak chaos bench build clean
+.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite neighbours intermediaries stores windows windows-part diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ neighbours:  ## stream beside other packages: sessions, caches, green threads, n
 intermediaries: $(VENV)/test  ## stream through nginx, HAProxy, squid, tinyproxy, SOCKS, stunnel and bad links, as root on Debian
 	tools/debian.sh nginx-light haproxy squid tinyproxy microsocks stunnel4 openssl iproute2
 	PYTHONPATH=tests $(RUN)/python -m intermediaries $(ARGS)
+
+stores:  ## kill the programs of docs/stores.md, make their stores fail, and count; as root on Debian
+	tools/debian.sh postgresql
+	$(MAKE) $(VENV)-stores/stores VENV=$(VENV)-stores
+	PYTHONPATH=tests $(VENV)-stores/bin/python -m stores
 
 windows:  ## run the tests of library and command line with a Windows Python, under Wine
 	tools/windows.sh -m pytest $(WINDOWS) --ignore tests/project -m 'not thorough' $(ARGS)
@@ -141,6 +146,10 @@ $(VENV)/bench: $(VENV)/test
 
 $(VENV)/neighbours: $(VENV)/demo
 	$(RUN)/python -m pip install --quiet --group neighbours
+	@touch $@
+
+$(VENV)/stores: $(VENV)/demo
+	$(RUN)/python -m pip install --quiet --group stores
 	@touch $@
 
 $(VENV)/niquests: $(VENV)/demo

@@ -35,6 +35,9 @@ INSTALLS = ("pip install .", "pip install '.[cli]'", "pip install '.[fast]'")
 BY_THE_GATE = ("make demo", "make test", *INSTALLS, "xdk-streaming demo")
 """Commands that .ci/run runs: they need a clean checkout. make demo and make test install all of these."""
 
+OF_STORES = ("psycopg", "pyarrow")
+"""Packages of programs that `make stores` runs, with the servers that they need."""
+
 ARGUMENTS = {
     "on_connect": "",
     "on_error": "error",
@@ -57,6 +60,7 @@ def numbered(language: str) -> list[Any]:
         pytest.param(page, code, id=f"{page.stem}-{number}")
         for page in PAGES
         for number, code in enumerate(blocks(page, language), start=1)
+        if not any(f"import {package}" in code for package in OF_STORES)
     ]
 
 
@@ -151,6 +155,16 @@ def test_the_setup_commands_come_first_and_the_gate_runs_them() -> None:
     first = text_of(README).splitlines()[1:3]
     assert [line.split("#")[0].strip() for line in first] == ["make demo", "make test"]
     assert {"make demo", "make test"} <= set(text_of(ROOT / ".ci" / "run").splitlines())
+
+
+def test_the_gate_runs_the_programs_that_need_a_server() -> None:
+    headings = [
+        name for name, _ in re.findall(r"^## (\w+)\n(.*?```python)", text_of(DOCS / "stores.md"), re.M | re.S)
+    ]
+    cases = text_of(ROOT / "tests" / "stores" / "__main__.py")
+    assert headings[-2:] == ["PostgreSQL", "Parquet"]
+    assert all(f'"{heading}":' in cases for heading in headings)
+    assert "  make stores" in text_of(ROOT / ".ci" / "run").splitlines()
 
 
 # Links
