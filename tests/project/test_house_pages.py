@@ -18,6 +18,7 @@ from xdk_streaming.machine.machine import ConnectionMachine
 from xdk_streaming.recovery.store import Store
 from xdk_streaming.recovery.tracker import Tracker
 from xdk_streaming.simulator import Serve, Simulator
+from xdk_streaming.streams.sync import Stream
 
 DOCS = ROOT.parent / "docs"
 ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
@@ -65,7 +66,9 @@ def test_the_methods_of_an_interface_are_those_of_its_class(name: str) -> None:
 
 def test_a_driver_is_a_producer() -> None:
     verbs = {verb for verb in vars(Producer) if not verb.startswith("_")}
-    assert verbs <= set(dir(Driver))
+    stream = Stream[Any](requests.Session(), "get", "https://api.x.example/")
+    assert isinstance(stream._driver, Driver)
+    assert verbs <= set(dir(stream._driver))
 
 
 def test_the_example_stream_works_over_a_real_socket() -> None:

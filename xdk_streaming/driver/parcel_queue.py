@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from xdk_streaming.clock import Clock
 from xdk_streaming.config import Buffer
@@ -70,12 +69,13 @@ class ParcelQueue:
 
     def drop_oldest(self) -> Parcel | None:
         """Remove the oldest parcel, as if it had never been put; None if the consumer has just taken it."""
-        with suppress(IndexError):
+        try:
             parcel = self._parcels.popleft()
-            self._items_in -= len(parcel.items)
-            self.bytes_in -= parcel.size
-            return parcel
-        return None
+        except IndexError:
+            return None
+        self._items_in -= len(parcel.items)
+        self.bytes_in -= parcel.size
+        return parcel
 
     def look_at_lag(self) -> bool:
         """Report the lag if it has passed a watermark. Returns whether it is at most the low one."""
@@ -93,13 +93,15 @@ class ParcelQueue:
 
     def take(self) -> Parcel | None:
         """Take the oldest parcel; None if none waits. `lag_seconds` counts it until the next `take`."""
-        self._hand = None
-        with suppress(IndexError):
-            self._hand = self._parcels.popleft()
-        parcel = self._hand
-        if parcel is not None:
+        parcel: Parcel | None = None
+        try:
+            parcel = self._parcels.popleft()
+        except IndexError:
+            pass
+        else:
             self._items_out += len(parcel.items)
             self.bytes_out += parcel.size
+        self._hand = parcel
         self._show_lag()
         return parcel
 
@@ -118,9 +120,10 @@ class ParcelQueue:
         """Write the lag into the state, and repeat if the other thread has changed the lag meanwhile."""
         state, seen = self._state, None
         while True:
-            since = None
-            with suppress(IndexError):  # the consumer has no parcel in hand, and no parcel waits
+            try:
                 since = (self._hand or self._parcels[0]).since
+            except IndexError:  # the consumer has no parcel in hand, and no parcel waits
+                since = None
             now = self._items_in - self._items_out, self.bytes_in - self.bytes_out, since
             if now == seen:
                 return

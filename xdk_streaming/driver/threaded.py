@@ -65,6 +65,7 @@ class Threaded:
         # Written by the driver's thread.
         self._open = Parcel()
         self._flushed: float | None = None
+        self._room_wanted = False
         self._parcel_bytes = min(PARCEL_BYTES, buffer.max_bytes // 16)
         self._dropped: tuple[int, float, float] | None = None
         self._woken = False  # since the last `take`, which clears it
@@ -108,7 +109,8 @@ class Threaded:
             return END
         parcel = self._queue.take()
         if parcel is not None:
-            _release(self._room)
+            if self._room_wanted:
+                _release(self._room)
         elif ended:
             return END
         return parcel
@@ -224,9 +226,8 @@ class Threaded:
     def _hand_over(self, lines: Lines, received_at: float) -> None:
         """Hand lines over as a parcel of their own. Only if a full buffer blocks.
 
-        They are all lines of one read, so the next flush, before the next read, puts this parcel.
+        They are all lines of one read: a flush came before that read, and the next one puts this parcel.
         """
-        self.flush()
         self._made_room(lines.size)
         self._open = Parcel(lines.lines, lines.size, self._producer.read)
         self._begin(self._open, received_at)
@@ -234,7 +235,7 @@ class Threaded:
     def _begin(self, parcel: Parcel, received_at: float) -> None:
         parcel.since = parcel.until = received_at
         parcel.made_at = monotonic()
-        parcel.position = self._producer.position().moment
+        parcel.position = self._flushed
 
     def _made_room(self, size: int) -> bool:
         """Make room for an item of this size, by waiting or dropping. False if the stream must fail."""
@@ -245,8 +246,10 @@ class Threaded:
         if self._buffer.overflow == "block":
             # Wait for room for a whole parcel: otherwise parcels would become as small as the room.
             size = max(size, self._parcel_bytes)
+            self._room_wanted = True  # before the queue is looked at: who takes from it then sees this
             while not self.stopping and max_bytes - size < queue.bytes_in - queue.bytes_out != 0:
                 self._room.acquire()
+            self._room_wanted = False
             return True
         while queue.bytes_in - queue.bytes_out + size > max_bytes:
             parcel = queue.drop_oldest()
