@@ -43,6 +43,7 @@ def as_json(results: Results, findings: Sequence[Finding], made_with: list[str])
         "streams_items_a_cpu_second": results.streams,
         "imports_cpu_ms": results.imports,
         "dedupe_beside_none": {title: ratio._asdict() for title, ratio in results.dedupe.items()},
+        "batches_beside_one_by_one": {title: ratio._asdict() for title, ratio in results.batches.items()},
     }
 
 

@@ -176,6 +176,16 @@ def deduped(results: Results) -> Table:
     return table
 
 
+def in_batches(results: Results) -> Table:
+    """Batches."""
+    table = Table(
+        "Throughput of batches of 500, beside items that the consumer gathers", ("posts", "batches")
+    )
+    for title, ratio in results.batches.items():
+        table.rows.append((title, str(ratio)))
+    return table
+
+
 def judged(findings: list[Finding]) -> Table:
     """The verdict."""
     table = Table("Verdict", ("what", "found", "wanted", "", "remark"))
@@ -187,7 +197,7 @@ def judged(findings: list[Finding]) -> Table:
 
 def tables(results: Results) -> list[Table]:
     """All tables with rows, the most important first."""
-    made = (overview, times, latencies, losses, by_length, by_number, held, imported, deduped)
+    made = (overview, times, latencies, losses, by_length, by_number, held, imported, deduped, in_batches)
     return [table for table in (make(results) for make in made) if table.rows]
 
 

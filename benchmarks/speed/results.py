@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from benchmarks.speed.batches import batches
 from benchmarks.speed.dedupe import dedupe
 from benchmarks.speed.imports import imports
 from benchmarks.speed.latency import Latency, latency
@@ -33,14 +34,15 @@ class Form:
     streams: tuple[int, tuple[int, ...]]
     imports: int
     dedupe: int
+    batches: int
     readers: tuple[Reader, ...] = READERS
     parts: tuple[str, ...] = ()
     """The parts to measure unless the user names some; empty for all."""
 
 
 SHAPE_READERS = tuple(reader for reader in READERS if reader.name in (FLOOR, OURS, OUR_PORTABLE, XDK))
-FULL = Form("full", 24, (16, 60), 20, (100_000, 10), (5, LENGTHS), (3, NUMBERS), 10, 60)
-QUICK = Form("quick", 4, (4, 50), 4, (50_000, 5), (2, LENGTHS), (1, (1, 10, 50)), 3, 10)
+FULL = Form("full", 24, (16, 60), 20, (100_000, 10), (5, LENGTHS), (3, NUMBERS), 10, 60, 16)
+QUICK = Form("quick", 4, (4, 50), 4, (50_000, 5), (2, LENGTHS), (1, (1, 10, 50)), 3, 10, 3)
 SHAPE = Form(
     "shape",
     6,
@@ -51,10 +53,11 @@ SHAPE = Form(
     (0, ()),
     0,
     0,
+    0,
     SHAPE_READERS,
     ("post-chunks", "16k-chunks", "gzip", "model", "memory", "lengths"),
 )
-PARTS = ("latency", "reconnects", "memory", "lengths", "streams", "imports", "dedupe")
+PARTS = ("latency", "reconnects", "memory", "lengths", "streams", "imports", "dedupe", "batches")
 NAMES = (*(workload.name for workload in WORKLOADS), *PARTS)
 
 
@@ -71,6 +74,7 @@ class Results:
     streams: Streams = field(default_factory=dict)
     imports: dict[str, float] = field(default_factory=dict)
     dedupe: dict[str, Spread] = field(default_factory=dict)
+    batches: dict[str, Spread] = field(default_factory=dict)
 
     def row(self, name: str) -> Row | None:
         """The row of one workload, if measured."""
@@ -100,4 +104,6 @@ def run(form: Form, only: Collection[str], track: Track) -> Results:
         results.imports = imports(form.imports, track)
     if "dedupe" in wanted:
         results.dedupe = dedupe(form.dedupe, track)
+    if "batches" in wanted:
+        results.batches = batches(form.batches, track)
     return results

@@ -50,6 +50,8 @@ class Bounds:
     """Median latency, relative to a bare socket with decoding."""
     dedupe: float = 0.95
     """Throughput with dedupe relative to without, on posts of the usual size."""
+    batches: float = 1.0
+    """Throughput of batches relative to items that the consumer gathers."""
     peers: bool = True
     """Whether no peer may be faster."""
 
@@ -132,6 +134,9 @@ def on_growth(results: Results, bounds: Bounds) -> Iterator[Finding]:
         title, ratio = next(iter(results.dedupe.items()))
         remark = f"quartiles {ratio.low:.2f}-{ratio.high:.2f}"
         yield Finding(f"throughput with dedupe, {title}", ratio.median, bounds.dedupe, True, remark)
+    for title, ratio in results.batches.items():
+        remark = f"quartiles {ratio.low:.2f}-{ratio.high:.2f}"
+        yield Finding(f"batches beside items one by one, {title}", ratio.median, bounds.batches, True, remark)
     for name in (OURS, OUR_PORTABLE):
         if results.lengths.get(name):
             longest = max(results.lengths[name]) // 2**20

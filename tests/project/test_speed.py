@@ -189,6 +189,7 @@ def good(**changed: Any) -> Results:
         "streams": {OURS: {1: 50_000.0, 50: 40_000.0}},
         "imports": {OURS: 100.0},
         "dedupe": {"posts of 2.4 kB": Spread(0.96, 0.95, 0.97)},
+        "batches": {"posts of 2.4 kB": Spread(1.01, 1.0, 1.02)},
     }
     return Results(FULL, **{**figures, **changed})
 
@@ -222,6 +223,10 @@ def test_the_verdict_passes_what_is_good() -> None:
             "throughput with dedupe, posts of 2.4 kB",
         ),
         (
+            {"batches": {"posts of 2.4 kB": Spread(0.9, 0.85, 0.95)}},
+            "batches beside items one by one, posts of 2.4 kB",
+        ),
+        (
             {"latency": waits(95.0)},
             "latency p50, beside the floor",
         ),
@@ -238,7 +243,7 @@ def test_the_verdict_objects(planted: dict[str, Any], objection: str) -> None:
 
 def test_the_portable_route_is_not_judged_beside_a_peer_that_was_given_our_parser() -> None:
     rows = [Row(WORKLOADS[0], 1_000, {OUR_PORTABLE: [Spent(1, 1)], "aiohttp+orjson": [Spent(0.5, 0.5)]})]
-    assert verdict(good(rows=rows, latency=None, memory=[], lengths={}, dedupe={}), DONE) == []
+    assert verdict(good(rows=rows, latency=None, memory=[], lengths={}, dedupe={}, batches={}), DONE) == []
 
 
 def test_a_peer_within_the_spread_is_not_ahead() -> None:

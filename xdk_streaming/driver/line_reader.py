@@ -29,13 +29,12 @@ class LineReader:
                 event = self._decoder.quick(line)
             except (ValueError, TypeError):
                 event = self._decoder(line)
-            if isinstance(event, Invalid):
+            if type(event) is not dict and isinstance(event, (Invalid, Partial)):
                 self.refused.append(event)
-            elif isinstance(event, Partial):
-                self.refused.append(event)
-                yield event.item
-            else:
-                yield event
+                if type(event) is not Partial:
+                    continue
+                event = event.item
+            yield event
 
     def report(self) -> None:
         """Report the refused lines. All were counted as items when they were handed over."""

@@ -2,7 +2,7 @@
 
 The driver's thread and the consumer's share no lock, for two reasons. `stop()` runs in signal handlers. And a
 garbage collection may close the iterator on any thread, whatever locks that thread holds. So only one thread
-writes each counter, the queue is a deque, and a thread waits on a bare lock that serves as a token. The
+writes each counter, the queue is a deque, and a thread waits on a bare lock that serves as a baton. The
 consumer's wait is cut into slices, for the reason given at `SLICE_SECONDS`.
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from xdk_streaming.clock import Clock, monotonic
 from xdk_streaming.config import Buffer
+from xdk_streaming.driver.baton import Baton
 from xdk_streaming.driver.handover import Hand, Handover
 from xdk_streaming.driver.parcel import Parcel
 from xdk_streaming.driver.parcel_queue import ParcelQueue
@@ -60,12 +61,11 @@ class Threaded:
         self._on_ready = on_ready
         self._queue = ParcelQueue(buffer, state, clock, on_lag)
         self._thread = threading.Thread(target=self._run, name="xdk_streaming", daemon=True)
-        self._ready, self._room = _token(), _token()
+        self._ready, self._room = Baton(), Baton()
         self.stopping = False
         # Written by the driver's thread.
         self._open = Parcel()
         self._flushed: float | None = None
-        self._room_wanted = False
         self._parcel_bytes = min(PARCEL_BYTES, buffer.max_bytes // 16)
         self._dropped: tuple[int, float, float] | None = None
         self._woken = False  # since the last `take`, which clears it
@@ -85,7 +85,7 @@ class Threaded:
             self.start()
             while (parcel := self.take()) is not END:
                 if parcel is None:
-                    self._ready.acquire(timeout=min(SLICE_SECONDS, handover.patience()))
+                    self._ready.take(min(SLICE_SECONDS, handover.patience()))
                 yield from handover.take(parcel)
             yield from handover.rest()
             self.check()
@@ -109,8 +109,8 @@ class Threaded:
             return END
         parcel = self._queue.take()
         if parcel is not None:
-            if self._room_wanted:
-                _release(self._room)
+            if self._room.wanted:
+                self._room.give()
         elif ended:
             return END
         return parcel
@@ -135,8 +135,8 @@ class Threaded:
         """
         self.stopping = True
         self._producer.stop()
-        _release(self._ready)
-        _release(self._room)
+        self._ready.give()
+        self._room.give()
 
     def close(self) -> None:
         """Stop, and return when the driver's thread is gone. Raises the exception that ended it, if any.
@@ -191,7 +191,7 @@ class Threaded:
         self._wake_consumer()
 
     def _wake_consumer(self) -> None:
-        _release(self._ready)
+        self._ready.give()
         if self._on_ready is not None:
             self._on_ready()
 
@@ -246,10 +246,10 @@ class Threaded:
         if self._buffer.overflow == "block":
             # Wait for room for a whole parcel: otherwise parcels would become as small as the room.
             size = max(size, self._parcel_bytes)
-            self._room_wanted = True  # before the queue is looked at: who takes from it then sees this
+            self._room.wanted = True  # before the queue is looked at: who takes from it then sees this
             while not self.stopping and max_bytes - size < queue.bytes_in - queue.bytes_out != 0:
-                self._room.acquire()
-            self._room_wanted = False
+                self._room.take()
+            self._room.wanted = False
             return True
         while queue.bytes_in - queue.bytes_out + size > max_bytes:
             parcel = queue.drop_oldest()
@@ -285,15 +285,3 @@ class Threaded:
     def running(self) -> bool:
         """Whether the driver's thread is still at work."""
         return self._thread.ident is not None and not self._ended
-
-
-def _token() -> threading.Lock:
-    token = threading.Lock()
-    token.acquire()
-    return token
-
-
-def _release(token: threading.Lock) -> None:
-    """Let the thread that waits for the token go on; if none waits, let the next wait return at once."""
-    with suppress(RuntimeError):  # the token was passed before, and no thread has waited since
-        token.release()
