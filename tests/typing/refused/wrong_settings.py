@@ -12,6 +12,8 @@ Buffer(overflow="x")  # refused: block, drop_oldest or fail
 Buffer(2**20)  # refused: by name
 Recovery(checkpoint=3)  # refused: a path
 Recovery(max_minutes="five")  # refused: a number
+Recovery(resume_from="yesterday")  # refused: Unix seconds
+Recovery(dedupe="no")  # refused: a bool
 BackoffPolicy(network=Backoff(1.0))  # refused: a ladder for each class
 config = StreamConfig()
 config.max_retries = "many"  # refused: a number
