@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from helpers.consumers import (
 )
 from helpers.servers import Peer, Trust, head, until
 from helpers.shortcuts import ids
+from helpers.streams import Foreign
 from helpers.systems import USER_SIGNAL, posix
 from xdk_streaming import ConnectionState, Stream, StreamConfig, StreamError, Trigger
 from xdk_streaming.simulator import UNAVAILABLE, End, Refuse, Send, Serve, Simulator, Stall
@@ -69,6 +71,20 @@ def test_stop_while_dialling_wins_over_a_refusal(clock: FakeClock) -> None:
     stop_while_dialling(session, stream)
     assert list(stream) == []
     assert errors == []
+
+
+def test_stop_ends_a_read_in_a_session_that_hides_its_socket(session: requests.Session) -> None:
+    foreign: Any = Foreign(session)
+    with simulated(session, None, (Serve(3), Stall(None))) as simulator:
+        config = StreamConfig(chunk_size=1, stall_timeout=LONG)
+        stream = Stream[Post](foreign, "get", simulator.url + PATH, config)
+        consumer = Consumer(stream)
+        until(lambda: len(consumer.items) == 3)
+        began = time.monotonic()
+        stream.stop()
+        assert len(consumer.result()) == 3
+        assert time.monotonic() - began < GUARD / 4
+        sees_the_client_leave(simulator)
 
 
 def test_stop_before_the_first_item_sticks(session: requests.Session) -> None:

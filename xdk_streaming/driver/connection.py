@@ -18,6 +18,7 @@ from xdk_streaming.wire.beginning import Beginning
 from xdk_streaming.wire.framing import LineSplitter, Unended, bare, may_be_item
 from xdk_streaming.wire.not_an_item import Heartbeat, Invalid, NotAnItem, Partial, Rejected, StreamNotice
 from xdk_streaming.wire.refused_fields import refused_fields
+from xdk_streaming.wire.wait import Due
 
 SETTLED_AFTER = 10.0
 """Seconds (monotonic) that a connection must last before its loss counts as the first again."""
@@ -62,10 +63,10 @@ class Connection:
         self._parting: StreamError | None = None
         self._beginning: Beginning | None = Beginning()  # None once a JSON object has come: this is a stream
 
-    def receive(self, before_wait: Callable[[], object] | None = None) -> None:
+    def receive(self, before_wait: Callable[[], object] | None = None, *, delivered: bool = True) -> None:
         """Read the next bytes, waiting if there are none. `lines` then holds the lines that they complete.
 
-        `before_wait` is called before the read; None if all items that were yielded are also delivered.
+        `before_wait` is called before the read. `delivered`: all items that were yielded are also delivered.
         """
         clock, state, tracker = self._parts.clock, self._parts.state, self._parts.tracker
         splitter, beginning = self._splitter, self._beginning
@@ -77,12 +78,14 @@ class Connection:
             idle=self._answer.idle(),
             holds=splitter.begun > 0,
             settled=self.settled,
-            delivered=before_wait is None,
+            delivered=delivered and before_wait is None,
         )
         if before_wait is not None:
             before_wait()
         try:
             data = self._answer.read()
+        except Due:
+            return
         except StreamError as error:
             self._end(Ending(Trigger.BROKE, error))
             return

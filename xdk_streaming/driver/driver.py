@@ -8,45 +8,50 @@ would cost 5 to 17 % of the throughput.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from xdk_streaming.clock import monotonic
 from xdk_streaming.driver.connection import Connection, Ending
-from xdk_streaming.driver.line_reader import LineReader
 from xdk_streaming.driver.parts import Parts
-from xdk_streaming.driver.producer import Lines, Receipt
+from xdk_streaming.driver.producer import Lines
 from xdk_streaming.errors import StreamError, forget_locals
 from xdk_streaming.gap import Gap
 from xdk_streaming.log import logger
 from xdk_streaming.machine.event import Event
-from xdk_streaming.recovery.tracker import Position
 from xdk_streaming.state import ConnectionState, Trigger
 from xdk_streaming.wire import dates, limits, problems
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.framing import bare
 from xdk_streaming.wire.not_an_item import NotAnItem, Partial
 from xdk_streaming.wire.timeouts import Timeouts, warn_of_short_timeout
-from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.wait import Due, Wait
+
+DUE: Final = object()
+"""What `run` yields in place of an item if `Wait.due_at` has come: nothing else is at hand."""
 
 
 class Driver:
-    """Runs one stream from its first connection to its last. Call `run` once, on one thread; `stop` on any.
-
-    It is the `Producer` of `Threaded`, which runs it in a separate thread.
-    """
+    """Runs one stream from its first connection to its last. Call `run` once, and `stop` on any thread."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._stopping = False
-        self._wait = Wait()
+        self.wait = Wait()
+        self.holding = False
+        """Whether items that were yielded are not delivered yet. The consumer says so if it gathers them."""
+        self._more: dict[str, Any] = {}
+        self._left: float | None = None
         self._answer: Answer | None = None
         self._connection: Connection | None = None
-        self._line: Any = b""
-        self._reader = LineReader(parts.decoder, parts.invalid_lines, parts.state)
-        self.read, self.position = self._reader.read, parts.tracker.position  # as `Producer` defines them
+        self.line: Any = b""
+        """The line of the item that was yielded last, while the item is in hand."""
 
     def run(
-        self, before_wait: Callable[[], object] | None = None, *, hands_over_lines: bool = False
+        self,
+        before_wait: Callable[[], object] | None = None,
+        *,
+        hands_over_lines: bool = False,
+        gathered: bool = False,
     ) -> Generator[Any, None, None]:
         """The items, over as many connections as needed. Raises `StreamError` if the stream FAILED.
 
@@ -55,17 +60,18 @@ class Driver:
 
         With `before_wait` the items are read ahead of their consumer. `before_wait` is called when no item is
         at hand, before any step that may take time. The request for the next item then does not mean that the
-        last was delivered; `delivered` reports that. With `hands_over_lines`, some items may be `Lines`.
+        last was delivered. With `hands_over_lines`, some items may be `Lines`. With `gathered` the consumer
+        gathers the items on this thread, and notes what is delivered; some items may be `DUE`.
         """
         state, tracker = self._parts.state, self._parts.tracker
         by_line = self._parts.decoder.keyed_by_line and not self._parts.has_own_key
-        delivers = before_wait is None
-        if before_wait is not None:
-            before_wait = partial(self._before_wait, before_wait)
+        delivers = before_wait is None and not gathered
         try:
             warn_of_short_timeout(self._parts.config)
             self._fire(Trigger.START)
             while self._step(before_wait):
+                if self.wait.due_at is not None and self.wait.is_due():
+                    yield DUE
                 connection = self._connection
                 if connection is None or self._stopping:
                     continue
@@ -91,15 +97,16 @@ class Driver:
                     if accepts is not None and not accepts(bare(line) if by_line else event):
                         state.duplicate_items += 1
                         continue
-                    self._line = line
+                    self.line = line
                     state.total_items_received += 1
                     yield event
                     if delivered is not None:
                         delivered()
                     if self._stopping:
                         break
-                event, line, self._line = None, None, b""  # not kept while the next read waits
+                event, line, self.line = None, None, b""  # not kept while the next read waits
         finally:
+            self._parts.request.leave()
             self._hang_up()  # first, so that no failure in what follows leaves the connection open
             self._count_undelivered()
             self._connection = None
@@ -108,13 +115,13 @@ class Driver:
                     tracker.close()
             finally:
                 self._stopping = True
-                self._wait.close()
+                self.wait.close()
                 self._fire(Trigger.STOP)
 
     def stop(self) -> None:
         """End the run soon and cleanly. Takes no lock, so any thread and any signal handler may call it."""
         self._stopping = True
-        self._wait.wake()
+        self.wait.wake()
         answer = self._answer
         if answer is not None:
             answer.wake()
@@ -126,47 +133,13 @@ class Driver:
         connection.count_undelivered()
         connection.ending = Ending(Trigger.BROKE, error, demanded=True)
 
-    def receipt(self) -> Receipt:
-        """The receipt of the item that was yielded last."""
-        tracker = self._parts.tracker
-        position = None if tracker.delivered is None else tracker.position()
-        return Receipt(len(self._line), tracker.received_at, position)
-
-    def delivered(self, position: Position) -> None:
-        """The item of this position was delivered. For the consumer's thread, where items are read ahead."""
-        note = self._parts.tracker.delivered
-        if note is not None:
-            note(position)
-
     def deliver_last(self) -> None:
         """The consumer is done with the item in hand, and will ask for no other."""
         note = self._parts.tracker.delivered
         if note is not None:
             note()
 
-    def dropped(self, count: int, since: float, until: float) -> None:
-        """A buffer dropped `count` items, received between these times of the monotonic clock."""
-        span = self._parts.unix(since), self._parts.unix(until)
-        self._report(Gap(*span, None, span, "dropped", count, self._parts.refill))
-
-    def finish(self) -> None:
-        """After a run ahead of the consumer: report what `read` refused, and write deliveries to disk."""
-        try:
-            self._reader.report()
-        finally:
-            self._parts.tracker.close()
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether `finish` has anything to do."""
-        return bool(self._reader.refused) or self._parts.tracker.delivered is not None
-
     # One step after the other
-
-    def _before_wait(self, before_wait: Callable[[], object]) -> None:
-        before_wait()
-        if self._reader.refused:
-            self._reader.report()
 
     def _step(self, before_wait: Callable[[], object] | None) -> bool:
         """One step, after which there may be lines at hand; False if the stream is over.
@@ -178,7 +151,7 @@ class Driver:
             self._hang_up()
             self._fire(Trigger.STOP)
         elif connection is not None and connection.ending is None:
-            connection.receive(before_wait)
+            connection.receive(before_wait, delivered=not self.holding)
             return True
         elif before_wait is not None:
             before_wait()
@@ -209,20 +182,22 @@ class Driver:
             trigger, error = Trigger.STOP, None
         if error is not None:
             forget_locals(error)
-        at, monotonic = self._parts.clock.time(), self._parts.clock.monotonic()
-        self._parts.machine.fire(Event(trigger, error, at, monotonic=monotonic, **facts))
+        clock = self._parts.clock
+        self._parts.machine.fire(Event(trigger, error, clock.time(), monotonic=clock.monotonic(), **facts))
 
     def _dial(self) -> None:
         request, tracker, machine = self._parts.request, self._parts.tracker, self._parts.machine
-        more: dict[str, Any] = {}
         try:
-            more = tracker.params(machine.withdrawn)
+            if not request.goes_on:
+                self._more = tracker.params(machine.withdrawn)
             answer = self._answer = request.send(  # in one statement: Ctrl-C may come at any line
                 timeouts=Timeouts.of(self._parts.config),
-                wait=self._wait,
+                wait=self.wait,
                 chunk_size=self._parts.config.chunk_size,
-                more=more,
+                more=self._more,
             )
+        except Due:
+            return
         except StreamError as error:
             self._fire(Trigger.REFUSED, error)
             return
@@ -231,7 +206,7 @@ class Driver:
         if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
             self._open(answer)
         else:
-            self._refuse(answer, next(iter(more), None))
+            self._refuse(answer, next(iter(self._more), None))
 
     def _open(self, answer: Answer) -> None:
         at = self._parts.clock.monotonic()  # first: a callback of the next lines may take its time
@@ -241,7 +216,7 @@ class Driver:
             return
         gap = self._parts.tracker.opened(at, self._parts.request.params, dates.answered(answer.headers))
         if gap is not None:
-            self._report(gap)
+            self.report(gap)
 
     def _refuse(self, answer: Answer, parameter: str | None) -> None:
         """The answer is no stream."""
@@ -276,13 +251,24 @@ class Driver:
                 "The server ended a bounded stream by closing the connection. A break looks the same, so "
                 "items may be missing; the gap is reported"
             )
-            self._report(doubt)
+            self.report(doubt)
 
     def _back_off(self) -> None:
-        self._fire(Trigger.RETRY)
-        if self._parts.machine.connection_state is ConnectionState.BACKOFF:
-            self._parts.clock.wait(self._parts.state.current_backoff, self._wait)
-            self._fire(Trigger.WAITED)
+        clock, wait = self._parts.clock, self.wait
+        if self._left is None:
+            self._fire(Trigger.RETRY)
+            if self._parts.machine.connection_state is not ConnectionState.BACKOFF:
+                return
+            self._left = self._parts.state.current_backoff
+        if wait.due_at is not None and (due_in := max(0.0, wait.due_at - monotonic())) < self._left:
+            began = clock.monotonic()
+            clock.wait(due_in, wait)
+            self._left -= max(due_in, clock.monotonic() - began)
+            if not self._stopping:
+                return
+        clock.wait(max(0.0, self._left), wait)
+        self._left = None
+        self._fire(Trigger.WAITED)
 
     def _hang_up(self) -> None:
         if self._answer is not None:
@@ -293,7 +279,8 @@ class Driver:
         if self._connection is not None:
             self._connection.count_undelivered()
 
-    def _report(self, gap: Gap) -> None:
+    def report(self, gap: Gap) -> None:
+        """Count the gap, and report it."""
         self._parts.state.gaps += 1
         self._parts.state.gap_seconds += gap.seconds
         self._parts.callbacks.report(gap)

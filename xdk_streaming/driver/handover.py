@@ -14,12 +14,8 @@ from operator import length_hint
 from typing import Any, NamedTuple, Protocol
 
 from xdk_streaming.clock import monotonic
+from xdk_streaming.driver.limits import Limits
 from xdk_streaming.driver.parcel import Parcel
-
-MAX_BATCH_BYTES = 16 * 2**20
-"""Bytes of the lines of a batch from which on it is handed over before it is full."""
-MAX_BYTES_AN_ITEM = 4 * 2**10
-"""The same for each item that was asked for, if this gives more: who wants larger batches has the room."""
 
 
 @dataclass
@@ -120,23 +116,13 @@ class InBatches:
     A batch's age is counted from the moment at which its first item was decoded.
     """
 
-    def __init__(self, consumer: Consumer, max_items: int, max_seconds: float) -> None:
+    def __init__(self, consumer: Consumer, limits: Limits) -> None:
         self._consumer = consumer
-        self.limit(max_items, max_seconds)
+        self.limits = limits
         self._items: list[Any] = []
         self._keys: list[Hashable] = []
         self._parts: deque[_Part] = deque()
         self._taken = self._given = self._size = 0
-
-    def limit(self, max_items: int, max_seconds: float) -> None:
-        """Set the limits of the batches that follow. Raises `ValueError` if they are no limits."""
-        if not isinstance(max_items, int) or isinstance(max_items, bool) or max_items < 1:
-            raise ValueError(f"max_items is {max_items!r}, must be a whole number, 1 or more")
-        if not isinstance(max_seconds, (int, float)) or isinstance(max_seconds, bool) or not max_seconds > 0:
-            raise ValueError(f"max_seconds is {max_seconds!r}, must be a number above 0")
-        self._max_items = max_items
-        self._max_seconds = max_seconds
-        self._max_bytes = max(MAX_BATCH_BYTES, MAX_BYTES_AN_ITEM * max_items)
 
     def patience(self) -> float:
         """Seconds until the batch is old enough."""
@@ -146,12 +132,12 @@ class InBatches:
         """The batches that are full, or old or large enough."""
         if parcel is not None:
             self._add(parcel)
-        while len(self._items) >= self._max_items or (self._items and self._is_due()):
+        while len(self._items) >= self.limits.max_items or (self._items and self._is_due()):
             yield from self._next()
         if not self._items and self._parts:  # no items, but a position
             self._advance()
             self._consumer.delivered([None], self._consumer.hand.position)
-        self._consumer.hand.wanted = self._max_items - len(self._items) if self._items else 1
+        self._consumer.hand.wanted = self.limits.max_items - len(self._items) if self._items else 1
 
     def rest(self) -> Generator[list[Any], None, None]:
         """What was gathered, as a last batch."""
@@ -174,16 +160,16 @@ class InBatches:
             self._size += part.size
 
     def _due_at(self) -> float:
-        return self._parts[0].made_at + self._max_seconds
+        return self._parts[0].made_at + self.limits.max_seconds
 
     def _is_due(self) -> bool:
-        return self._size >= self._max_bytes or monotonic() >= self._due_at()
+        return self._size >= self.limits.max_bytes or monotonic() >= self._due_at()
 
     def _next(self) -> Generator[list[Any], None, None]:
         """Hand over one batch."""
         consumer = self._consumer
-        batch, keys = self._items[: self._max_items], self._keys[: self._max_items]
-        del self._items[: self._max_items], self._keys[: self._max_items]
+        batch, keys = self._items[: self.limits.max_items], self._keys[: self.limits.max_items]
+        del self._items[: self.limits.max_items], self._keys[: self.limits.max_items]
         self._given += len(batch)
         consumer.hand.left -= len(batch)
         self._advance()

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import NamedValuesSource, StreamConfig
-from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.handover import Handover, InBatches, OneByOne
+from xdk_streaming.driver.limits import Limits
+from xdk_streaming.driver.read_ahead import ReadAhead
 from xdk_streaming.driver.threaded import END, READ_AHEAD, Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
@@ -56,7 +57,7 @@ class AsyncStream(Assembly[T]):
 
     def _prepare(self, config: StreamConfig) -> None:
         threaded = self._threaded = self._threaded_driver(config.buffer or READ_AHEAD, self._bridge.wake)
-        self._parcels = _Parcels(threaded, self._bridge, self._driver)
+        self._parcels = _Parcels(threaded, self._bridge, self._ahead)
         self._in_batches: InBatches | None = None
         self._items: AsyncGenerator[Any, None] = _handed_over(self._parcels, OneByOne(threaded))
 
@@ -74,12 +75,13 @@ class AsyncStream(Assembly[T]):
 
         Raises ValueError if a limit is none, and RuntimeError if the items are being iterated one by one.
         """
+        limits = Limits(max_items, max_seconds)
         if self._in_batches is not None:
-            self._in_batches.limit(max_items, max_seconds)
+            self._in_batches.limits = limits
+        elif self._bridge.opened:
+            raise RuntimeError("This stream is iterated item by item; call batches() on a new one")
         else:
-            if self._bridge.opened:
-                raise RuntimeError("This stream is iterated item by item; call batches() on a new one")
-            self._in_batches = InBatches(self._parcels.threaded, max_items, max_seconds)
+            self._in_batches = InBatches(self._parcels.threaded, limits)
             self._items = _handed_over(self._parcels, self._in_batches)
         return self._items
 
@@ -117,10 +119,10 @@ class AsyncStream(Assembly[T]):
 class _Parcels:
     """The parcels from the thread. Holds no reference to the stream, which is dropped and closed first."""
 
-    def __init__(self, threaded: Threaded, bridge: LoopBridge, driver: Driver) -> None:
+    def __init__(self, threaded: Threaded, bridge: LoopBridge, ahead: ReadAhead) -> None:
         self.threaded = threaded
         self._bridge = bridge
-        self._driver = driver
+        self._ahead = ahead
         self._ended = False
 
     def __del__(self) -> None:
@@ -156,8 +158,8 @@ class _Parcels:
         try:
             self.threaded.close()
         finally:
-            if self._driver.unfinished:
-                await asyncio.to_thread(self._driver.finish)  # `finish` waits for the disk and for callbacks
+            if self._ahead.unfinished:
+                await asyncio.to_thread(self._ahead.finish)  # `finish` waits for the disk and for callbacks
             self._bridge.closed.set()
 
 

@@ -22,6 +22,7 @@ from xdk_streaming.config import Buffer, NamedValuesSource, StreamConfig, as_con
 from xdk_streaming.driver.driver import Driver
 from xdk_streaming.driver.invalid_lines import InvalidLines
 from xdk_streaming.driver.parts import Parts
+from xdk_streaming.driver.read_ahead import ReadAhead
 from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.gap import Span
 from xdk_streaming.machine.machine import ConnectionMachine
@@ -98,6 +99,7 @@ class Assembly(ABC, Generic[T]):
             refill=refill,
         )
         self._driver = Driver(self._parts)
+        self._ahead = ReadAhead(self._driver, self._parts)
         self._threaded: Threaded | None = None
         self._prepare(config)
 
@@ -117,7 +119,7 @@ class Assembly(ABC, Generic[T]):
     def _threaded_driver(self, buffer: Buffer, on_ready: Callable[[], object] | None = None) -> Threaded:
         config, callbacks = self._parts.config, self._parts.callbacks
         return Threaded(
-            self._driver,
+            self._ahead,
             buffer,
             self.state,
             self._parts.clock,
@@ -140,7 +142,7 @@ class Assembly(ABC, Generic[T]):
             return None
         threaded, recovery = self._threaded, self._parts.config.recovery
         if threaded is None:
-            return self._driver.position().moment
+            return self._parts.tracker.position().moment
         if threaded.hand.position is None and recovery is not None:
             return recovery.resume_from
         return threaded.hand.position

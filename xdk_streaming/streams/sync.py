@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import CALLBACKS, Callbacks
 from xdk_streaming.config import NamedValuesSource, StreamConfig
+from xdk_streaming.driver.gatherer import Gatherer
 from xdk_streaming.driver.handover import Handover, InBatches, OneByOne
-from xdk_streaming.driver.threaded import READ_AHEAD, Threaded
+from xdk_streaming.driver.limits import Limits
+from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
 from xdk_streaming.wire.arguments import check_callback
@@ -59,7 +61,7 @@ class Stream(Assembly[T]):
         return Callbacks(config, self.state)
 
     def _prepare(self, config: StreamConfig) -> None:
-        self._in_batches: InBatches | None = None
+        self._in_batches: InBatches | Gatherer | None = None
         self._items: Generator[Any, None, None] = self._driver.run()
         if config.buffer is not None:
             threaded = self._threaded = self._threaded_driver(config.buffer)
@@ -69,7 +71,7 @@ class Stream(Assembly[T]):
         try:
             yield from threaded.items(handover)
         finally:
-            self._driver.finish()
+            self._ahead.finish()
 
     def __iter__(self) -> Iterator[T]:
         """The items. There is one iterator: a second `iter()` continues where the first one is.
@@ -89,21 +91,20 @@ class Stream(Assembly[T]):
         comes early if its lines take more than 16 MiB, or 4 KiB an item asked for if that is more. After
         `stop()`, what was gathered by then is handed over as a last list.
 
-        The stream is read in a thread of its own, as with a `StreamConfig.buffer`; without one it reads
-        512 KiB ahead. So callbacks run on that thread. There is one iterator: a second call continues with
-        new limits.
-
-        Raises ValueError if a limit is none, and RuntimeError if the items are being iterated one by one.
+        There is one iterator: a second call continues with new limits. Raises ValueError if a limit is none,
+        and RuntimeError if the items are being iterated one by one.
         """
+        limits = Limits(max_items, max_seconds)
         if self._in_batches is not None:
-            self._in_batches.limit(max_items, max_seconds)
+            self._in_batches.limits = limits
+        elif getgeneratorstate(self._items) != GEN_CREATED:
+            raise RuntimeError("This stream is iterated item by item; call batches() on a new one")
+        elif self._threaded is None:
+            self._in_batches = gatherer = Gatherer(self._driver, self._parts, limits)
+            self._items = gatherer.batches()
         else:
-            if getgeneratorstate(self._items) != GEN_CREATED:
-                raise RuntimeError("This stream is iterated item by item; call batches() on a new one")
-            threaded = self._threaded or self._threaded_driver(READ_AHEAD)
-            in_batches = InBatches(threaded, max_items, max_seconds)
-            self._threaded, self._in_batches = threaded, in_batches
-            self._items = self._handed_over(threaded, in_batches)
+            self._in_batches = in_batches = InBatches(self._threaded, limits)
+            self._items = self._handed_over(self._threaded, in_batches)
         return self._items
 
     def stop(self) -> None:
@@ -127,10 +128,12 @@ class Stream(Assembly[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and getgeneratorstate(self._items) == GEN_SUSPENDED:
-            if self._threaded is None:
-                self._driver.deliver_last()
-            else:
+            if self._threaded is not None:
                 self._threaded.deliver_last()
+            elif isinstance(self._in_batches, Gatherer):
+                self._in_batches.last_counts = True
+            else:
+                self._driver.deliver_last()
         self.close()
 
 

@@ -24,7 +24,7 @@ from xdk_streaming.wire import body, bulk
 from xdk_streaming.wire.caller import Caller
 from xdk_streaming.wire.timeouts import Deadlines, Timeouts
 from xdk_streaming.wire.translation import translate
-from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.wait import Due, Wait
 from xdk_streaming.wire.waiting_socket import WaitingSocket
 
 
@@ -48,6 +48,8 @@ class Answer:
     _socket: socket.socket | None = None
     _caller: Caller | None = None
     _waiting: WaitingSocket | None = None
+    _apart: Wait | None = None
+    """The wait of a socket that another thread may have to read; None if no other thread reads one."""
     _pid = 0
 
     def __init__(self, response: Any, chunk_size: int | None, reading: Reading) -> None:
@@ -61,19 +63,28 @@ class Answer:
         """Whether a whole line was read: with the next read, the time for the next line then begins."""
         raw = getattr(response, "raw", None)
         if isinstance(raw, urllib3.HTTPResponse) and bulk.original(raw) is not None and not raw.closed:
+            if body.is_fast(raw):
+                self._deadlines = Deadlines(reading.timeouts, reading.wait)
+            else:
+                self._apart = reading.wait.for_another_thread()
             self._socket = _second_handle(raw)
             shut = self._socket is not None
-            self._waiting = bulk.waiting_socket(raw, reading.wait, self._deadlines, shut_by_waker=shut)
+            wait = self._apart or reading.wait
+            self._waiting = bulk.waiting_socket(raw, wait, self._deadlines, shut_by_waker=shut)
             self._chunks = body.arriving(raw, self._waiting)
             _detach(raw)
         else:
             self._chunks = body.portable(response, chunk_size)
         self._blocks = self._waiting is None and _may_block(raw)
+        self._wait = reading.wait
         if not self._blocks:
             self._caller.end()
+            self._caller = Caller(reading.wait)  # whose thread starts when a read has to be left
 
     def read(self) -> bytes:
         """The next bytes, decompressed, as soon as there are any; empty at the end.
+
+        Raises `Due` if `Wait.due_at` came first: the next call goes on.
 
         Raises `StreamError`, and no other `Exception`, if the body breaks off.
         """
@@ -81,12 +92,14 @@ class Answer:
             self.line_came = False
             self._deadlines.expect_line()
         try:
-            data = self._read_elsewhere() if self._blocks else next(self._chunks, b"")
-        except StreamError:
+            data = self._read_elsewhere() if self._has_to_be_left() else next(self._chunks, b"")
+        except (StreamError, Due):
             raise
         except Exception as exception:  # noqa: BLE001 - adapters and response objects are foreign code
             error = translate(exception)
             raise error from error.original_exception
+        if data is None:
+            raise Due
         if not data:
             self._let_go()
         return data
@@ -129,24 +142,36 @@ class Answer:
         """Close the connection, even if other code holds the response: X counts open connections."""
         self.wake()
         if self._caller is not None:
+            self._caller.leave()
             self._caller.end()
+        if self._apart is not None:
+            self._apart.close()
         if self._waiting is not None:
             self._waiting.give_place_back()
         with suppress(Exception):  # foreign code; the connection is shut down whatever it raises
             self._response.close()
         self._let_go()
 
-    def _read_elsewhere(self) -> bytes:
-        """Read on the thread that sent the request, since the read may block, and nothing could end it."""
+    def _has_to_be_left(self) -> bool:
+        """Whether a read may block so that nothing but its end could end it in time."""
+        if self._blocks or self._apart is None:
+            return self._blocks
         assert self._caller is not None  # set by the constructor
-        ends_at = self._deadlines.first()
-        data: bytes = self._caller.call(
+        return self._wait.due_at is not None or self._caller.goes_on
+
+    def _read_elsewhere(self) -> Any:
+        """Read on another thread, which can be left."""
+        assert self._caller is not None  # set by the constructor
+        if self._caller.goes_on:
+            return self._caller.resume()
+        ends_at = self._deadlines.first() if self._blocks else None  # any other read ends by itself
+        return self._caller.call(
             partial(next, self._chunks, b""),
             ends_at,
             partial(self._deadlines.passed, ends_at or 0.0),
             self.wake,
+            heeds_due=self._deadlines.end_at is None,
         )
-        return data
 
     def _let_go(self) -> None:
         """Close our handle, which sends nothing to the server."""

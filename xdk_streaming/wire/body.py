@@ -16,16 +16,22 @@ from xdk_streaming.wire.waiting_socket import WaitingSocket
 FRAMING = re.compile(r"^(Transfer-Encoding|Content-Length|Content-Encoding)\s*:", re.I | re.M)
 
 
-def arriving(raw: urllib3.HTTPResponse, sock: WaitingSocket | None) -> Iterator[bytes]:
+def is_fast(raw: urllib3.HTTPResponse) -> bool:
+    """Whether the fast route can be taken, before any of the body is read."""
+    return bulk.file_under(raw, _coding(raw)) is not None
+
+
+def arriving(raw: urllib3.HTTPResponse, sock: WaitingSocket | None) -> Iterator[bytes | None]:
     """The body of urllib3's response, by the fast route if that is possible.
 
-    `sock` is the socket under the body's file; None if that file has none.
+    `sock` is the socket under the body's file; None if that file has none. Gives None when `Wait.due_at` has
+    come, on the fast route alone.
     """
     if raw.length_remaining == 0:  # for example after HEAD, whatever the headers say of chunks
         return
     _refuse_codings(raw)
     _refuse_lost_headers(raw)
-    coding = ", ".join(_listed(raw.headers.get("Content-Encoding")))
+    coding = _coding(raw)
     file = bulk.file_under(raw, coding)
     if file is None or sock is None:
         yield from _public(raw, coded=bool(coding))
@@ -68,6 +74,10 @@ def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
             "the headers that say how to read its body are lost",
             StreamErrorType.STREAM_INTERRUPTED,
         )
+
+
+def _coding(raw: urllib3.HTTPResponse) -> str:
+    return ", ".join(_listed(raw.headers.get("Content-Encoding")))
 
 
 def _listed(header: str | None) -> list[str]:

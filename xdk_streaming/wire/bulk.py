@@ -22,7 +22,7 @@ from xdk_streaming.wire.chunks import Dechunker
 from xdk_streaming.wire.inflate import CODINGS, Inflater
 from xdk_streaming.wire.lengths import Length, ToTheEnd
 from xdk_streaming.wire.timeouts import Deadlines
-from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.wait import Due, Wait
 from xdk_streaming.wire.waiting_socket import WaitingSocket
 
 READ_SIZE = 256 * 1024
@@ -77,14 +77,20 @@ def framing(raw: urllib3.HTTPResponse) -> Dechunker | Length | ToTheEnd:
 
 def read_body(
     file: Any, sock: WaitingSocket, frames: Dechunker | Length | ToTheEnd, coding: str
-) -> Iterator[bytes]:
-    """The body as it arrives. `sock` is the socket of `file`. `coding` is one of `CODINGS`, or empty."""
+) -> Iterator[bytes | None]:
+    """The body as it arrives. `sock` is the socket of `file`. `coding` is one of `CODINGS`, or empty.
+
+    None when `Wait.due_at` came before any bytes did.
+    """
     inflater = Inflater(coding) if coding else None
     size = READ_SIZE
     receive = file.read1  # first what came with the headers; after that, the file has nothing buffered
     while True:
         try:
             data = receive(size)
+        except Due:
+            yield None
+            continue
         except OSError as broken:
             raise ProtocolError(f"Connection broken: {broken!r}", broken) from broken
         receive = sock.recv

@@ -18,7 +18,7 @@ from typing import Any
 
 from xdk_streaming.clock import monotonic
 from xdk_streaming.wire import interrupt
-from xdk_streaming.wire.wait import SLICE_SECONDS, Wait
+from xdk_streaming.wire.wait import SLICE_SECONDS, Due, Wait
 
 LEAVE_SECONDS = 0.4
 """Seconds in which the sockets of a call that is left are shut down again and again: the call may be before
@@ -70,6 +70,7 @@ class Caller:
         # Looked up now: gevent and eventlet may have replaced it since this file was imported.
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._pending: tuple[Any, ...] | None = None
 
     def call(
         self,
@@ -77,19 +78,53 @@ class Caller:
         ends_at: float | None = None,
         late: Callable[[], Exception] = TimeoutError,
         shut_down: Callable[[], object] = lambda: None,
+        *,
+        heeds_due: bool = False,
     ) -> Any:
         """What the function returns or raises.
 
         Raises `Woken` after `Wait.wake`, and the error that `late` makes if the moment `ends_at` (monotonic)
-        comes first. The call is then left; `shut_down` helps to end it.
+        comes first. The call is then left; `shut_down` helps to end it. With `heeds_due` it raises `Due` at
+        `Wait.due_at`; the call then goes on, and `resume` waits for it again.
         """
         call = Call(function)
         if not self._started():
             call.make()  # no thread can be had: better an attempt that cannot be woken than none
             return self._outcome(call)
         self._calls.put(call)
+        return self._awaited(call, ends_at, late, shut_down, heeds_due)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a call is being made that `resume` may wait for."""
+        return self._pending is not None
+
+    def resume(self) -> Any:
+        """Wait again for the call that goes on: as `call` does."""
+        assert self._pending is not None
+        return self._awaited(*self._pending)
+
+    def leave(self) -> None:
+        """Leave the call that goes on, if there is one."""
+        if self._pending is not None:
+            call, _, _, shut_down, _ = self._pending
+            self._pending = None
+            self._leave(call, shut_down)
+
+    def _awaited(
+        self,
+        call: Call,
+        ends_at: float | None,
+        late: Callable[[], Exception],
+        shut_down: Callable[[], object],
+        heeds_due: bool,
+    ) -> Any:
+        self._pending = None
         try:
-            self._until_done(call, ends_at, late)
+            self._until_done(call, ends_at, late, heeds_due=heeds_due)
+        except Due:
+            self._pending = (call, ends_at, late, shut_down, heeds_due)
+            raise
         except BaseException:
             self._leave(call, shut_down)
             raise
@@ -113,12 +148,18 @@ class Caller:
             self._wait.ring()
             del call  # or its result would be kept until the next call
 
-    def _until_done(self, call: Call, ends_at: float | None, late: Callable[[], Exception]) -> None:
+    def _until_done(
+        self, call: Call, ends_at: float | None, late: Callable[[], Exception], *, heeds_due: bool
+    ) -> None:
         while not call.done:
             self._wait.check()
             left = SLICE_SECONDS if ends_at is None else ends_at - monotonic()
             if left <= 0:
                 raise late()
+            if heeds_due and self._wait.due_at is not None:
+                if self._wait.is_due():
+                    raise Due
+                left = min(left, self._wait.due_at - monotonic())
             self._wait.pause(left)
 
     @staticmethod

@@ -56,11 +56,12 @@ def quotes_a_header(exception: BaseException) -> bool:
 
 
 def _sockets_in(frame: FrameType) -> list[socket.socket]:
-    """The sockets in a frame that are connecting, or waiting for an answer."""
+    """The sockets in a frame that are connecting, or waiting for an answer or its body."""
     held = list(frame.f_locals.values())
     held += (sock for each in held if type(each) is dict for sock in each)  # those that race
     connections = (each.sock for each in held if isinstance(each, http.client.HTTPConnection))
-    return [each for each in (*held, *connections) if isinstance(each, socket.socket)]
+    files = (getattr(each, "_sock", None) for each in held if isinstance(each, socket.SocketIO))
+    return [each for each in (*held, *connections, *files) if isinstance(each, socket.socket)]
 
 
 def _shut_down(handle: socket.socket) -> None:

@@ -30,7 +30,7 @@ from xdk_streaming.wire.pools import race
 from xdk_streaming.wire.redirects import LocationHook
 from xdk_streaming.wire.timeouts import Timeouts
 from xdk_streaming.wire.translation import translate
-from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.wait import Due, Wait
 
 NO_VALUES: NamedValues = MappingProxyType({})
 
@@ -61,6 +61,8 @@ class Request:
         self._credential = Credential(session, self.method, url, headers)
         self._body = {} if json_data is None else {"json": json_data}
         self._identity: dict[str, Any] | None = None
+        self._caller: Caller | None = None
+        self._sent_headers: NamedValues = {}
         self.params: dict[str, Any] = {}
         """The query parameters of the last attempt."""
 
@@ -75,17 +77,23 @@ class Request:
         """Make one attempt. Raises `StreamError`, and no other `Exception`, if there is no answer.
 
         `more` are parameters for this attempt alone; they replace others of the same name. `Wait.wake` ends
-        the attempt, and so does the limit `timeouts.attempt`.
+        the attempt, and so does the limit `timeouts.attempt`. `Due` at `Wait.due_at`: the attempt then goes
+        on, and the next call waits for it.
         """
         try:
             with ExitStack() as unanswered:
-                caller = Caller(wait)
-                unanswered.callback(caller.end)
-                response = self._response(caller, timeouts, more)
+                caller = self._caller = self._caller or Caller(wait)
+                unanswered.callback(self._end)
+                try:
+                    response = self._response(caller, timeouts, more)
+                except Due:
+                    unanswered.pop_all()
+                    raise
                 answer = self._answered(response, chunk_size, Reading(wait, timeouts, caller))
                 unanswered.pop_all()
+                self._caller = None
                 return answer
-        except StreamError:
+        except (StreamError, Due):
             raise
         except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
             interrupt.close_abandoned(exception, (Answer, requests.Response))
@@ -101,17 +109,36 @@ class Request:
 
     def _response(self, caller: Caller, timeouts: Timeouts, more: NamedValues) -> Any:
         """The response to one attempt. The user's callables run on this thread, the session on another."""
-        self.params = {**_asked(self._params), **more}
-        headers = self._identified(self._credential.headers())
-        attempt = partial(self._followed, headers, timeouts)
-        limit = timeouts.attempt
-        if limit is None:
-            response = caller.call(attempt)
+        if caller.goes_on:
+            response = caller.resume()
         else:
-            late = partial(limit.passed, "No answer came")
-            response = caller.call(attempt, monotonic() + limit.seconds, late)
-        self._credential.note(response, headers)
+            self.params = {**_asked(self._params), **more}
+            self._sent_headers = self._identified(self._credential.headers())
+            attempt = partial(self._followed, self._sent_headers, timeouts)
+            limit = timeouts.attempt
+            if limit is None:
+                response = caller.call(attempt, heeds_due=True)
+            else:
+                late = partial(limit.passed, "No answer came")
+                response = caller.call(attempt, monotonic() + limit.seconds, late, heeds_due=True)
+        self._credential.note(response, self._sent_headers)
         return response
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an attempt is being made that was asked for before: `send` waits for it again."""
+        return self._caller is not None
+
+    def leave(self) -> None:
+        """Leave the attempt that goes on, if there is one."""
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.leave()
+
+    def _end(self) -> None:
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.end()
 
     def _followed(self, headers: NamedValues, timeouts: Timeouts) -> Any:
         """The response that is no redirect."""

@@ -9,6 +9,7 @@ from xdk_streaming.clock import monotonic
 from xdk_streaming.config import StreamConfig
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.log import logger
+from xdk_streaming.wire.wait import Due, Wait
 
 LINE_FACTOR = 4
 """Bytes that complete no line keep a connection alive for this many times `stall_timeout`."""
@@ -72,7 +73,8 @@ class Timeouts:
 class Deadlines:
     """The moments (monotonic) at which the read in progress has to end. For one thread."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, wait: Wait | None = None) -> None:
+        self._wait = wait
         self._read = timeouts.read
         self._line = timeouts.line
         self._line_at: float | None = None
@@ -87,6 +89,8 @@ class Deadlines:
         """When a wait for bytes that begins now has to end; None if it may last."""
         at = None if self._read is None else monotonic() + self._read.seconds
         line_at, end_at = self._line_at, self.end_at
+        if self._wait is not None and self._wait.due_at is not None and end_at is None:
+            end_at = self._wait.due_at
         if line_at is not None and (at is None or line_at < at):
             at = line_at
         return end_at if end_at is not None and (at is None or end_at < at) else at
@@ -100,8 +104,10 @@ class Deadlines:
             if at is not None and at <= now:
                 raise self.passed(at)
 
-    def passed(self, at: float) -> StreamError:
-        """The error to raise when the moment `at`, which `first` gave, has passed."""
+    def passed(self, at: float) -> Exception:
+        """What to raise when the moment `at`, which `first` gave, has passed: an error, or `Due`."""
+        if self.end_at is None and self._wait is not None and at == self._wait.due_at:
+            return Due()
         if at == self._line_at and self._line is not None:
             return self._line.passed("Bytes came, but no whole line")
         if at == self.end_at or self._read is None:

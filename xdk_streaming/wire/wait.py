@@ -19,6 +19,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from xdk_streaming.clock import monotonic
 from xdk_streaming.errors import StreamError, StreamErrorType
 
 SLICE_SECONDS = 0.1 if sys.platform == "win32" else 1.0
@@ -38,12 +39,19 @@ class Woken(StreamError):
     """The wait was ended by `wake`. Never reported: the caller of `wake` knows why."""
 
 
+class Due(Exception):
+    """`Wait.due_at` has come first. What was waited for may still come: ask again."""
+
+
 class Wait:
     """The waiting of one stream. One thread waits; `wake` and `ring` are for any thread or signal handler."""
 
     def __init__(self) -> None:
         self.woken = False
         """Whether `wake` was called. This is never undone."""
+        self.due_at: float | None = None
+        """A moment (monotonic) at which the stream's thread is wanted back; None for no such moment."""
+        self._other: Wait | None = None
         self._rung = False
         """Whether `ring` was called, maybe before anything could hear it."""
         self._pid = os.getpid()
@@ -58,6 +66,16 @@ class Wait:
         """End the wait in progress, and all later waits. Takes no lock."""
         self.woken = True
         self.ring()
+        other = self._other
+        if other is not None:
+            other.wake()
+
+    def for_another_thread(self) -> Wait:
+        """A wait for another thread at the same time, which `wake` ends as well. One at a time."""
+        other = self._other = Wait()
+        if self.woken:
+            other.wake()
+        return other
 
     def ring(self) -> None:
         """End the `pause` in progress; if there is none, the next one. Takes no lock."""
@@ -75,6 +93,10 @@ class Wait:
         """No more waits will follow."""
         self._ends = self._watched = None
         self._watch = watch([], [])
+
+    def is_due(self) -> bool:
+        """Whether `due_at` has come."""
+        return self.due_at is not None and monotonic() >= self.due_at
 
     def check(self) -> None:
         """Raise `Woken` if `wake` was called."""
