@@ -79,8 +79,15 @@ class Walk:
     """One stream, from the first connection until the consumer leaves, and the lines it goes through."""
 
     def __init__(
-        self, session: requests.Session, url: str, at: Step | None = None, act: Act | None = None
+        self,
+        session: requests.Session,
+        url: str,
+        at: Step | None = None,
+        act: Act | None = None,
+        *,
+        in_batches: bool = False,
     ) -> None:
+        self._in_batches = in_batches
         self.steps: list[Step] = []
         self.items: list[Post] = []
         self.raised: BaseException | None = None
@@ -97,7 +104,8 @@ class Walk:
             self.raised = error
 
     def _iterate(self) -> None:
-        for item in self.stream:
+        items: Any = self.stream.batches(1) if self._in_batches else self.stream
+        for item in items:
             self.items.append(item)
             if len(self.items) == AFTER:
                 sys.settrace(None)
@@ -141,11 +149,11 @@ def source_of(line: Line) -> str:
 
 
 @contextmanager
-def walks(session: requests.Session, act: Act) -> Any:
+def walks(session: requests.Session, act: Act, *, in_batches: bool) -> Any:
     """A walk for every step that there is, with this done at it; and the server they go to."""
     door = Door()
     with served(door.serve) as url:
-        plain = Walk(session, url + "/plain")
+        plain = Walk(session, url + "/plain", in_batches=in_batches)
         assert plain.raised is None
         assert len(plain.items) == AFTER
         steps = places(plain.steps)
@@ -153,35 +161,42 @@ def walks(session: requests.Session, act: Act) -> Any:
 
         def walked() -> Iterator[tuple[Step, Walk]]:
             for number, step in enumerate(steps):
-                yield step, walk_to(step, session, f"{url}/{number}", act)
+                yield step, walk_to(step, session, f"{url}/{number}", act, in_batches=in_batches)
 
         yield walked(), door
 
 
-def walk_to(step: Step, session: requests.Session, url: str, act: Act) -> Walk:
+def walk_to(step: Step, session: requests.Session, url: str, act: Act, *, in_batches: bool) -> Walk:
     """A walk in which this was done at this step.
 
     Not every walk takes every step: whether an answer comes in one read or two, and whether a thread
     is waited for, differs from one to the next.
     """
     for number in range(TRIES):
-        walk = Walk(session, f"{url}-{number}", step, act)
+        walk = Walk(session, f"{url}-{number}", step, act, in_batches=in_batches)
         if walk.acted:
             return walk
         assert walk.raised is None
     raise AssertionError(f"{step} was taken once, and never again")
 
 
-def test_stop_at_any_line_ends_the_stream_cleanly(session: requests.Session) -> None:
-    with walks(session, lambda stream: stream.stop()) as (walked, door):
+each_way = pytest.mark.parametrize("in_batches", [False, True], ids=["items", "batches"])
+
+
+@each_way
+def test_stop_at_any_line_ends_the_stream_cleanly(session: requests.Session, in_batches: bool) -> None:
+    with walks(session, lambda stream: stream.stop(), in_batches=in_batches) as (walked, door):
         for step, walk in walked:
             assert walk.raised is None, step
             walk.recorder.ended_with(walk.stream)
         until(lambda: door.left == door.came)
 
 
-def test_ctrl_c_at_any_line_comes_out_and_closes_the_connection(session: requests.Session) -> None:
-    with walks(session, interrupt) as (walked, door):
+@each_way
+def test_ctrl_c_at_any_line_comes_out_and_closes_the_connection(
+    session: requests.Session, in_batches: bool
+) -> None:
+    with walks(session, interrupt, in_batches=in_batches) as (walked, door):
         for step, walk in walked:
             assert isinstance(walk.raised, KeyboardInterrupt), step
             assert where(walk.stream) is ConnectionState.DISCONNECTED, step

@@ -69,7 +69,7 @@ class Recorder:
         assert where(stream) is (ConnectionState.FAILED if failure else ConnectionState.DISCONNECTED)
         assert not stream.state.is_connected
         assert stream.state.connected_at is None
-        assert next(iter(stream), None) is None
+        assert next(iter(stream.batches() if stream._in_batches else stream), None) is None
         standing = [name for name, _ in self.received if name in {"on_connect", "on_disconnect"}]
         assert standing == ["on_connect", "on_disconnect"] * (len(standing) // 2)
         assert len({id(error) for error in self.errors}) == len(self.errors)

@@ -106,7 +106,6 @@ class Driver:
                         break
                 event, line, self.line = None, None, b""  # not kept while the next read waits
         finally:
-            self._parts.request.leave()
             self._hang_up()  # first, so that no failure in what follows leaves the connection open
             self._count_undelivered()
             self._connection = None
@@ -115,6 +114,7 @@ class Driver:
                     tracker.close()
             finally:
                 self._stopping = True
+                self._parts.request.leave()
                 self.wait.close()
                 self._fire(Trigger.STOP)
 

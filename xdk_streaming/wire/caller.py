@@ -91,8 +91,7 @@ class Caller:
         if not self._started():
             call.make()  # no thread can be had: better an attempt that cannot be woken than none
             return self._outcome(call)
-        self._calls.put(call)
-        return self._awaited(call, ends_at, late, shut_down, heeds_due)
+        return self._awaited((call, ends_at, late, shut_down, heeds_due), begins=True)
 
     @property
     def goes_on(self) -> bool:
@@ -102,7 +101,7 @@ class Caller:
     def resume(self) -> Any:
         """Wait again for the call that goes on: as `call` does."""
         assert self._pending is not None
-        return self._awaited(*self._pending)
+        return self._awaited(self._pending)
 
     def leave(self) -> None:
         """Leave the call that goes on, if there is one."""
@@ -111,23 +110,19 @@ class Caller:
             self._pending = None
             self._leave(call, shut_down)
 
-    def _awaited(
-        self,
-        call: Call,
-        ends_at: float | None,
-        late: Callable[[], Exception],
-        shut_down: Callable[[], object],
-        heeds_due: bool,
-    ) -> Any:
-        self._pending = None
+    def _awaited(self, pending: tuple[Any, ...], *, begins: bool = False) -> Any:
+        call, ends_at, late, shut_down, heeds_due = self._pending = pending  # found by `leave` from now on
         try:
+            if begins:
+                self._calls.put(call)
             self._until_done(call, ends_at, late, heeds_due=heeds_due)
         except Due:
-            self._pending = (call, ends_at, late, shut_down, heeds_due)
             raise
         except BaseException:
+            self._pending = None
             self._leave(call, shut_down)
             raise
+        self._pending = None
         return self._outcome(call)
 
     def end(self) -> None:
