@@ -16,7 +16,7 @@ import requests
 from pydantic import BaseModel
 
 from helpers.clients import GUARD, Until, wait_for
-from helpers.consumers import PATH, sees_the_client_leave, simulated
+from helpers.consumers import LONG, PATH, sees_the_client_leave, simulated
 from helpers.servers import Trust
 from helpers.shortcuts import ids
 from helpers.streams import STREAM_TYPES, Foreign, StreamType
@@ -111,6 +111,7 @@ def test_silence_ends_a_batch_at_its_moment_and_not_before(session: requests.Ses
         assert 0.3 <= time.monotonic() - began < GUARD / 2
 
 
+@pytest.mark.usefixtures("route")
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_after_a_silence_the_same_connection_goes_on(
     session: requests.Session, encoding: Encoding, stream_type: StreamType
@@ -217,6 +218,25 @@ def test_a_batch_is_handed_over_while_no_connection_stands(
         play(stream, store, 500, 0.1)
         assert counts == [3]
         assert time.monotonic() - began < GUARD / 2
+
+
+def test_a_stop_while_it_waits_for_the_next_attempt_hands_over_what_was_gathered(
+    session: requests.Session, stream_type: StreamType
+) -> None:
+    later = (Refuse(503, headers={"Retry-After": "60"}),)
+    with simulated(session, None, (Serve(3), Cut(half=False)), then=later) as simulator:
+        stream = stream_type(session, "get", simulator.url + PATH, config())
+        counts: list[int] = []
+        thread = threading.Thread(
+            target=play, args=[stream, lambda batch: counts.append(len(batch)), 500, LONG]
+        )
+        thread.start()
+        wait_for(lambda: stream.state.current_backoff > 1)
+        began = time.monotonic()
+        stream.stop()
+        thread.join(GUARD)
+        assert counts == [3]
+        assert time.monotonic() - began < GUARD / 4
 
 
 def test_a_batch_of_large_lines_is_handed_over_before_it_is_full(

@@ -123,3 +123,10 @@ def test_the_checkpoint_is_closed_even_if_reporting_is_interrupted(tmp_path: Pat
     again = Stream(ScriptedSession([END]), "get", URL, config, clock=FakeClock())
     with pytest.raises(StreamError, match="401"):  # and not that the checkpoint is in use
         list(again)
+
+
+def test_a_stop_before_a_step_that_takes_time_keeps_it_from_being_taken() -> None:
+    session = ScriptedSession([(Serve(3),), END])
+    driver = Stream(session, "get", URL, clock=FakeClock())._driver
+    assert list(driver.run(driver.stop)) == []
+    assert session.calls == []

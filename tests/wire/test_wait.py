@@ -105,6 +105,20 @@ def test_a_ring_before_the_first_pause_ends_it() -> None:
     assert time.monotonic() - began < SLICE_SECONDS / 2
 
 
+@pytest.mark.parametrize("woken_before", [False, True])
+def test_a_wait_for_another_thread_is_woken_with_its_own(woken_before: bool) -> None:
+    wait = Wait()
+    if woken_before:
+        wait.wake()
+    other = wait.for_another_thread()
+    assert other.woken == woken_before
+    wait.wake()
+    began = time.monotonic()
+    assert not other.pause(LONG)
+    assert other.woken
+    assert time.monotonic() - began < SLICE_SECONDS / 2
+
+
 def test_rings_that_nobody_hears_never_block() -> None:
     wait = Wait()
     wait.pause(0)

@@ -213,8 +213,8 @@ class Tracker:
     def _note_delivered(self, position: Position | None = None) -> None:
         assert self._checkpoint is not None  # close() removes this function together with the checkpoint
         key, moment = position or self.position()
-        if moment is not None:
-            self._checkpoint.note(key, moment)
+        assert moment is not None  # a connection has opened
+        self._checkpoint.note(key, moment)
 
     def _moment(self) -> float:
         moment = self._gaps.resume_from()

@@ -83,7 +83,7 @@ class Request:
         try:
             with ExitStack() as unanswered:
                 caller = self._caller = self._caller or Caller(wait)
-                unanswered.callback(self._end)
+                unanswered.callback(self._end, caller)
                 try:
                     response = self._response(caller, timeouts, more)
                 except Due:
@@ -134,11 +134,11 @@ class Request:
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.leave()
-
-    def _end(self) -> None:
-        caller, self._caller = self._caller, None
-        if caller is not None:
             caller.end()
+
+    def _end(self, caller: Caller) -> None:
+        self._caller = None
+        caller.end()
 
     def _followed(self, headers: NamedValues, timeouts: Timeouts) -> Any:
         """The response that is no redirect."""
