@@ -21,7 +21,7 @@ from benchmarks.chaos.publisher import Published
 from benchmarks.chaos.task import Task
 from helpers.servers import until
 from test_guarantees import PATH, PEACE, PROMISES, RATE, SLOW, Narrow, publishing
-from xdk_streaming import Buffer, Recovery, Stream, StreamConfig, item_key
+from xdk_streaming import Recovery, Stream, StreamConfig, item_key
 from xdk_streaming.clock import SystemClock
 from xdk_streaming.simulator import Cut, Live, Simulator
 from xdk_streaming.x import ENDPOINTS, published
@@ -71,9 +71,7 @@ class Consumer:
 
     def live(self, url: str, enough: Callable[[str], bool], on_store: Stored, clock: SystemClock) -> None:
         """Run one stream, and leave it cleanly after the first post that is enough."""
-        config = StreamConfig(
-            jitter=False, initial_backoff=0.3, recovery=self.recovery(), buffer=Buffer(max_bytes=2**17)
-        )
+        config = StreamConfig(jitter=False, initial_backoff=0.3, recovery=self.recovery())
         with requests.Session() as session, self.store() as store:
             session.trust_env = False
             session.headers["Authorization"] = "Bearer any"
