@@ -228,7 +228,7 @@ def bombarded(
 
     def bombard() -> None:
         until(lambda: when() or ended.is_set())
-        sent, enough_at = 0, time.monotonic() + GUARD  # a busy machine may let this thread send a few a second
+        sent, enough_at = 0, time.monotonic() + GUARD  # a busy machine may delay each signal
         while (sent < at_least and time.monotonic() < enough_at) or not ended.wait(0.001):
             send_signal(main, number)
             sent += 1
