@@ -20,7 +20,7 @@ from helpers.consumers import LONG, PATH, sees_the_client_leave, simulated
 from helpers.servers import Trust
 from helpers.shortcuts import ids
 from helpers.streams import STREAM_TYPES, Foreign, StreamType
-from xdk_streaming import AsyncStream, Buffer, Recovery, Stream, StreamConfig, StreamError
+from xdk_streaming import AsyncStream, Buffer, Recovery, Stream, StreamConfig, StreamError, StreamErrorType
 from xdk_streaming.simulator import Cut, End, Refuse, Script, Send, Serve, Simulator, Stall
 from xdk_streaming.simulator.body import Encoding
 
@@ -219,6 +219,36 @@ def test_a_batch_is_handed_over_while_no_connection_stands(
         play(stream, store, 500, 0.1)
         assert counts == [3]
         assert time.monotonic() - began < GUARD / 2
+
+
+def test_a_batch_that_comes_in_silence_does_not_make_the_silence_longer(session: requests.Session) -> None:
+    with simulated(session, None, (Send(post_lines(2)), Stall(None)), then=FINAL) as simulator:
+        stream = Stream[Any](session, "get", simulator.url + PATH, config(stall_timeout=1.0))
+        at: list[float] = []
+        with suppress(StreamError):
+            play(stream, lambda _: at.append(time.monotonic()), 5, 0.8)
+        assert time.monotonic() - at[0] < 0.8
+        errors = [change.error for change in stream.history if change.error is not None]
+        assert errors[0].error_type is StreamErrorType.TIMEOUT
+
+
+def test_the_time_for_which_a_batch_is_stored_is_no_silence(session: requests.Session) -> None:
+    more = threading.Event()
+    script = (Send(post_lines(2)), Until(more), Send(post_lines(2)), Stall(None))
+    with simulated(session, None, script) as simulator:
+        stream = Stream[Any](session, "get", simulator.url + PATH, config(stall_timeout=0.5))
+        counts: list[int] = []
+
+        def store(batch: list[Any]) -> None:
+            counts.append(len(batch))
+            time.sleep(0.6)
+            more.set()
+            if len(counts) == 2:
+                stream.stop()
+
+        play(stream, store, 5, 0.1)
+        assert counts == [2, 2]
+        assert len(simulator.requests) == 1
 
 
 def test_a_stop_while_it_waits_for_the_next_attempt_hands_over_what_was_gathered(

@@ -17,11 +17,12 @@ from helpers.clients import GUARD
 from helpers.servers import Peer, head, limits, served, through
 from helpers.unfinished import CONNECTING, drip, mute, situation
 from xdk_streaming import StreamConfig
+from xdk_streaming.clock import monotonic
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire.answer import Answer
 from xdk_streaming.wire.request import Request
 from xdk_streaming.wire.timeouts import Deadlines, Limit, Timeouts
-from xdk_streaming.wire.wait import Wait
+from xdk_streaming.wire.wait import Due, Wait
 from xdk_streaming.wire.waiting_socket import WaitingSocket
 
 SHORT = 0.3
@@ -165,6 +166,25 @@ def test_the_first_moment_ends_a_read() -> None:
     deadlines.end_at = time.monotonic() + 1e9
     assert deadlines.first() != deadlines.end_at
     deadlines.check()
+
+
+@pytest.mark.parametrize("read", [None, Limit(0.2, "timeout")])
+def test_a_read_that_was_left_goes_on_with_the_time_that_it_had(read: Limit | None) -> None:
+    wait = Wait()
+    deadlines = Deadlines(Timeouts(read=read, line=Limit(0.1, "4 x stall_timeout")), wait)
+    deadlines.expect_line()
+    wait.due_at = monotonic() + 0.05
+    assert deadlines.first() == wait.due_at
+    time.sleep(0.05)
+    assert isinstance(deadlines.passed(wait.due_at), Due)
+    wait.due_at = None
+    time.sleep(0.15)  # the batch is being stored
+    deadlines.check()
+    line_at = deadlines.first()
+    assert line_at is not None
+    assert 0 < line_at - monotonic() <= 0.05
+    with pytest.raises(StreamError, match="no whole line"):
+        raise deadlines.passed(line_at)
 
 
 def test_a_ring_in_a_read_is_no_end_of_it() -> None:

@@ -78,6 +78,9 @@ class Deadlines:
         self._read = timeouts.read
         self._line = timeouts.line
         self._line_at: float | None = None
+        self._silent_until = 0.0
+        self._left_at: float | None = None
+        """When `Due` was raised, until the read goes on: the time between the two counts for nothing."""
         self.end_at: float | None = None
         """A moment at which the whole reading has to end; None for no such moment."""
 
@@ -87,7 +90,10 @@ class Deadlines:
 
     def first(self) -> float | None:
         """When a wait for bytes that begins now has to end; None if it may last."""
-        at = None if self._read is None else monotonic() + self._read.seconds
+        goes_on, at = self._go_on(), None
+        if self._read is not None:
+            at = self._silent_until if goes_on else monotonic() + self._read.seconds
+            self._silent_until = at
         line_at, end_at = self._line_at, self.end_at
         if self._wait is not None and self._wait.due_at is not None and end_at is None:
             end_at = self._wait.due_at
@@ -95,11 +101,23 @@ class Deadlines:
             at = line_at
         return end_at if end_at is not None and (at is None or end_at < at) else at
 
+    def _go_on(self) -> bool:
+        """Whether a read that was left goes on. Its moments are then as far away as they were."""
+        if self._left_at is None:
+            return False
+        away, self._left_at = monotonic() - self._left_at, None
+        self._silent_until += away
+        if self._line_at is not None:
+            self._line_at += away
+        return True
+
     def check(self) -> None:
         """Raise the error of a moment that has passed, although bytes keep coming."""
         if self._line_at is None and self.end_at is None:
             return
         now = monotonic()
+        if self._left_at is not None:  # the read goes on where it was left
+            now = self._left_at
         for at in (self._line_at, self.end_at):
             if at is not None and at <= now:
                 raise self.passed(at)
@@ -107,6 +125,7 @@ class Deadlines:
     def passed(self, at: float) -> Exception:
         """What to raise when the moment `at`, which `first` gave, has passed: an error, or `Due`."""
         if self.end_at is None and self._wait is not None and at == self._wait.due_at:
+            self._left_at = at
             return Due()
         if at == self._line_at and self._line is not None:
             return self._line.passed("Bytes came, but no whole line")
