@@ -251,6 +251,23 @@ def test_the_time_for_which_a_batch_is_stored_is_no_silence(session: requests.Se
         assert len(simulator.requests) == 1
 
 
+def test_the_time_for_which_a_batch_is_stored_counts_for_the_delay(session: requests.Session) -> None:
+    later = (Refuse(503, headers={"Retry-After": "1"}),)
+    script = (Send(post_lines(2)), Cut(half=False))
+    with simulated(session, None, script, later, (Send(post_lines(2)), Stall(None))) as simulator:
+        stream = Stream[Any](session, "get", simulator.url + PATH, config())
+        at: list[float] = []
+
+        def store(batch: list[Any]) -> None:
+            at.append(time.monotonic())
+            time.sleep(0.8)
+            if len(at) == 2:
+                stream.stop()
+
+        play(stream, store, 5, 0.1)
+        assert at[1] - at[0] < 1.6
+
+
 def test_a_stop_while_it_waits_for_the_next_attempt_hands_over_what_was_gathered(
     session: requests.Session, stream_type: StreamType
 ) -> None:
@@ -338,6 +355,7 @@ def test_what_was_gathered_is_handed_over_after_a_stop(
         thread.join(GUARD)
         handed_over = sum(map(len, batches))
         assert handed_over + stream.state.undelivered_items == 3
+        assert handed_over == 3 or stream_type is AsyncStream  # whose thread may not have put them all yet
         assert len(batches) <= 1
 
 
@@ -355,7 +373,7 @@ def test_after_a_stop_in_the_loop_nothing_else_is_handed_over(
 
         play(stream, store, 10, GUARD)
         assert counts == [10]
-        assert 0 < stream.state.undelivered_items <= 90
+        assert max(1, stream.state.total_items_received - 10) <= stream.state.undelivered_items <= 90
 
 
 def test_a_stream_that_was_stopped_before_hands_over_nothing(

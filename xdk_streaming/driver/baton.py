@@ -11,7 +11,7 @@ class Baton:
 
     def __init__(self) -> None:
         self.wanted = False
-        """Whether the other thread says that it waits, for givers who look before they give."""
+        """Set by the thread that is about to wait, for those who give only what is wanted."""
         self._lock = threading.Lock()
         self._lock.acquire()
 

@@ -39,8 +39,10 @@ class Driver:
         self.wait = Wait()
         self.holding = False
         """Whether items that were yielded are not delivered yet. The consumer says so if it gathers them."""
-        self._more: dict[str, Any] = {}
-        self._left: float | None = None
+        self._recovery_params: dict[str, Any] = {}
+        """The tracker's parameters of the attempt in progress."""
+        self._delay_ends_at: float | None = None
+        """When the delay in progress ends (monotonic); None between two delays."""
         self._answer: Answer | None = None
         self._connection: Connection | None = None
         self.line: Any = b""
@@ -189,12 +191,12 @@ class Driver:
         request, tracker, machine = self._parts.request, self._parts.tracker, self._parts.machine
         try:
             if not request.goes_on:
-                self._more = tracker.params(machine.withdrawn)
+                self._recovery_params = tracker.params(machine.withdrawn)
             answer = self._answer = request.send(  # in one statement: Ctrl-C may come at any line
                 timeouts=Timeouts.of(self._parts.config),
                 wait=self.wait,
                 chunk_size=self._parts.config.chunk_size,
-                more=self._more,
+                more=self._recovery_params,
             )
         except Due:
             return
@@ -206,7 +208,7 @@ class Driver:
         if problems.is_stream(answer.status, answer.headers.get("content-type", "")):
             self._open(answer)
         else:
-            self._refuse(answer, next(iter(self._more), None))
+            self._refuse(answer, next(iter(self._recovery_params), None))
 
     def _open(self, answer: Answer) -> None:
         at = self._parts.clock.monotonic()  # first: a callback of the next lines may take its time
@@ -255,19 +257,19 @@ class Driver:
 
     def _back_off(self) -> None:
         clock, wait = self._parts.clock, self.wait
-        if self._left is None:
+        if self._delay_ends_at is None:
             self._fire(Trigger.RETRY)
             if self._parts.machine.connection_state is not ConnectionState.BACKOFF:
                 return
-            self._left = self._parts.state.current_backoff
-        if wait.due_at is not None and (due_in := max(0.0, wait.due_at - monotonic())) < self._left:
-            began = clock.monotonic()
-            clock.wait(due_in, wait)
-            self._left -= max(due_in, clock.monotonic() - began)
-            if not self._stopping:
-                return
-        clock.wait(max(0.0, self._left), wait)
-        self._left = None
+            left = self._parts.state.current_backoff
+            self._delay_ends_at = clock.monotonic() + left
+        else:
+            left = max(0.0, self._delay_ends_at - clock.monotonic())
+        due_in = left if wait.due_at is None else max(0.0, wait.due_at - monotonic())
+        clock.wait(min(left, due_in), wait)
+        if due_in < left and not self._stopping:
+            return
+        self._delay_ends_at = None
         self._fire(Trigger.WAITED)
 
     def _hang_up(self) -> None:

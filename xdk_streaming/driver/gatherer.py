@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import Any
 
 from xdk_streaming.clock import monotonic
+from xdk_streaming.driver.batch_limits import BatchLimits
 from xdk_streaming.driver.driver import DUE, Driver
-from xdk_streaming.driver.limits import Limits
 from xdk_streaming.driver.parts import Parts
 from xdk_streaming.errors import StreamError
 from xdk_streaming.recovery.tracker import Position
@@ -17,7 +17,7 @@ from xdk_streaming.recovery.tracker import Position
 class Gatherer:
     """The batches of one driver. For the consumer's thread; `limits` may be changed between two batches."""
 
-    def __init__(self, driver: Driver, parts: Parts, limits: Limits) -> None:
+    def __init__(self, driver: Driver, parts: Parts, limits: BatchLimits) -> None:
         self.limits = limits
         self.last_counts = False
         """Whether the batch in hand counts as delivered, although the next is not asked for."""

@@ -14,7 +14,7 @@ from operator import length_hint
 from typing import Any, NamedTuple, Protocol
 
 from xdk_streaming.clock import monotonic
-from xdk_streaming.driver.limits import Limits
+from xdk_streaming.driver.batch_limits import BatchLimits
 from xdk_streaming.driver.parcel import Parcel
 
 
@@ -116,7 +116,7 @@ class InBatches:
     A batch's age is counted from the moment at which its first item was decoded.
     """
 
-    def __init__(self, consumer: Consumer, limits: Limits) -> None:
+    def __init__(self, consumer: Consumer, limits: BatchLimits) -> None:
         self._consumer = consumer
         self.limits = limits
         self._items: list[Any] = []

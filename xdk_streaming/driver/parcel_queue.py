@@ -12,7 +12,7 @@ from xdk_streaming.state import Lag, StreamState
 
 
 class ParcelQueue:
-    """Parceles in order, without a lock: the driver's thread puts and drops, the consumer's thread takes.
+    """Parcels in order, without a lock: the driver's thread puts and drops, the consumer's thread takes.
 
     Only one thread writes each counter. Every hand-over writes the lag into the state. `on_lag` is called
     when the lag passes a watermark.
@@ -93,17 +93,17 @@ class ParcelQueue:
 
     def take(self) -> Parcel | None:
         """Take the oldest parcel; None if none waits. `lag_seconds` counts it until the next `take`."""
-        parcel: Parcel | None = None
+        self._hand = None
         try:
-            parcel = self._parcels.popleft()
+            parcel = self._hand = self._parcels.popleft()
         except IndexError:
-            pass
+            return None
         else:
             self._items_out += len(parcel.items)
             self.bytes_out += parcel.size
-        self._hand = parcel
-        self._show_lag()
-        return parcel
+            return parcel
+        finally:
+            self._show_lag()
 
     def clear(self) -> int:
         """Discard all parcels, once the driver puts no more. Returns how many items were discarded."""

@@ -71,6 +71,7 @@ class Threaded:
         self._woken = False  # since the last `take`, which clears it
         self._ended = False
         self._failure: BaseException | None = None
+        # Written by the consumer's thread.
         self.hand = Hand()
 
     # The consumer's side

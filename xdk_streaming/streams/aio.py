@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import Callbacks
 from xdk_streaming.config import NamedValuesSource, StreamConfig
+from xdk_streaming.driver.batch_limits import BatchLimits
 from xdk_streaming.driver.handover import Handover, InBatches, OneByOne
-from xdk_streaming.driver.limits import Limits
 from xdk_streaming.driver.read_ahead import ReadAhead
 from xdk_streaming.driver.threaded import END, READ_AHEAD, Threaded
 from xdk_streaming.state import StreamState
@@ -75,7 +75,7 @@ class AsyncStream(Assembly[T]):
 
         Raises ValueError if a limit is none, and RuntimeError if the items are being iterated one by one.
         """
-        limits = Limits(max_items, max_seconds)
+        limits = BatchLimits(max_items, max_seconds)
         if self._in_batches is not None:
             self._in_batches.limits = limits
         elif self._bridge.opened:

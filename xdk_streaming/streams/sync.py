@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from xdk_streaming.callbacks import CALLBACKS, Callbacks
 from xdk_streaming.config import NamedValuesSource, StreamConfig
+from xdk_streaming.driver.batch_limits import BatchLimits
 from xdk_streaming.driver.gatherer import Gatherer
 from xdk_streaming.driver.handover import Handover, InBatches, OneByOne
-from xdk_streaming.driver.limits import Limits
 from xdk_streaming.driver.threaded import Threaded
 from xdk_streaming.state import StreamState
 from xdk_streaming.streams.assembly import Assembly, Model, T
@@ -94,7 +94,7 @@ class Stream(Assembly[T]):
         There is one iterator: a second call continues with new limits. Raises ValueError if a limit is none,
         and RuntimeError if the items are being iterated one by one.
         """
-        limits = Limits(max_items, max_seconds)
+        limits = BatchLimits(max_items, max_seconds)
         if self._in_batches is not None:
             self._in_batches.limits = limits
         elif getgeneratorstate(self._items) != GEN_CREATED:

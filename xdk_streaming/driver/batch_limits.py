@@ -11,7 +11,7 @@ MAX_BYTES_AN_ITEM = 4 * 2**10
 
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """The most items of a batch, and the seconds from its first item on. Raises ValueError if one is none."""
 
     max_items: int
