@@ -65,6 +65,16 @@ def stream_type(request: pytest.FixtureRequest) -> Any:
 # What it says
 
 
+def positions_of_items(process: Process) -> list[float]:
+    """The position that each item leaves."""
+    seen: list[float] = []
+    stream: Any = process.stream
+    with suppress(NoMoreConnections):
+        for _ in stream:
+            seen.append(stream.position)
+    return seen
+
+
 def test_there_is_none_before_the_first_connection(stream_type: StreamType) -> None:
     assert Process(FakeClock(T0), stream_type=stream_type).stream.position is None
 
@@ -77,24 +87,14 @@ def test_before_the_first_connection_it_is_what_the_stream_goes_on_from(stream_t
 def test_it_is_the_moment_up_to_which_all_was_received() -> None:
     clock = FakeClock(T0)
     script = (CHUNKED, Stall(3.0), Send(post(T0 + 3)), Stall(4.0), Send(post(T0 + 7)), CUT)
-    process = Process(clock, script)
-    seen: list[float | None] = []
-    stream: Any = process.stream
-    with suppress(NoMoreConnections):
-        for _ in stream:
-            seen.append(process.stream.position)
+    seen = positions_of_items(Process(clock, script))
     assert seen == [pytest.approx(T0, abs=0.01), pytest.approx(T0 + 3, abs=0.01)]
 
 
 def test_heartbeats_move_it() -> None:
     clock = FakeClock(T0)
     script: Script = (CHUNKED, Send(post(T0)), *heartbeats(3), Send(post(T0 + 60, 1)), CUT)
-    process = Process(clock, script)
-    seen: list[float | None] = []
-    stream: Any = process.stream
-    with suppress(NoMoreConnections):
-        for _ in stream:
-            seen.append(process.stream.position)
+    seen = positions_of_items(Process(clock, script))
     assert seen[1] == pytest.approx(T0 + 60, abs=0.01)
 
 
@@ -131,26 +131,42 @@ def test_it_never_passes_an_item_that_waits_to_be_handed_over(buffer: Buffer | N
     stream.close()
 
 
-async def positions_in_loop(stream: AsyncStream[Any], found: list[tuple[int, float | None]]) -> None:
+async def positions_in_loop(stream: AsyncStream[Any], found: list[tuple[int, Any]]) -> None:
     async for batch in stream.batches(4, 60.0):
         found.append((len(batch), stream.position))
 
 
-def test_a_batch_leaves_the_position_after_its_last_item(stream_type: StreamType) -> None:
-    clock = FakeClock(T0)
-    steps = [step for n in range(10) for step in (Stall(1.0), Send(post(T0 + n + 1, n)))]
-    stream = Process(clock, (CHUNKED, *steps, CUT), stream_type=stream_type).stream
-    found: list[tuple[int, float | None]] = []
+def positions_of_batches(stream: Stream[Any] | AsyncStream[Any]) -> list[tuple[int, float]]:
+    """The length of each batch, and the position that it leaves."""
+    found: list[tuple[int, Any]] = []
     with suppress(NoMoreConnections):
         if isinstance(stream, Stream):
             for batch in stream.batches(4, 60.0):
                 found.append((len(batch), stream.position))
         else:
             asyncio.run(positions_in_loop(stream, found))
+    return found
+
+
+def test_a_batch_leaves_the_position_after_its_last_item(stream_type: StreamType) -> None:
+    steps = [step for n in range(10) for step in (Stall(1.0), Send(post(T0 + n + 1, n)))]
+    stream = Process(FakeClock(T0), (CHUNKED, *steps, CUT), stream_type=stream_type).stream
+    found = positions_of_batches(stream)
     assert [count for count, _ in found] == [4, 4, 2]
     for (_, position), end in zip(found, [T0 + 4, T0 + 8, T0 + 10], strict=True):
-        assert position is not None
         assert end - 1.01 <= position <= end + 0.01
+
+
+@pytest.mark.parametrize("buffer", [None, Buffer()])
+def test_a_batch_of_part_of_a_read_leaves_the_position_before_that_read(
+    stream_type: StreamType, buffer: Buffer | None
+) -> None:
+    together = b"".join(post(T0 + 9, n) for n in range(10))
+    script = (CHUNKED, Stall(10.0), Send(together), Stall(10.0), HEARTBEAT, CUT)
+    stream = Process(FakeClock(T0), script, stream_type=stream_type, buffer=buffer).stream
+    found = positions_of_batches(stream)
+    assert [count for count, _ in found] == [4, 4, 2]
+    assert [position for _, position in found[:2]] == pytest.approx([T0, T0], abs=0.01)
 
 
 # Going on from it
