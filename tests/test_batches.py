@@ -52,6 +52,26 @@ async def play_in_loop(stream: AsyncStream[Any], store: Store, limits: Any) -> N
             store(batch)
 
 
+def counted(
+    stream: Stream[Any] | AsyncStream[Any],
+    total: int,
+    *limits: float,
+    meanwhile: Callable[[int], object] = lambda count: None,
+) -> list[int]:
+    """The lengths of the batches, up to so many items; `meanwhile` gets how many came so far."""
+    counts: list[int] = []
+
+    def store(batch: list[Any]) -> None:
+        counts.append(len(batch))
+        meanwhile(sum(counts))
+        if sum(counts) >= total:
+            stream.stop()
+
+    play(stream, store, *limits)
+    assert sum(counts) == total
+    return counts
+
+
 def config(**settings: Any) -> StreamConfig:
     return StreamConfig(**{"initial_backoff": 0.0, "stall_timeout": GUARD, **settings})
 
@@ -116,20 +136,11 @@ def test_silence_ends_a_batch_at_its_moment_and_not_before(session: requests.Ses
 def test_after_a_silence_the_same_connection_goes_on(
     session: requests.Session, encoding: Encoding, stream_type: StreamType
 ) -> None:
-    more, counts = threading.Event(), list[int]()
+    more = threading.Event()
     script = (Serve(3), Until(more), Serve(4), Stall(None))
     with Simulator(script=[script], rate=0, encoding=encoding) as simulator:
         stream = stream_type(session, "get", simulator.url + PATH, config())
-
-        def store(batch: list[Any]) -> None:
-            counts.append(len(batch))
-            if sum(counts) >= 3:
-                more.set()
-            if sum(counts) == 7:
-                stream.stop()
-
-        play(stream, store, 500, 0.05)
-        assert sum(counts) == 7
+        counted(stream, 7, 500, 0.05, meanwhile=lambda count: more.set() if count >= 3 else None)
         assert len(simulator.requests) == 1
 
 
@@ -139,16 +150,7 @@ def test_a_batch_comes_in_time_though_a_session_hides_how_it_reads(
     with simulated(session, None, (Serve(7), Stall(None))) as simulator:
         foreign: Any = Foreign(session)
         stream = Stream[Any](foreign, "get", simulator.url + PATH, config(chunk_size=1))
-        counts: list[int] = []
-
-        def store(batch: list[Any]) -> None:
-            counts.append(len(batch))
-            if sum(counts) == 7:
-                stream.stop()
-
-        play(stream, store, 5, 0.2)
-        assert sum(counts) == 7
-        assert max(counts) <= 5
+        assert max(counted(stream, 7, 5, 0.2)) <= 5
 
 
 @pytest.mark.parametrize("leave", ["stop", "break"])
@@ -174,16 +176,7 @@ def test_an_attempt_that_goes_on_while_a_batch_is_stored_is_the_one_that_streams
     late = (Until(stored), Serve(4), Stall(None))
     with simulated(session, None, (Serve(3), Cut(half=False)), late) as simulator:
         stream = stream_type(session, "get", simulator.url + PATH, config())
-        counts: list[int] = []
-
-        def store(batch: list[Any]) -> None:
-            counts.append(len(batch))
-            stored.set()
-            if sum(counts) == 7:
-                stream.stop()
-
-        play(stream, store, 500, 0.05)
-        assert sum(counts) == 7
+        counted(stream, 7, 500, 0.05, meanwhile=lambda _: stored.set())
         assert len(simulator.requests) == 2
 
 

@@ -44,16 +44,17 @@ def blackhole() -> Seen:
     return seen.ended_with("timeout", "Nothing came from the server within 3 s (timeout)")
 
 
+def interrupt(link: Link, seconds: float) -> None:
+    """Take the link down for so long."""
+    ip("-n", link.server, "link", "set", "near", "down")
+    time.sleep(seconds)
+    ip("-n", link.server, "link", "set", "near", "up")
+
+
 def down_and_up() -> Seen:
     """The link is down for a second, and comes back."""
     with far_server() as (link, url):
-
-        def interrupt() -> None:
-            ip("-n", link.server, "link", "set", "near", "down")
-            time.sleep(1)
-            ip("-n", link.server, "link", "set", "near", "up")
-
-        threading.Timer(1, interrupt).start()
+        threading.Timer(1, interrupt, [link, 1]).start()
         seen = watched(url, session(), items=60, seconds=15)
     assert seen.items == 60, seen
     assert seen.final is None, seen
@@ -63,13 +64,7 @@ def down_and_up() -> Seen:
 def down_for_longer() -> Seen:
     """The link is down for longer than the timeout, and comes back: connected anew."""
     with far_server() as (link, url):
-
-        def interrupt() -> None:
-            ip("-n", link.server, "link", "set", "near", "down")
-            time.sleep(5)
-            ip("-n", link.server, "link", "set", "near", "up")
-
-        threading.Timer(1, interrupt).start()
+        threading.Timer(1, interrupt, [link, 5]).start()
         seen = watched(url, session(), items=40, seconds=30, max_retries=-1)
     assert seen.items == 40, seen
     assert seen.connects > 1, seen
