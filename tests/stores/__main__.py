@@ -59,7 +59,7 @@ def judged(name: str, store: Store, simulator: Simulator, folder: Path) -> bool:
             if happening == "kill":
                 process.kill()
             else:
-                with store.failing():
+                with store.failing(process.pid):
                     assert process.wait(PATIENCE) != 0
     with running(store, folder):
         stored = caught_up(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "stores.md"
 MAX_LINES = 40
 X = "https://api.x.com"
 LIMITS = re.compile(r"max_items=\d+, max_seconds=[\d.]+")
+FEW_BYTES = 100
+"""Fewer than any file of a batch has."""
 QUICK = "max_items=500, max_seconds=0.1"
 """The limits of a batch here, so that a process stores several before it is killed."""
 
@@ -33,8 +36,8 @@ class Store:
 
     code: str
     environment: dict[str, str]
-    failing: Callable[[], Any]
-    """Within this context, storing fails."""
+    failing: Callable[[int], Any]
+    """Within this context, storing fails, by the process of this id at least."""
     stored: Callable[[], Stored]
 
 
@@ -54,7 +57,7 @@ def sqlite(url: str, folder: Path) -> Store:
     path = folder / "posts.db"
 
     @contextmanager
-    def failing() -> Iterator[None]:
+    def failing(process: int) -> Iterator[None]:
         with closing(sqlite3.connect(path, timeout=30)) as db:
             db.executescript(
                 "CREATE TRIGGER refuse BEFORE INSERT ON progress BEGIN SELECT RAISE(ABORT, 'no room'); END"
@@ -77,7 +80,7 @@ def postgresql(url: str, database: str) -> Store:
     times = 0
 
     @contextmanager
-    def failing() -> Iterator[None]:
+    def failing(process: int) -> Iterator[None]:
         nonlocal times
         times += 1
         with psycopg.connect(database, autocommit=True) as db:
@@ -106,22 +109,15 @@ def postgresql(url: str, database: str) -> Store:
 
 
 def parquet(url: str, folder: Path) -> Store:
-    """The files fail because the name of the unfinished one is taken by a folder."""
+    """The files fail because the system lets the process write no more: as on a disk without room."""
     import pyarrow.parquet as pq
 
-    dataset, unfinished = folder / "posts", folder / "posts" / ".unfinished"
+    dataset = folder / "posts"
 
     @contextmanager
-    def failing() -> Iterator[None]:
-        while True:  # the name is free between two batches
-            unfinished.unlink(missing_ok=True)
-            try:
-                unfinished.mkdir()
-            except FileExistsError:
-                continue
-            break
+    def failing(process: int) -> Iterator[None]:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (FEW_BYTES, FEW_BYTES))
         yield
-        unfinished.rmdir()
 
     def stored() -> Stored:
         if not any(dataset.glob("*.parquet")):
