@@ -193,7 +193,7 @@ def send(session: Any, url: str, method: str = "get", read_timeout: float = GUAR
 
 
 def limits(connect: float | None = None, read: float | None = None) -> Timeouts:
-    """BatchLimits in seconds, as a user's `timeout` sets them."""
+    """Limits in seconds, as a user's `timeout` sets them."""
     return Timeouts(*(None if each is None else Limit(each, "timeout") for each in (connect, read)))
 
 

@@ -187,6 +187,21 @@ def test_a_read_that_was_left_goes_on_with_the_time_that_it_had(read: Limit | No
         raise deadlines.passed(line_at)
 
 
+def test_a_read_that_was_left_before_any_line_keeps_its_time_for_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("xdk_streaming.wire.timeouts.monotonic", lambda: now)
+    wait = Wait()
+    deadlines = Deadlines(limits(None, 8.0), wait)
+    wait.due_at = 103.0
+    assert deadlines.first() == 103.0
+    now = 103.0
+    assert isinstance(deadlines.passed(103.0), Due)
+    wait.due_at, now = None, 120.0  # the batch was being stored
+    assert deadlines.first() == 125.0
+
+
 def test_a_ring_in_a_read_is_no_end_of_it() -> None:
     one, other = socket.socketpair()
     with one, other:
