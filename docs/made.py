@@ -21,7 +21,7 @@ from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.options import ENVIRONMENT_PREFIX
 from xdk_streaming.cli.panel import Facts, picture
 from xdk_streaming.cli.reporting import transition_event
-from xdk_streaming.cli.sinks import Pipe
+from xdk_streaming.cli.recording.pipe import Pipe
 from xdk_streaming.cli.stream import VERBS
 
 DOCS = Path(__file__).parent

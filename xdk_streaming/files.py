@@ -12,6 +12,10 @@ else:
 
 BINARY: int = getattr(os, "O_BINARY", 0)
 """Without this flag Windows would write CR LF for LF."""
+WITHOUT_WAITING: int = getattr(os, "O_NONBLOCK", 0)
+"""With this flag opening a pipe does not wait for the pipe's other end."""
+WITHOUT_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
+"""With this flag a symbolic link is not followed. Windows has no such flag."""
 LOCKED_BYTE = 2**40
 """The byte that a lock covers on Windows, far behind all data: a lock there also forbids reading."""
 

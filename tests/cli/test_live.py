@@ -21,7 +21,7 @@ from xdk_streaming.cli import small_diagram
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
-from xdk_streaming.cli.sinks import Pipe
+from xdk_streaming.cli.recording.pipe import Pipe
 from xdk_streaming.machine.table import TABLE
 from xdk_streaming.simulator import Live, Refuse, Reset, Simulator
 

@@ -32,7 +32,7 @@ from xdk_streaming.cli import simulate as simulate_module
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.certificates import tls_setup
 from xdk_streaming.cli.fault_option import seconds
-from xdk_streaming.cli.recorded import whole_lines
+from xdk_streaming.cli.recording.whole_lines import whole_lines
 from xdk_streaming.simulator import Simulator
 from xdk_streaming.x import ENDPOINTS
 

@@ -22,8 +22,8 @@ from xdk_streaming.cli import endpoints
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import ExitCode, exit_code
 from xdk_streaming.cli.fields import ALL, USUAL
-from xdk_streaming.cli.replay import recorded
-from xdk_streaming.cli.sinks import part_of
+from xdk_streaming.cli.recording.part import part_of
+from xdk_streaming.cli.recording.reading import recorded
 from xdk_streaming.errors import RetriesExhausted
 from xdk_streaming.simulator import Refuse, Reset, Serve, Simulator, Stall
 from xdk_streaming.x import ENDPOINTS
@@ -243,7 +243,7 @@ def test_a_signal_ends_the_stream_cleanly(
         program.send_signal(number)
         _, err = program.communicate(timeout=GUARD)
     assert program.returncode == code
-    written = [json.loads(line)["data"]["id"] for line in recorded(output)]
+    written = [json.loads(line)["data"]["id"] for line in recorded(output, print)]
     assert written == sent(simulator)[: len(written)]
     assert not part_of(output).exists()
     assert "summary" in err.decode().splitlines()[-1]
@@ -267,7 +267,7 @@ def test_a_second_interrupt_exits_immediately(simulator: Simulator) -> None:
 
 
 def wait_for_items(path: Path, number: int) -> None:
-    wait_until(lambda: path.exists() and len([*recorded(path)]) >= number)
+    wait_until(lambda: path.exists() and len([*recorded(path, print)]) >= number)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -412,7 +412,7 @@ def test_a_kill_loses_nothing_that_the_checkpoint_counts_as_written(tmp_path: Pa
     with Simulator(rate=300, backlog=60) as simulator:
         arguments = ("--base-url", simulator.url, "-o", output, "--checkpoint", checkpoint, "--backfill")
         for _ in range(3):
-            before = len([*recorded(output)]) if output.exists() else 0
+            before = len([*recorded(output, print)]) if output.exists() else 0
             with started("sample", *arguments) as program:
                 wait_for_items(output, before + 250)
                 program.kill()
@@ -428,7 +428,7 @@ def test_a_kill_loses_nothing_that_the_checkpoint_counts_as_written(tmp_path: Pa
 
 
 def written_ids(output: Path) -> list[str]:
-    return [json.loads(line)["data"]["id"] for line in recorded(output)]
+    return [json.loads(line)["data"]["id"] for line in recorded(output, print)]
 
 
 def published(simulator: Simulator) -> list[str]:
@@ -443,7 +443,7 @@ def test_replay_warns_of_a_recording_that_was_cut_short(tmp_path: Path) -> None:
     path.write_bytes(b'{"data":{"id":"1","text":"one"}}\r\n\r\n{"data":{"id":"2"')
     code, out, err = called("replay", path)
     assert (code, out) == (0, b'{"data":{"id":"1","text":"one"}}\n')
-    assert "cut short" in err
+    assert "in the middle of a line" in err
     assert called("replay", "-f", "text", path)[1] == b"1  one\n"
 
 

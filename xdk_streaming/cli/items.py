@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -27,6 +28,19 @@ def printable(line: bytes) -> bytes:
 def as_it_came(line: bytes) -> bytes:
     """The line, ended with LF. X ends lines with CRLF, which is not part of the item."""
     return line.rstrip(b"\r") + b"\n"
+
+
+def created_at(line: bytes) -> float | None:
+    """When the post of an item was written, in Unix seconds; None if the item does not say."""
+    item = _decoded(line)
+    data = item.get("data") if isinstance(item, dict) else None
+    moment = data.get("created_at") if isinstance(data, dict) else None
+    if not isinstance(moment, str):
+        return None
+    try:
+        return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
 
 
 def _author(item: dict[str, Any], data: dict[str, Any]) -> str | None:

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
+from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.cli.reporting import LogEvent
-from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.state import Transition
 from xdk_streaming.streams.sync import Stream
 
@@ -26,6 +26,8 @@ LATEST = 200
 
 class Screen:
     """A sink that shows items on the terminal, above the live view."""
+
+    files = 0
 
     def __init__(self, console: Console) -> None:
         self.name = "the terminal"

@@ -11,8 +11,8 @@ from rich.text import Text
 from xdk_streaming.cli import small_diagram
 from xdk_streaming.cli.meter import MINUTES, Meter
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
+from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.cli.reporting import LogEvent, count
-from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
 BARS = " ▁▂▃▄▅▆▇█"

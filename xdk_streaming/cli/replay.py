@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 
+from xdk_streaming.cli import items
 from xdk_streaming.cli.exits import ExitCode
-from xdk_streaming.cli.frames import Damaged, codec_of, inflated
-from xdk_streaming.cli.items import readable
 from xdk_streaming.cli.options import DisplayOptions
-from xdk_streaming.cli.sinks import Pipe, part_of, read_part
+from xdk_streaming.cli.recording.frames import Damaged
+from xdk_streaming.cli.recording.pipe import Pipe
+from xdk_streaming.cli.recording.reading import recorded
+from xdk_streaming.wire.decoder import LineDecoder
+from xdk_streaming.wire.not_an_item import Invalid
+
+MAX_WARNINGS = 3
+"""Lines that are no items of which a warning names the number; the others are counted."""
 
 Files = Annotated[
     list[Path],
@@ -56,65 +60,63 @@ def replay(files: Files, speed: Speed = None) -> Recordings:
 def show_again(recordings: Recordings, shown: DisplayOptions) -> None:
     """Write the items, up to the limit. Exits with an error message if a recording cannot be read."""
     sink = Pipe(sys.stdout.fileno())
+    form = _form(shown)
     try:
         for line in islice(_paced(recordings), shown.limit):
-            sink.write(line + b"\n" if shown.format == "json" else readable(line))
+            sink.write(form(line))
     except BrokenPipeError:
         raise typer.Exit(ExitCode.DONE) from None
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    except (OSError, Damaged, orjson.JSONDecodeError) as failure:
+    except (OSError, Damaged, NoRecording) as failure:
         typer.echo(f"The recording could not be replayed: {failure}", err=True)
         raise typer.Exit(ExitCode.FAILED) from failure
 
 
-def recorded(path: Path) -> Iterator[bytes]:
-    """The lines of a recording, without line ends; blank lines are skipped."""
-    part = read_part(part_of(path))
-    rest = b""
-    for data in _contents(path, None if part is None else part[0]):
-        *lines, rest = (rest + data).split(b"\n")
-        yield from filter(None, (line.rstrip(b"\r") for line in lines))
-    if part is not None:
-        yield from filter(None, part[1].split(b"\n"))
-    if rest:
-        _warn(path, rest)
+class NoRecording(ValueError):
+    """A file has lines, and none of them is an item."""
 
 
-def _contents(path: Path, end: int | None) -> Iterator[bytes]:
-    codec = codec_of(path)
-    with path.open("rb") as file:
-        if codec is None:
-            yield from iter(lambda: file.read(1 << 20), b"")
-        else:
-            yield from inflated(file, codec, end)
+def _form(shown: DisplayOptions) -> Callable[[bytes], bytes]:
+    if shown.format == "text":
+        return items.readable
+    return items.printable if sys.stdout.isatty() else items.as_it_came
 
 
-def _warn(path: Path, rest: bytes) -> None:
-    typer.echo(
-        f"{path} is cut short: the last {len(rest)} bytes are not a complete item, and are ignored", err=True
-    )
+def _items(path: Path) -> Iterator[bytes]:
+    """The lines of a recording that are items. The others are left out, with warnings."""
+    written = left_out = 0
+    decode = LineDecoder()
+    for number, line in enumerate(recorded(path, _warn), 1):
+        if isinstance(decode(line), Invalid):
+            left_out += 1
+            if left_out <= MAX_WARNINGS and written:
+                _warn(f"line {number} of {path} is no item, and is left out")
+            continue
+        if not written and left_out:
+            _warn(f"the first {left_out:,} lines of {path} are no items, and are left out")
+        written += 1
+        yield line
+    if left_out and not written:
+        raise NoRecording(f"{path} is no recording: not one of its lines is a JSON object")
+    if left_out > MAX_WARNINGS:
+        _warn(f"{left_out:,} lines of {path} are no items, and were left out")
+
+
+def _warn(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _paced(recordings: Recordings) -> Iterator[bytes]:
     """The lines, paced by the times of their posts, at the speed that was asked for."""
-    lines = (line for path in recordings.files for line in recorded(path))
+    lines = (line for path in recordings.files for line in _items(path))
     if recordings.speed is None:
         yield from lines
         return
     began, first = time.monotonic(), None
     for line in lines:
-        moment = _written_at(line)
+        moment = items.created_at(line)
         if moment is not None:
             first = moment if first is None else first
             time.sleep(max(0.0, (moment - first) / recordings.speed - (time.monotonic() - began)))
         yield line
-
-
-def _written_at(line: bytes) -> float | None:
-    item: Any = orjson.loads(line)
-    data = item.get("data") if isinstance(item, dict) else None
-    moment = data.get("created_at") if isinstance(data, dict) else None
-    if not isinstance(moment, str):
-        return None
-    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()

@@ -15,7 +15,7 @@ import typer
 
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
-from xdk_streaming.cli.sinks import Sink
+from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.clock import monotonic
 from xdk_streaming.config import Record
 from xdk_streaming.gap import Gap
@@ -239,6 +239,7 @@ def summary_event(state: StreamState, meter: Meter, sink: Sink, now: float) -> L
         "lag_items": state.lag_items,
         "output": sink.name,
         "output_bytes": sink.size,
+        "output_files": sink.files,
     }
     words = [
         f"{count(meter.written, 'item')} in {shown_seconds(seconds)}",
@@ -249,7 +250,8 @@ def summary_event(state: StreamState, meter: Meter, sink: Sink, now: float) -> L
         *([count(state.invalid_items, "invalid line")] if state.invalid_items else []),
         *([count(state.duplicate_items, "duplicate") + " left out"] if state.duplicate_items else []),
         *([count(state.dropped_items, "item") + " dropped"] if state.dropped_items else []),
-        f"{shown_bytes(sink.size)} to {sink.name}",
+        f"{shown_bytes(sink.size)} to {sink.name}"
+        + (f", the last of {sink.files:,} files" if sink.files > 1 else ""),
     ]
     return LogEvent("summary", now, ", ".join(words), facts)
 

@@ -18,8 +18,8 @@ from types import FrameType
 from xdk_streaming.cli.exits import ExitCode, exit_code
 from xdk_streaming.cli.live import show_cursor
 from xdk_streaming.cli.meter import Meter
+from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.cli.reporting import Reporter, message_event, summary_event
-from xdk_streaming.cli.sinks import Sink
 from xdk_streaming.clock import monotonic
 from xdk_streaming.errors import StreamError
 from xdk_streaming.streams.sync import Stream
@@ -28,6 +28,8 @@ TICK = 0.25
 SIGNALS = {
     signal.SIGINT: ExitCode.INTERRUPTED,
     signal.SIGTERM: ExitCode.TERMINATED,
+    # A terminal that is closed, and a service manager that reloads.
+    **({signal.SIGHUP: ExitCode.TERMINATED} if hasattr(signal, "SIGHUP") else {}),
     # What Windows sends for Ctrl-Break, and for the end of a service.
     **({signal.SIGBREAK: ExitCode.TERMINATED} if hasattr(signal, "SIGBREAK") else {}),
 }
@@ -165,10 +167,15 @@ def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
     Ctrl-C makes the kernel discard output that the terminal has not read yet. Pressed while the program
     exits, Ctrl-C discards the sequence that showed the cursor: the cursor has to be shown anew.
     """
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    before = {number: signal.signal(number, handler) for number in SIGNALS if not _is_ignored(number)}
     try:
         yield
     finally:
         for number, handled in before.items():
             by_default = handled in (signal.SIG_DFL, signal.default_int_handler)
             signal.signal(number, _exit_at_once if by_default else handled)
+
+
+def _is_ignored(number: int) -> bool:
+    """Whether whoever started the program wants it to outlive this signal, as nohup does with SIGHUP."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN

@@ -13,7 +13,7 @@ import typer
 
 from xdk_streaming.cli.certificates import tls_setup
 from xdk_streaming.cli.fault_option import requested_faults, seconds, seconds_above_0
-from xdk_streaming.cli.recorded import whole_lines
+from xdk_streaming.cli.recording.whole_lines import whole_lines
 from xdk_streaming.cli.request_report import report as _report
 from xdk_streaming.cli.request_report import summary
 from xdk_streaming.cli.shell_commands import ShellCommands

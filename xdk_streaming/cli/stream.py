@@ -28,6 +28,10 @@ from xdk_streaming.cli.options import (
     OutputOptions,
     RecoveryOptions,
 )
+from xdk_streaming.cli.recording.opening import open_output
+from xdk_streaming.cli.recording.pipe import Pipe
+from xdk_streaming.cli.recording.rotating import Rotating
+from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.cli.reporting import (
     LineReporter,
     Reporter,
@@ -37,10 +41,8 @@ from xdk_streaming.cli.reporting import (
     message_event,
     summary_event,
 )
-from xdk_streaming.cli.rotating import Rotating
 from xdk_streaming.cli.run import Run, unwritable
 from xdk_streaming.cli.session import is_loopback
-from xdk_streaming.cli.sinks import Pipe, Sink, open_file
 from xdk_streaming.clock import monotonic
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.streams.sync import Stream
@@ -196,7 +198,7 @@ def _sink(output: OutputOptions, console: Console | None) -> Sink:
     try:
         if output.rotate is not None:
             return Rotating(output.output, output.rotate)
-        return open_file(output.output)
+        return open_output(output.output)
     except OSError as refusal:
         typer.echo(unwritable(str(output.output), refusal), err=True)
         raise typer.Exit(ExitCode.FAILED) from refusal

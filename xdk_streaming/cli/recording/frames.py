@@ -25,19 +25,39 @@ class Damaged(ValueError):
 class Codec:
     """How a frame is compressed and decompressed."""
 
+    magic: bytes
+    """The first bytes of each frame."""
     frame: Callable[[bytes], bytes]
     reader: Callable[[], Any]
-    """Creates an object with `decompress`, `eof` and `unused_data` that reads one frame."""
+    """Creates an object with `eof` and `unused_data` that reads one frame."""
+
+    def decompress(self, reader: Any, data: bytes) -> bytes:
+        """What comes out of a reader. Raises `Damaged` if the data is not a frame."""
+        try:
+            out: bytes = reader.decompress(data)
+        except (zlib.error, zstandard.ZstdError) as damage:
+            raise Damaged(str(damage)) from damage
+        return out
 
 
 CODECS: Mapping[str, Codec] = {
     ".zst": Codec(
+        b"\x28\xb5\x2f\xfd",
         lambda data: zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data),
         lambda: zstandard.ZstdDecompressor().decompressobj(),
     ),
-    ".gz": Codec(lambda data: gzip(data, compresslevel=6, mtime=0), lambda: zlib.decompressobj(wbits=31)),
+    ".gz": Codec(
+        b"\x1f\x8b\x08",
+        lambda data: gzip(data, compresslevel=6, mtime=0),
+        lambda: zlib.decompressobj(wbits=31),
+    ),
 }
 """By file suffix."""
+
+
+def codec_of(path: Path) -> Codec | None:
+    """The codec for this suffix; None if the file is not compressed."""
+    return CODECS.get(path.suffix.lower())
 
 
 def inflated(file: BinaryIO, codec: Codec, end: int | None = None) -> Iterator[bytes]:
@@ -52,17 +72,8 @@ def inflated(file: BinaryIO, codec: Codec, end: int | None = None) -> Iterator[b
             left = left and left - len(at_hand)
         if not at_hand:
             return
-        try:
-            data = reader.decompress(at_hand)
-        except (zlib.error, zstandard.ZstdError) as damage:
-            raise Damaged(str(damage)) from damage
-        if data:
+        if data := codec.decompress(reader, at_hand):
             yield data
         at_hand = b""
         if reader.eof:
             reader, at_hand = codec.reader(), reader.unused_data
-
-
-def codec_of(path: Path) -> Codec | None:
-    """The codec for this suffix; None if the file is not compressed."""
-    return CODECS.get(path.suffix.lower())
