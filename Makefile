@@ -16,7 +16,7 @@ NOT_CORE := xdk_streaming/__main__.py
 DIAGRAMS := mermaid:mmd dot:dot svg:svg markdown:md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite neighbours intermediaries stores windows windows-part diagrams fuzz mutants docs side-by-side soak chaos bench build clean
+.PHONY: help demo test test-all lowest coverage check prose hooks xdk-suite neighbours intermediaries stores recordings windows windows-part diagrams fuzz mutants docs side-by-side soak chaos bench build clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,11 @@ stores:  ## kill the programs of docs/stores.md, make their stores fail, and cou
 	tools/debian.sh postgresql
 	$(MAKE) $(VENV)-stores/stores VENV=$(VENV)-stores
 	PYTHONPATH=tests $(VENV)-stores/bin/python -m stores
+
+recordings:  ## continue recordings in 900 random states, and let other programs read them; on Debian
+	tools/debian.sh gzip zstd
+	$(MAKE) $(VENV)-recordings/recordings VENV=$(VENV)-recordings
+	PYTHONPATH=tests $(VENV)-recordings/bin/python -m recordings
 
 windows:  ## run the tests of library and command line with a Windows Python, under Wine
 	tools/windows.sh -m pytest $(WINDOWS) --ignore tests/project -m 'not thorough' $(ARGS)
@@ -150,6 +155,10 @@ $(VENV)/neighbours: $(VENV)/demo
 
 $(VENV)/stores: $(VENV)/demo
 	$(RUN)/python -m pip install --quiet --group stores
+	@touch $@
+
+$(VENV)/recordings: $(VENV)/demo
+	$(RUN)/python -m pip install --quiet --group recordings
 	@touch $@
 
 $(VENV)/niquests: $(VENV)/demo

@@ -20,8 +20,9 @@ from xdk_streaming.cli.exits import MEANINGS
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.options import ENVIRONMENT_PREFIX
 from xdk_streaming.cli.panel import Facts, picture
-from xdk_streaming.cli.reporting import transition_event
+from xdk_streaming.cli.recording.opening import supported
 from xdk_streaming.cli.recording.pipe import Pipe
+from xdk_streaming.cli.reporting import transition_event
 from xdk_streaming.cli.stream import VERBS
 
 DOCS = Path(__file__).parent
@@ -43,27 +44,41 @@ be set by an environment variable, which is the same for all verbs: `--overflow`
 `{ENVIRONMENT_PREFIX}_OVERFLOW`, and so on. For an option that may be repeated, separate the values with
 spaces. The command line overrides the environment.
 
-On Ctrl-C or SIGTERM, the program finishes the current item, closes the connection, completes the file and
-writes the summary. A second signal ends the program immediately.
+On Ctrl-C, SIGTERM or SIGHUP, the program finishes the current item, closes the connection, completes the
+file and writes the summary. A second signal ends the program immediately. Under `nohup`, SIGHUP is ignored.
 
 ## Files
 
-`--output` appends to a file. A file whose name ends in `.zst` or `.gz` is written in frames of a second or
-a mebibyte; all complete frames can be read at any time. The lines of the incomplete frame are kept,
-uncompressed, in `FILE.part`. When FILE is recorded to again, or replayed, these lines are read from there.
+`--output` appends to a file. Its name ends in {supported()}: a name that promises anything else, such as
+`posts.csv`, is refused. A pipe or a device may have any name.
+
+A file whose name ends in `.zst` or `.gz` is written in frames of a second or a mebibyte; all complete
+frames can be read at any time. The lines of the incomplete frame are kept, uncompressed, in `FILE.part`.
+When FILE is recorded to again, or replayed, these lines are read from there.
 
 The operating system has each line before the next item is requested. So a process that is killed loses no
 item that its checkpoint counts as written; items of its last second may be written again, because the
 checkpoint lags behind by up to a second. A loss of power can lose the last seconds.
 
-With `--rotate`, part files are completed when the same `--output` is recorded to again. A full disk ends
-the program, and leaves no partial line or frame behind.
+What a file held before stays as it is until there is an item to write. Then a last line that lacks its line
+end gets it. A piece of a line or of a frame, as after a loss of power, is moved to `FILE.torn`, with a
+warning, and the recording goes on behind what is complete. A file of another kind, and a link in the place
+of `FILE.part`, are refused.
+
+If FILE is renamed, removed or replaced, the recording goes on in a new file of that name within a second;
+if FILE is truncated, at its new end. So a program that rotates logs may do with FILE what it likes.
+
+With `--rotate`, part files of earlier processes are completed as soon as there is an item to write. A full
+disk ends the program, and leaves no partial line or frame behind.
+
+A recording has the mode that the umask gives it. A checkpoint and its lock file can only be read by their
+owner.
 
 ## JSON log
 
 With `--log-format json`, every line on standard error is an object with `event`, `at` (Unix seconds by the
 local clock) and `level`. A transition has `source`, `dest` and `trigger` by name. A summary has `items` and
-`output_bytes`, all files of a rotation together.
+`output_bytes`: what this process wrote, to all its `output_files` together.
 
 ## Exit codes
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 if sys.platform == "win32":
     import msvcrt
@@ -12,6 +14,8 @@ else:
 
 BINARY: int = getattr(os, "O_BINARY", 0)
 """Without this flag Windows would write CR LF for LF."""
+PRIVATE = 0o600
+"""The mode of a file that only its owner may read and write. Windows has no such modes."""
 WITHOUT_WAITING: int = getattr(os, "O_NONBLOCK", 0)
 """With this flag opening a pipe does not wait for the pipe's other end."""
 WITHOUT_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
@@ -43,3 +47,9 @@ def read_at(descriptor: int, count: int, place: int) -> bytes:
     """Read so many bytes of a regular file from this place on; fewer at its end."""
     os.lseek(descriptor, place, os.SEEK_SET)
     return os.read(descriptor, count)
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file that only its owner may read, unless the file exists. Raises `OSError`."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, PRIVATE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import select
@@ -12,11 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from typer.testing import CliRunner
 
 from helpers.systems import posix
-from helpers.terminal import ENVIRONMENT, GUARD, called, finished, started
+from helpers.terminal import COMMAND, ENVIRONMENT, GUARD, called, finished, started
 from xdk_streaming import StreamError, StreamErrorType
 from xdk_streaming.cli import endpoints
 from xdk_streaming.cli.app import app
@@ -135,6 +137,10 @@ def test_default_named_or_all_fields_are_requested(simulator: Simulator, tmp_pat
         (["sample", "--rotate", "often", "-o", "x"], "neither a duration nor a size"),
         (["sample", "--for", "10"], "not a duration"),
         (["sample", "--buffer", "0MB"], "not a size"),
+        *[
+            (["sample", "-o", f"posts{suffix}"], f"posts{suffix} would contain lines of JSON")
+            for suffix in (".csv", ".parquet", ".sqlite", ".xz", ".ndjson.xz", ".csv.gz", ".txt")
+        ],
         (["sample", "--limit", "0"], "limit"),
         (["sample", "--stall-timeout", "inf"], "stall_timeout"),
     ],
@@ -232,7 +238,12 @@ def test_each_error_has_an_exit_code_by_its_type(kind: StreamErrorType) -> None:
 
 @posix("a program there is sent no signal that it can handle")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, ExitCode.INTERRUPTED),
+        (signal.SIGTERM, ExitCode.TERMINATED),
+        pytest.param(1, ExitCode.TERMINATED, id="SIGHUP"),
+    ],
 )
 def test_a_signal_ends_the_stream_cleanly(
     simulator: Simulator, number: int, code: int, tmp_path: Path
@@ -247,6 +258,57 @@ def test_a_signal_ends_the_stream_cleanly(
     assert written == sent(simulator)[: len(written)]
     assert not part_of(output).exists()
     assert "summary" in err.decode().splitlines()[-1]
+
+
+@posix("a program there is sent no signal that it can handle")
+def test_a_program_that_is_to_outlive_its_terminal_does(simulator: Simulator, tmp_path: Path) -> None:
+    output = tmp_path / "posts.ndjson"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; a program inherits it
+    try:
+        with started("sample", "--base-url", simulator.url, "-o", output) as program:
+            wait_for_items(output, 20)
+            program.send_signal(signal.SIGHUP)
+            wait_for_items(output, len(output.read_bytes().splitlines()) + 50)
+            program.send_signal(signal.SIGTERM)
+            program.communicate(timeout=GUARD)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert program.returncode == ExitCode.TERMINATED
+
+
+@posix("a pseudo-terminal is opened")
+def test_a_terminal_that_is_closed_ends_the_recording_cleanly(simulator: Simulator, tmp_path: Path) -> None:
+    output = tmp_path / "posts.ndjson.gz"
+    options = ["sample", "--base-url", simulator.url, "-o", str(output)]
+    program = pexpect.spawn(COMMAND[0], [*COMMAND[1:], *options], env=ENVIRONMENT, timeout=GUARD)
+    wait_for_items(output, 20)
+    os.close(program.fileno())
+    wait_until(lambda: not program.isalive())
+    assert program.exitstatus == ExitCode.TERMINATED
+    assert not part_of(output).exists()
+    assert len(gzip.decompress(output.read_bytes()).splitlines()) >= 20
+
+
+@posix("an open file can be renamed")
+@pytest.mark.parametrize("name", ["posts.ndjson", "posts.ndjson.gz", "posts.ndjson.zst"])
+def test_no_item_is_missing_when_a_recording_is_renamed(
+    simulator: Simulator, name: str, tmp_path: Path
+) -> None:
+    output, old = tmp_path / name, tmp_path / f"old-{name}"
+    options = ("--base-url", simulator.url, "-o", output, "--log-format", "json")
+    with started("sample", *options) as program:
+        wait_for_items(output, 20)
+        output.rename(old)
+        wait_until(output.exists)
+        wait_for_items(output, 20)
+        program.send_signal(signal.SIGTERM)
+        _, err = program.communicate(timeout=GUARD)
+    written = [json.loads(line)["data"]["id"] for path in (old, output) for line in recorded(path, print)]
+    assert written == sent(simulator)[: len(written)]
+    summary = json.loads(err.splitlines()[-1])
+    assert summary["items"] == len(written)
+    assert summary["output_bytes"] == old.stat().st_size + output.stat().st_size
+    assert summary["output_files"] == 2
 
 
 @posix("a program there is sent no signal that it can handle")

@@ -85,6 +85,20 @@ def test_nothing_is_touched_before_the_stream_begins(path: Path) -> None:
     assert threading.active_count() <= threads
 
 
+@posix("files have modes")
+def test_only_the_owner_may_read_a_checkpoint_and_what_is_beside_it(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with loaded(path) as (checkpoint, _):
+            checkpoint.note("1", 5.0)
+            assert checkpoint.commit()
+            modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert {path.name, f"{path.name}.lock"} < set(modes)
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_fresh_checkpoint_holds_nothing(path: Path) -> None:
     assert contents(path) == NOTHING
 

@@ -28,7 +28,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.RETRIES_SPENT: "the retries that --max-retries allows are used up",
     ExitCode.REFUSED: "X refused the request for a reason that no retry can cure",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C (SIGINT)",
-    ExitCode.TERMINATED: "terminated by SIGTERM",
+    ExitCode.TERMINATED: "terminated by SIGTERM or SIGHUP",
 }
 """The meaning of each code, for the documentation."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
+from contextlib import suppress
 
 import typer
 from rich.console import Console
@@ -94,17 +95,20 @@ class LiveView:
             self._last_at,
         )
         width, rows = self._console.size
-        self._live.update(picture(facts, width, rows - 1), refresh=True)
+        with suppress(OSError):  # the stream goes on even if its terminal has been closed
+            self._live.update(picture(facts, width, rows - 1), refresh=True)
 
     def close(self, summary: LogEvent) -> None:
         """Leave the final view on the screen, and write the summary below it."""
         self.tick(summary.at)
-        self._live.stop()
-        self._console.print(Text(summary.words))
+        with suppress(OSError):
+            self._live.stop()
+            self._console.print(Text(summary.words))
 
     def conclude(self, reason: LogEvent) -> None:
         """Write the reason below the summary."""
-        typer.echo(reason.words, err=True)
+        with suppress(OSError):
+            typer.echo(reason.words, err=True)
 
 
 def show_cursor() -> None:

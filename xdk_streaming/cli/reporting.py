@@ -106,7 +106,8 @@ class LineReporter:
         if self._json:
             self.report(reason)
         else:
-            typer.echo(reason.words, err=True)
+            with suppress(OSError):
+                typer.echo(reason.words, err=True)
 
 
 class WarningEvents(logging.Handler):

@@ -28,7 +28,7 @@ from xdk_streaming.cli.options import (
     OutputOptions,
     RecoveryOptions,
 )
-from xdk_streaming.cli.recording.opening import open_output
+from xdk_streaming.cli.recording.opening import is_supported, open_output, supported
 from xdk_streaming.cli.recording.pipe import Pipe
 from xdk_streaming.cli.recording.rotating import Rotating
 from xdk_streaming.cli.recording.sink import Sink
@@ -195,6 +195,12 @@ def _sink(output: OutputOptions, console: Console | None) -> Sink:
                 "requires --output FILE: standard output cannot be rotated", param_hint="--rotate"
             )
         return Pipe(sys.stdout.fileno()) if console is None or console.stderr else Screen(console)
+    if not is_supported(output.output):
+        raise typer.BadParameter(
+            f"{output.output.name} would contain lines of JSON, whatever its name says; "
+            f"expected a name that ends in {supported()}",
+            param_hint="--output",
+        )
     try:
         if output.rotate is not None:
             return Rotating(output.output, output.rotate)

@@ -25,7 +25,7 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises `StreamError` if another process or stream holds it, and `OSError` if it cannot be opened.
     """
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | files.BINARY, 0o666)
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | files.BINARY, files.PRIVATE)
     _held.add(descriptor)
     try:
         try:

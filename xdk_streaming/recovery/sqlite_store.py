@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from xdk_streaming import files
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.log import logger
 from xdk_streaming.recovery.store import Delivered, StoredKey
@@ -129,6 +130,7 @@ class SQLiteStore:
         self._count = 0
         if self._path.exists() and 0 < self._path.stat().st_size < MIN_FILE_BYTES:
             raise _Damage("it is too short for a database")
+        files.create_private(self._path)
         db = self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")  # which needs no shared memory beside the file
         db.execute("PRAGMA cell_size_check=ON")

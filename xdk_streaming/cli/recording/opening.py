@@ -31,4 +31,4 @@ def is_supported(path: Path) -> bool:
 
 def supported() -> str:
     """The supported ends of names, for people."""
-    return f"{', '.join(PLAIN_SUFFIXES[1:])} or none, each also with {' or '.join(CODECS)}"
+    return f"{', '.join(PLAIN_SUFFIXES[1:])} or no suffix, each also followed by {' or '.join(CODECS)}"
