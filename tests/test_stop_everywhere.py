@@ -24,7 +24,14 @@ from helpers.consumers import GUARD, LONG, PATH, Consumer
 from helpers.namespaces import inside
 from helpers.servers import Trust, until
 from helpers.systems import open_sockets
-from helpers.unfinished import GONE, SITUATIONS, Situation, situation
+from helpers.unfinished import (
+    GONE,
+    NO_ANSWER_TO_SYN,
+    SITUATIONS,
+    Situation,
+    attempts_without_answer,
+    situation,
+)
 from xdk_streaming import AsyncStream, Buffer, ConnectionState, Stream, StreamConfig
 from xdk_streaming.simulator import UNAVAILABLE, Cut, End, Refuse, Reset, Script, Serve, Simulator, Stall
 
@@ -130,9 +137,15 @@ def started(found: Situation, *arguments: str) -> subprocess.Popen[str]:
 
 
 def signalled(name: str, number: signal.Signals, arguments: Callable[[Situation], list[str]]) -> int:
-    with hanging(name) as found, started(found, *arguments(found)) as program:
+    with hanging(name) as found:
+        before = attempts_without_answer(found.url)
+        program = started(found, *arguments(found))
         try:
-            hangs_now(found) if name != SITUATIONS[0] else time.sleep(1.5)
+            if name == NO_ANSWER_TO_SYN:
+                end = time.monotonic() + GUARD
+                while attempts_without_answer(found.url) == before and time.monotonic() < end:
+                    time.sleep(0.01)
+            hangs_now(found)
             began = time.monotonic()
             program.send_signal(number)
             code = program.wait(GUARD)
@@ -140,6 +153,7 @@ def signalled(name: str, number: signal.Signals, arguments: Callable[[Situation]
             report(name, way, time.monotonic() - began)
         finally:
             program.kill()
+            program.communicate()
     return code
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -143,6 +145,13 @@ def situation(name: str) -> Iterator[Situation]:
             url = stack.enter_context(served(lambda peer: serve(peer, reached.set)))
             scheme = "https:" if name.startswith("TLS") else "http:"
             yield Situation(url.replace("http:", scheme) + PATH, reached)
+
+
+def attempts_without_answer(url: str) -> int:
+    """Connections of this machine to the URL's port whose SYN has no answer yet; needs Linux."""
+    port = f":{urlsplit(url).port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return sum(row[2].endswith(port) and row[3] == "02" for row in rows)
 
 
 @contextmanager
