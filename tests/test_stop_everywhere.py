@@ -143,7 +143,7 @@ def signalled(name: str, number: signal.Signals, arguments: Callable[[Situation]
         try:
             if name == NO_ANSWER_TO_SYN:
                 end = time.monotonic() + GUARD
-                while attempts_without_answer(found.url) == before and time.monotonic() < end:
+                while attempts_without_answer(found.url) <= before and time.monotonic() < end:
                     time.sleep(0.01)
             hangs_now(found)
             began = time.monotonic()
