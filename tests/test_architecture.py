@@ -17,7 +17,19 @@ import xdk_streaming.simulator
 ROOT = Path(xdk_streaming.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 
-VALUES = ["x", "log", "files", "errors", "backoff", "retry_policy", "gap", "state", "config", "clock"]
+VALUES = [
+    "x",
+    "parameters",
+    "log",
+    "files",
+    "errors",
+    "backoff",
+    "retry_policy",
+    "gap",
+    "state",
+    "config",
+    "clock",
+]
 """In this order, each may import those before it. What X publishes comes first, for it stands on nothing."""
 CORE = {*VALUES, "callbacks", "machine", "wire", "recovery", "driver", "streams"}
 
@@ -70,6 +82,7 @@ FENCES = {
     "wire/function_decoder.py": "decoders of users",
     "wire/credential.py": "auth objects, headers that are asked for, and responses",
     "wire/translation.py": "the texts of foreign exceptions",
+    "wire/scrubbed.py": "the texts of foreign exceptions",
     "wire/answer.py": "responses",
     "wire/caller.py": "hands on what a session raised, whatever it is",
     "wire/request.py": "sessions, params and headers",

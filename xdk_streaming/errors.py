@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -135,7 +135,7 @@ class StreamError(Exception):
         arguments = (
             str(self),
             self.error_type,
-            _portable(self.original_exception),
+            None if self.original_exception is None else as_text_alone(self.original_exception),
             self.status_code,
             self.response_body,
         )
@@ -147,17 +147,18 @@ class RetriesExhausted(StreamError):
     """No attempt is left. Status, body and cause are those of the last loss, which is chained."""
 
 
-def _portable(exception: Exception | None) -> Exception | None:
-    """The exception as its class and text alone; a plain `Exception` if its class does not allow that."""
-    if exception is None:
-        return None
-    words = _words(exception)
+def as_text_alone(exception: Exception, change: Callable[[str], str] = str) -> Exception:
+    """The exception as its class and text alone; a plain `Exception` if its class does not allow that.
+
+    `change` makes the text of the copy.
+    """
+    words = change(_words(exception))
     try:
-        portable: Exception = pickle.loads(pickle.dumps(type(exception)(words)))
+        copy: Exception = pickle.loads(pickle.dumps(type(exception)(words)))
     except Exception:  # noqa: BLE001 - foreign classes: their constructors and reducers may raise anything
-        portable = Exception()
-    if type(portable) is type(exception) and _words(portable) == words:
-        return portable
+        copy = Exception()
+    if type(copy) is type(exception) and _words(copy) == words:
+        return copy
     return Exception(f"{type(exception).__name__}: {words}")
 
 

@@ -46,6 +46,7 @@ from xdk_streaming.cli.session import is_loopback
 from xdk_streaming.clock import monotonic
 from xdk_streaming.config import Buffer, Recovery, StreamConfig
 from xdk_streaming.streams.sync import Stream
+from xdk_streaming.wire.secrets import shown_url
 
 Partition = Annotated[
     int | None,
@@ -222,7 +223,7 @@ def _reporter(
     if log.quiet:
         return SilentReporter()
     if console is not None:
-        return LiveView(url.partition("?")[0], live, meter, sink, console)
+        return LiveView(shown_url(url), live, meter, sink, console)
     summary = partial(summary_event, live.state, meter, sink)
     return LineReporter(summary, json=log.log_format == "json")
 

@@ -18,6 +18,7 @@ from xdk_streaming.wire.beginning import Beginning
 from xdk_streaming.wire.framing import LineSplitter, Unended, bare, may_be_item
 from xdk_streaming.wire.not_an_item import Heartbeat, Invalid, NotAnItem, Partial, Rejected, StreamNotice
 from xdk_streaming.wire.refused_fields import refused_fields
+from xdk_streaming.wire.scrubbed import without_secrets
 from xdk_streaming.wire.wait import Due
 
 SETTLED_AFTER = 10.0
@@ -140,6 +141,7 @@ class Connection:
         parts = self._parts
         ending: Ending | None = None
         follows = length_hint(self.lines) > 0
+        event = without_secrets(event, parts.request.secrets)
         self._parting = None
         if isinstance(event, Heartbeat):
             parts.state.heartbeats += event.count
@@ -168,7 +170,9 @@ class Connection:
         """
         assert self.ending is not None
         if self._beginning is not None and not self.ending.demanded:
-            objection = self._beginning.objection(self._answer.status, self.ending.error)
+            objection = self._beginning.objection(
+                self._answer.status, self.ending.error, self._parts.request.secrets
+            )
             if objection is not None:
                 return Ending(Trigger.BROKE, objection)
         if self.ending.error is None and self._parting is not None:

@@ -222,13 +222,15 @@ class Driver:
 
     def _refuse(self, answer: Answer, parameter: str | None) -> None:
         """The answer is no stream."""
-        clock = self._parts.clock
+        clock, request = self._parts.clock, self._parts.request
         now, since = clock.time(), clock.monotonic()
         body = answer.read_start(problems.MAX_BODY_BYTES, problems.BODY_SECONDS)
         self._hang_up()
-        refusal = problems.refusal(answer.status, answer.headers, body, now, clock.monotonic() - since)
+        refusal = problems.refusal(
+            answer.status, answer.headers, body, now, clock.monotonic() - since, request.secrets
+        )
         rate_limit = limits.rate_limit(answer.headers)
-        renewed = self._parts.request.renewed(refusal)
+        renewed = request.renewed(refusal)
         self._fire(Trigger.REFUSED, refusal, rate_limit=rate_limit, parameter=parameter, renewed=renewed)
 
     def _note(self, trigger: Trigger) -> None:

@@ -8,6 +8,8 @@ from xdk_streaming.log import logger
 from xdk_streaming.state import InvalidLine, StreamState
 from xdk_streaming.wire.not_an_item import Invalid
 from xdk_streaming.wire.refused_fields import refused_fields
+from xdk_streaming.wire.scrubbed import without_secrets
+from xdk_streaming.wire.secrets import NONE, Secrets
 
 LOG_INTERVAL = 60.0
 """Seconds (monotonic) between two log records, at least."""
@@ -19,15 +21,19 @@ class InvalidLines:
     The first line is logged at WARNING, the lines after it as a count once a minute.
     """
 
-    def __init__(self, state: StreamState, callbacks: Callbacks, clock: Clock) -> None:
+    def __init__(
+        self, state: StreamState, callbacks: Callbacks, clock: Clock, secrets: Secrets = NONE
+    ) -> None:
         self._state = state
         self._callbacks = callbacks
         self._clock = clock
+        self._secrets = secrets
         self._unlogged = 0
         self._logged_at: float | None = None
 
     def take(self, invalid: Invalid) -> None:
         """Count the line, log it if a log record is due, and report it. The log never quotes the line."""
+        invalid = without_secrets(invalid, self._secrets)
         self._state.invalid_items += 1
         self._unlogged += 1
         now = self._clock.monotonic()

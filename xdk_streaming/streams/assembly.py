@@ -32,6 +32,7 @@ from xdk_streaming.state import ConnectionState, StreamState, Transition
 from xdk_streaming.wire.arguments import check_arguments
 from xdk_streaming.wire.request import Request
 from xdk_streaming.wire.response_model import decoder_for
+from xdk_streaming.wire.secrets import shown_url
 
 if TYPE_CHECKING:
     import requests
@@ -85,8 +86,9 @@ class Assembly(ABC, Generic[T]):
         clock = clock or SystemClock()
         callbacks = self._make_callbacks(config)
         tracker = Tracker(config.recovery, clock=clock, refill=refill)
+        request = Request(session, method, url, params, headers, json_data)
         self._parts = Parts(
-            request=Request(session, method, url, params, headers, json_data),
+            request=request,
             config=config,
             state=self.state,
             clock=clock,
@@ -94,7 +96,7 @@ class Assembly(ABC, Generic[T]):
             machine=ConnectionMachine(config, self.state, callbacks, rng=rng),
             decoder=decoder_for(response_model, config.on_model_error),
             tracker=tracker,
-            invalid_lines=InvalidLines(self.state, callbacks, clock),
+            invalid_lines=InvalidLines(self.state, callbacks, clock, request.secrets),
             unix=tracker.unix,
             refill=refill,
         )
@@ -158,10 +160,10 @@ class Assembly(ABC, Generic[T]):
         return tuple(self._parts.machine.history)
 
     def __repr__(self) -> str:
-        # The query is left out, because it may hold a secret of the user's.
         request = self._parts.request
-        url = request.url.partition("?")[0]
-        return f"<{type(self).__name__} {request.method} {url} {self.connection_state.name}>"
+        return (
+            f"<{type(self).__name__} {request.method} {shown_url(request.url)} {self.connection_state.name}>"
+        )
 
 
 def _renamed(function: Any, name: str) -> Any:

@@ -22,6 +22,7 @@ from xdk_streaming.clock import monotonic
 from xdk_streaming.errors import StreamError
 from xdk_streaming.wire import body, bulk
 from xdk_streaming.wire.caller import Caller
+from xdk_streaming.wire.secrets import NONE, Secrets
 from xdk_streaming.wire.timeouts import Deadlines, Timeouts
 from xdk_streaming.wire.translation import translate
 from xdk_streaming.wire.wait import Due, Wait
@@ -35,6 +36,8 @@ class Reading:
     wait: Wait
     timeouts: Timeouts
     caller: Caller
+    secrets: Secrets = NONE
+    """What the request has sent, and nothing that is kept or shown may have."""
 
 
 class Answer:
@@ -59,6 +62,7 @@ class Answer:
         self.status: int = response.status_code
         self.headers = _plain_headers(response)
         self._deadlines = Deadlines(reading.timeouts)
+        self._secrets = reading.secrets
         self.line_came = True
         """Whether a whole line was read: with the next read, the time for the next line then begins."""
         raw = getattr(response, "raw", None)
@@ -71,7 +75,7 @@ class Answer:
             shut = self._socket is not None
             wait = self._apart or reading.wait
             self._waiting = bulk.waiting_socket(raw, wait, self._deadlines, shut_by_waker=shut)
-            self._chunks = body.arriving(raw, self._waiting)
+            self._chunks = body.arriving(raw, self._waiting, reading.secrets)
             _detach(raw)
         else:
             self._chunks = body.portable(response, chunk_size)
@@ -93,11 +97,16 @@ class Answer:
             self._deadlines.expect_line()
         try:
             data = self._read_elsewhere() if self._has_to_be_left() else next(self._chunks, b"")
-        except (StreamError, Due):
+        except Due:
             raise
+        except StreamError as broken:
+            error: StreamError | None = broken
         except Exception as exception:  # noqa: BLE001 - adapters and response objects are foreign code
-            error = translate(exception)
-            raise error from error.original_exception
+            error = translate(exception, self._secrets)
+        else:
+            error = None
+        if error is not None:  # raised here, where no exception of other code becomes its context
+            raise error.with_traceback(None) from error.__cause__ or error.original_exception
         if data is None:
             raise Due
         if not data:
@@ -105,14 +114,17 @@ class Answer:
         return data
 
     def read_start(self, limit: int, seconds: float) -> bytes:
-        """At most the first `limit` bytes, and only those that arrive within `seconds`. Raises nothing."""
+        """At most the first `limit` bytes, and only those that arrive within `seconds`. Raises nothing.
+
+        Secrets of the request are hidden in them.
+        """
         self._deadlines.end_at = monotonic() + seconds
         body = b""
         with suppress(StreamError):  # broken off or cut short: the bytes that arrived are still worth reading
             while len(body) < limit and (data := self.read()):
                 body += data
         self._deadlines.end_at = None
-        return body[:limit]
+        return self._secrets.removed_from_bytes(body[:limit])
 
     @property
     def delimited(self) -> bool:

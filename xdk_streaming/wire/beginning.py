@@ -13,6 +13,7 @@ from xdk_streaming.errors import StreamError
 from xdk_streaming.wire import verdicts
 from xdk_streaming.wire.decoder import BOM
 from xdk_streaming.wire.problems import clean, title_or_start
+from xdk_streaming.wire.secrets import NONE, Secrets
 
 KEPT_BYTES = 4096
 """Bytes of the beginning that are kept, from the first that is not blank."""
@@ -49,14 +50,19 @@ class Beginning:
         """Whether so much of what is no stream has come that no stream will."""
         return self._length > PATIENCE_BYTES and self._is_no_stream
 
-    def objection(self, status: int, cause: StreamError | None) -> StreamError | None:
+    def objection(
+        self, status: int, cause: StreamError | None, secrets: Secrets = NONE
+    ) -> StreamError | None:
         """The error for a body that has ended without any JSON object; None if it began like a stream.
 
-        `cause` is the error with which the body broke off, if it did.
+        `cause` is the error with which the body broke off, if it did. `secrets` are hidden.
         """
         if not self._is_no_stream:
             return None
-        verdict, text = verdicts.NO_STREAM, self._start.decode(errors="backslashreplace")
+        verdict, text = (
+            verdicts.NO_STREAM,
+            secrets.removed_from(self._start.decode(errors="backslashreplace")),
+        )
         title = title_or_start(text) if self._is_markup else ""
         named = f' (its title is "{title}")' if title else ""
         return StreamError(
@@ -65,7 +71,7 @@ class Beginning:
             verdict.error_type,
             cause and cause.original_exception,
             status_code=status,
-            response_body=self._start.decode(errors="replace"),
+            response_body=secrets.removed_from(self._start.decode(errors="replace")),
             intercepted=True,
         )
 

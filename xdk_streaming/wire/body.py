@@ -10,6 +10,7 @@ import urllib3
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import bulk
+from xdk_streaming.wire.secrets import NONE, Secrets
 from xdk_streaming.wire.translation import quotable
 from xdk_streaming.wire.waiting_socket import WaitingSocket
 
@@ -21,7 +22,9 @@ def is_fast(raw: urllib3.HTTPResponse) -> bool:
     return bulk.file_under(raw, _coding(raw)) is not None
 
 
-def arriving(raw: urllib3.HTTPResponse, sock: WaitingSocket | None) -> Iterator[bytes | None]:
+def arriving(
+    raw: urllib3.HTTPResponse, sock: WaitingSocket | None, secrets: Secrets = NONE
+) -> Iterator[bytes | None]:
     """The body of urllib3's response, by the fast route if that is possible.
 
     `sock` is the socket under the body's file; None if that file has none. Gives None when `Wait.due_at` has
@@ -30,7 +33,7 @@ def arriving(raw: urllib3.HTTPResponse, sock: WaitingSocket | None) -> Iterator[
     if raw.length_remaining == 0:  # for example after HEAD, whatever the headers say of chunks
         return
     _refuse_codings(raw)
-    _refuse_lost_headers(raw)
+    _refuse_lost_headers(raw, secrets)
     coding = _coding(raw)
     file = bulk.file_under(raw, coding)
     if file is None or sock is None:
@@ -61,7 +64,7 @@ def _refuse_codings(raw: urllib3.HTTPResponse) -> None:
         )
 
 
-def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
+def _refuse_lost_headers(raw: urllib3.HTTPResponse, secrets: Secrets) -> None:
     """Refuse an answer with framing headers after a malformed line: http.client reads no header there.
 
     Without these headers http.client would take chunk frames for data.
@@ -70,7 +73,8 @@ def _refuse_lost_headers(raw: urllib3.HTTPResponse) -> None:
     unread = response.msg.get_payload() if response else ""
     if isinstance(unread, str) and FRAMING.search(unread):
         raise StreamError(
-            f"The server's answer has a line among its headers that is no header ({quotable(unread)}), and "
+            "The server's answer has a line among its headers that is no header "
+            f"({quotable(secrets.removed_from(unread))}), and "
             "the headers that say how to read its body are lost",
             StreamErrorType.STREAM_INTERRUPTED,
         )

@@ -19,6 +19,7 @@ from xdk_streaming.wire import dates, limits, verdicts
 from xdk_streaming.wire.cut import cut
 from xdk_streaming.wire.decoder import BOM, CONTROL_MESSAGES
 from xdk_streaming.wire.not_an_item import StreamNotice
+from xdk_streaming.wire.secrets import NONE, Secrets
 from xdk_streaming.wire.verdicts import Verdict
 
 MAX_BODY_BYTES = 64 * 1024
@@ -69,14 +70,20 @@ def _is_page(content_type: str) -> bool:
 
 
 def refusal(
-    status: int, headers: Mapping[str, str], body: bytes, now: float, waited: float = 0.0
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    waited: float = 0.0,
+    secrets: Secrets = NONE,
 ) -> StreamError:
-    """The error for an answer that is no stream. Header names are in lower case.
+    """The error for an answer that is no stream. Header names are in lower case; `secrets` are hidden.
 
     The answer came at `now`, in Unix seconds of the local clock, and its body `waited` seconds later.
     """
-    text = body.removeprefix(BOM).decode(errors="replace").strip()
-    content = _json_object(text)
+    text = secrets.removed_from(body.removeprefix(BOM).decode(errors="replace").strip())
+    found = _json_object(text)
+    content = secrets.removed_from_json(found)
     problems = list(_problems(content))
     problem, verdict = _judged_refusal(status, problems)
     page = not content and (text[:1] == "<" or _is_page(headers.get("content-type", "")))
@@ -89,7 +96,7 @@ def refusal(
         _sentence(f"The server refused the stream with {status}", said, verdict, asked),
         verdict.error_type,
         status_code=status,
-        response_body=excerpt(body),
+        response_body=excerpt(secrets.removed_from_bytes(body) if content == found else str(content)),
         problem=problem,
         retry_after=wait,
         intercepted=verdicts.may_be_intercepted(status, verdict, page=page),

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from requests import exceptions as rq
 
 from xdk_streaming.errors import StreamError, StreamErrorType
+from xdk_streaming.wire.secrets import NONE, Secrets
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -37,7 +38,7 @@ class LocationHook:
             response.headers["Location"] = self._location
 
 
-def destination(response: Any, url: str) -> str | None:
+def destination(response: Any, url: str, secrets: Secrets = NONE) -> str | None:
     """The URL that the response to a request of `url` redirects to; None if it is no redirect.
 
     Raises `StreamError` if the redirect leads elsewhere, or to what is no URL. Both are `intercepted`.
@@ -62,8 +63,9 @@ def destination(response: Any, url: str) -> str | None:
         ) from invalid
     if followed:
         return there
+    origin = secrets.removed_from(_origin_text(goal))
     raise StreamError(
-        f"The server redirects ({status}) to {_origin_text(goal)}, which is another origin, and the token is "
+        f"The server redirects ({status}) to {origin}, which is another origin, and the token is "
         "not sent there; check the URL, and whether a proxy or a login page answers in the server's place",
         StreamErrorType.CLIENT_ERROR,
         status_code=status,

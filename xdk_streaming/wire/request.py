@@ -28,6 +28,8 @@ from xdk_streaming.wire.caller import Call, Caller
 from xdk_streaming.wire.credential import Credential
 from xdk_streaming.wire.pools import race
 from xdk_streaming.wire.redirects import LocationHook
+from xdk_streaming.wire.scrubbed import linked
+from xdk_streaming.wire.secrets import Secrets
 from xdk_streaming.wire.timeouts import Timeouts
 from xdk_streaming.wire.translation import translate
 from xdk_streaming.wire.wait import Due, Wait
@@ -63,6 +65,8 @@ class Request:
         self._identity: dict[str, Any] | None = None
         self._caller: Caller | None = None
         self._sent_headers: NamedValues = {}
+        self.secrets = Secrets()
+        """What this request sends, and nobody may read."""
         self.params: dict[str, Any] = {}
         """The query parameters of the last attempt."""
 
@@ -89,19 +93,23 @@ class Request:
                 except Due:
                     unanswered.pop_all()
                     raise
-                answer = self._answered(response, chunk_size, Reading(wait, timeouts, caller))
+                answer = self._answered(response, chunk_size, Reading(wait, timeouts, caller, self.secrets))
                 unanswered.pop_all()
                 self._caller = None
                 return answer
-        except (StreamError, Due):
+        except Due:
             raise
+        except StreamError as refused:
+            error = refused
         except Exception as exception:  # noqa: BLE001 - sessions, adapters, hooks and callables are foreign code
             interrupt.close_abandoned(exception, (Answer, requests.Response))
-            error = translate(exception, _passwords(self.url, self._session))
-            raise error from error.original_exception
+            self._note_sent(exception)
+            error = translate(exception, self.secrets, _passwords(self.url, self._session))
         except BaseException as broken_off:
             interrupt.close_abandoned(broken_off, (Answer, Call, requests.Response, socket.socket))
             raise
+        # Raised here, where no exception of other code becomes its context, and no frame below its traceback.
+        raise error.with_traceback(None) from error.__cause__ or error.original_exception
 
     def renewed(self, error: StreamError) -> bool:
         """Whether X refused the credential, and a callable or an auth object now gives another one."""
@@ -114,6 +122,7 @@ class Request:
         else:
             self.params = {**_asked(self._params), **more}
             self._sent_headers = self._identified(self._credential.headers())
+            self._note_secrets()
             attempt = partial(self._followed, self._sent_headers, timeouts)
             limit = timeouts.attempt
             if limit is None:
@@ -122,7 +131,23 @@ class Request:
                 late = partial(limit.passed, "No answer came")
                 response = caller.call(attempt, monotonic() + limit.seconds, late, heeds_due=True)
         self._credential.note(response, self._sent_headers)
+        with suppress(Exception):  # the response may be of any class
+            self.secrets.note_headers(response.request.headers)
         return response
+
+    def _note_secrets(self) -> None:
+        """Remember what this attempt sends."""
+        session = self._session
+        self.secrets.note_headers(getattr(session, "headers", None))
+        self.secrets.note_headers(self._sent_headers)
+        self.secrets.note_params(self.params)
+        for url in (self.url, *_proxies(session)):
+            self.secrets.note_url(url)
+
+    def _note_sent(self, exception: Exception) -> None:
+        """Remember what an auth object added, such as a signature, to the request of a failed attempt."""
+        for link in linked(exception):
+            self.secrets.note_headers(getattr(getattr(link, "request", None), "headers", None))
 
     @property
     def goes_on(self) -> bool:
@@ -149,7 +174,7 @@ class Request:
             response = self._sent(method, url, headers=headers, timeout=timeout, **values)
             with ExitStack() as unread:  # a redirect's body may never end
                 unread.callback(_close, response)
-                there = redirects.destination(response, url)
+                there = redirects.destination(response, url, self.secrets)
                 if there is None:
                     unread.pop_all()
                     return response
@@ -210,10 +235,15 @@ def _close(response: Any) -> None:
 
 def _passwords(url: str, session: Any) -> set[str]:
     """User names and passwords in this URL and the proxies', split wherever a parser may split a URL."""
-    proxies = getattr(session, "proxies", None)
-    urls = [url, *(proxies.values() if isinstance(proxies, Mapping) else ()), *getproxies().values()]
+    urls = [url, *_proxies(session)]
     logins = [re.sub(r"^[\w+.-]+://", "", text).rpartition("@")[0] for text in map(str, urls)]
     return {piece for login in logins for piece in re.split(r"[:/?#@]", login) if piece}
+
+
+def _proxies(session: Any) -> list[Any]:
+    """The URLs of the session's proxies and of the environment's."""
+    proxies = getattr(session, "proxies", None)
+    return [*(proxies.values() if isinstance(proxies, Mapping) else ()), *getproxies().values()]
 
 
 def _asked(source: NamedValuesSource) -> dict[str, Any]:

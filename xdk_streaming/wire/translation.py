@@ -21,6 +21,8 @@ from urllib3 import exceptions as u3
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import proxies
+from xdk_streaming.wire.scrubbed import raised_at, scrubbed
+from xdk_streaming.wire.secrets import NONE, Secrets
 
 CONNECTION_FAILED = "The connection failed; check the network and any proxy"
 MAX_EXCEPTION_QUOTE = 200
@@ -165,26 +167,33 @@ urllib3 makes a refused connection a timeout and a silent proxy a broken connect
 stall within a stream a ConnectionError."""
 
 
-def translate(exception: Exception, passwords: Collection[str] = ()) -> StreamError:
+def translate(exception: Exception, secrets: Secrets = NONE, passwords: Collection[str] = ()) -> StreamError:
     """The exception as a `StreamError`. If no row applies, the type is FATAL_ERROR.
 
-    `passwords` are the passwords, in pieces, of the URLs that the exception may quote: urllib3 quotes a part
-    of an unreadable URL that it takes for the host.
+    The exception becomes the error's `original_exception`, without the frames that it came through and what
+    else it holds, and without any of the request's `secrets`. `passwords` are the passwords, in pieces, of
+    the URLs that the exception may quote: urllib3 quotes a part of an unreadable URL that it takes for the
+    host.
     """
     chain = list(_wrapped(exception))
     refused_by_proxy = proxies.proxy_refusal(exception)
     if refused_by_proxy is not None:
+        refused_by_proxy.original_exception = scrubbed(exception, secrets)
         return refused_by_proxy
     for row in TRANSLATIONS:
         applies = _among(chain, row.exceptions, row.named) and _among(chain, row.within)
         if applies and not _among(chain, row.unless):
-            return _error(row, chain, chain[-1], passwords)
+            return _error(row, chain, chain[-1], secrets, passwords)
     if any(isinstance(link, OSError) and link.errno in NETWORK_NUMBERS for link in chain):
         row = Translation((OSError,), StreamErrorType.CONNECTION_ERROR, CONNECTION_FAILED, quotes_urls=True)
-        return _error(row, chain, chain[-1], passwords)
-    unknown = f"The session or its adapter raised {type(exception).__name__}, which no retry is known to cure"
+        return _error(row, chain, chain[-1], secrets, passwords)
+    place = raised_at(exception)
+    unknown = (
+        f"The session or its adapter raised {type(exception).__name__}{place and f' at {place}'}, "
+        "which no retry is known to cure"
+    )
     row = Translation((Exception,), StreamErrorType.FATAL_ERROR, unknown, quotes_urls=True)
-    return _error(row, chain, exception, passwords)
+    return _error(row, chain, exception, secrets, passwords)
 
 
 def _among(chain: list[Exception], classes: tuple[type[Exception], ...], named: tuple[str, ...] = ()) -> bool:
@@ -206,7 +215,7 @@ def _is_foreign(kind: type) -> bool:
 
 
 def _error(
-    row: Translation, chain: list[Exception], root: Exception, passwords: Collection[str]
+    row: Translation, chain: list[Exception], root: Exception, secrets: Secrets, passwords: Collection[str]
 ) -> StreamError:
     if row.secret:
         return StreamError(row.sentence, row.error_type)
@@ -214,8 +223,9 @@ def _error(
     if row.quotes_urls and any(password in text for password in passwords for text in texts):
         withheld = f"the {type(root).__name__} quotes a password, and is not shown"
         return StreamError(f"{row.sentence} ({withheld})", row.error_type)
-    quoted = quotable(_words(root)) or type(root).__name__
-    return StreamError(f"{row.sentence} ({quoted})", row.error_type, chain[0], intercepted=row.intercepted)
+    quoted = quotable(secrets.removed_from(_words(root))) or type(root).__name__
+    original = scrubbed(chain[0], secrets)
+    return StreamError(f"{row.sentence} ({quoted})", row.error_type, original, intercepted=row.intercepted)
 
 
 def _words(exception: Exception) -> str:

@@ -12,12 +12,12 @@ SEARCHED = 4 * 2**20
 MAX_STARTS = 64
 """Places that are tried as the beginning of a frame before the whole file is read."""
 
-Read = Callable[[int, int], bytes]
+ReadAt = Callable[[int, int], bytes]
 """Reads so many bytes from a place in the file on."""
 
 
 @dataclass(frozen=True)
-class Ending:
+class FileEnding:
     """What is known of the end of a file."""
 
     whole: int
@@ -39,7 +39,7 @@ class Ending:
         return self.whole == self.size
 
 
-def ending_of(read: Read, size: int, codec: Codec, position: int = 0, lines: bytes = b"") -> Ending:
+def ending_of(read: ReadAt, size: int, codec: Codec, position: int = 0, lines: bytes = b"") -> FileEnding:
     """The ending of a file. `lines` may be those of a frame that begins at `position` or later.
 
     The file is read from the position on; without one, from one of its last frames on. Only if that proves
@@ -56,7 +56,7 @@ def ending_of(read: Read, size: int, codec: Codec, position: int = 0, lines: byt
     return _walk(read, 0, size, codec, lines)
 
 
-def _starts(read: Read, size: int, codec: Codec) -> Iterator[int]:
+def _starts(read: ReadAt, size: int, codec: Codec) -> Iterator[int]:
     """Places where a frame may begin, the last first."""
     first = max(0, size - SEARCHED)
     data = read(size - first, first)
@@ -68,8 +68,8 @@ def _starts(read: Read, size: int, codec: Codec) -> Iterator[int]:
         yield first + at
 
 
-def _walk(read: Read, start: int, size: int, codec: Codec, lines: bytes) -> Ending:
-    """Read frame after frame."""
+def _walk(read: ReadAt, start: int, size: int, codec: Codec, lines: bytes) -> FileEnding:
+    """ReadAt frame after frame."""
     reader, place, whole = codec.reader(), start, start
     frames, holds, at, same, last = 0, False, 0, bool(lines), b"\n"
     ends_line = True
@@ -82,11 +82,11 @@ def _walk(read: Read, start: int, size: int, codec: Codec, lines: bytes) -> Endi
             try:
                 out = codec.decompress(reader, data)
             except Damaged:
-                return Ending(whole, size, frames, holds, False, ends_line)
+                return FileEnding(whole, size, frames, holds, False, ends_line)
             same = same and lines.startswith(out, at)
             at, last, data = at + len(out), out[-1:] or last, b""
             if reader.eof:
                 frames, whole, ends_line = frames + 1, place - len(reader.unused_data), last == b"\n"
                 holds = holds or (same and at == len(lines))
                 reader, data, at, same = codec.reader(), reader.unused_data, 0, bool(lines)
-    return Ending(whole, size, frames, holds, same and whole < size, ends_line)
+    return FileEnding(whole, size, frames, holds, same and whole < size, ends_line)

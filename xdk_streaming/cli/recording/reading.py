@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from xdk_streaming import files
-from xdk_streaming.cli.recording.ending import Ending, ending_of
+from xdk_streaming.cli.recording.ending import FileEnding, ending_of
 from xdk_streaming.cli.recording.frames import Codec, Damaged, codec_of, inflated
 from xdk_streaming.cli.recording.lines import is_json
 from xdk_streaming.cli.recording.part import MAX_PART, ForeignPart, Held, held_by, part_of
@@ -46,7 +46,7 @@ def _lines(path: Path, contents: Iterator[bytes], warn: Callable[[str], None]) -
 
 
 def _decompressed(
-    path: Path, file: BinaryIO, codec: Codec, ending: Ending, warn: Callable[[str], None]
+    path: Path, file: BinaryIO, codec: Codec, ending: FileEnding, warn: Callable[[str], None]
 ) -> Iterator[bytes]:
     any_data = False
     try:
@@ -76,7 +76,7 @@ def _held(path: Path, warn: Callable[[str], None]) -> Held:
     return held
 
 
-def _ending(descriptor: int, codec: Codec, held: Held) -> Ending:
+def _ending(descriptor: int, codec: Codec, held: Held) -> FileEnding:
     def read(count: int, place: int) -> bytes:
         return files.read_at(descriptor, count, place)
 
