@@ -236,7 +236,16 @@ def test_each_error_has_an_exit_code_by_its_type(kind: StreamErrorType) -> None:
     assert exit_code(RetriesExhausted("", kind)) == 4
 
 
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """SIGHUP as it is by default, which the programs inherit: whoever runs the tests may have ignored it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @posix("a program there is sent no signal that it can handle")
+@pytest.mark.usefixtures("hangup")
 @pytest.mark.parametrize(
     ("number", "code"),
     [
@@ -277,6 +286,7 @@ def test_a_program_that_is_to_outlive_its_terminal_does(simulator: Simulator, tm
 
 
 @posix("a pseudo-terminal is opened")
+@pytest.mark.usefixtures("hangup")
 def test_a_terminal_that_is_closed_ends_the_recording_cleanly(simulator: Simulator, tmp_path: Path) -> None:
     output = tmp_path / "posts.ndjson.gz"
     options = ["sample", "--base-url", simulator.url, "-o", str(output)]

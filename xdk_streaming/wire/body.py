@@ -32,7 +32,7 @@ def arriving(
     """
     if raw.length_remaining == 0:  # for example after HEAD, whatever the headers say of chunks
         return
-    _refuse_codings(raw)
+    _refuse_codings(raw, secrets)
     _refuse_lost_headers(raw, secrets)
     coding = _coding(raw)
     file = bulk.file_under(raw, coding)
@@ -52,13 +52,14 @@ def _public(raw: urllib3.HTTPResponse, *, coded: bool) -> Iterator[bytes]:
         yield data
 
 
-def _refuse_codings(raw: urllib3.HTTPResponse) -> None:
+def _refuse_codings(raw: urllib3.HTTPResponse, secrets: Secrets) -> None:
     """Refuse codings that urllib3 cannot decode: it passes such bytes on, and they look like bad lines."""
     content = set(_listed(raw.headers.get("Content-Encoding"))) - {"identity", *raw.CONTENT_DECODERS}
     transfer = set(_listed(raw.headers.get("Transfer-Encoding"))) - {"identity", "chunked"}
     if unknown := sorted(content | transfer):
+        named = quotable(secrets.removed_from(", ".join(unknown)))
         raise StreamError(
-            f"The server sends the body as {', '.join(unknown)}, which cannot be decoded here; leave the "
+            f"The server sends the body as {named}, which cannot be decoded here; leave the "
             "Accept-Encoding header to requests, or install the package that urllib3 needs for this coding",
             StreamErrorType.FATAL_ERROR,
         )

@@ -44,6 +44,8 @@ def scrubbed(exception: Exception, secrets: Secrets) -> Exception:
 def without_secrets(event: E, secrets: Secrets) -> E:
     """A line that is no item, with the secrets hidden in what is kept of it or reported."""
     changed: dict[str, Any] = {}
+    if isinstance(event, StreamNotice) and not secrets.may_be_in(event.line):
+        return event
     if isinstance(event, (StreamNotice, Invalid, Rejected)):
         changed["line"] = secrets.removed_from_bytes(event.line)
     if isinstance(event, StreamNotice):

@@ -26,6 +26,8 @@ MIN_SECRET = 3
 """Characters that a secret has, at least: shorter ones are in every text."""
 LONG_SECRET = 8
 """Characters from which a secret is found within words, and in base64; a shorter one only as a word."""
+MAX_END = 4096
+"""Bytes at the end of a text in which the beginning of a secret is looked for."""
 MAX_SECRETS = 64
 """Secrets that are remembered, at most, the youngest; a callable may give a new token for every attempt."""
 PUBLIC_HEADERS = frozenset(
@@ -55,6 +57,7 @@ class Secrets:
     def __init__(self) -> None:
         self._known: dict[str, None] = {}
         self._pattern: re.Pattern[str] | None = None
+        self._bytes_pattern: re.Pattern[bytes] | None = None
         _all.add(self)
 
     def note_headers(self, headers: object) -> None:
@@ -101,10 +104,19 @@ class Secrets:
         return self._without_a_begun_one(self._pattern.sub(HIDDEN, text))
 
     def removed_from_bytes(self, data: bytes) -> bytes:
-        """The same for bytes of any encoding that has ASCII in it."""
-        text = data.decode("utf-8", "surrogateescape")
-        cleaned = self.removed_from(text)
-        return data if cleaned == text else cleaned.encode("utf-8", "surrogateescape")
+        """The same for bytes of any encoding that has ASCII in it, without decoding them."""
+        if self._bytes_pattern is None:
+            return data
+        data = self._bytes_pattern.sub(HIDDEN.encode(), data)
+        end = data[-MAX_END:].decode("latin-1")
+        cleaned = self._without_a_begun_one(end)
+        return data if cleaned == end else data[: -len(end)] + cleaned.encode("latin-1")
+
+    def may_be_in(self, data: bytes) -> bool:
+        """Whether JSON in bytes may have a secret: as it is, or spelled with escapes."""
+        return self._bytes_pattern is not None and (
+            b"\\" in data or self._bytes_pattern.search(data) is not None
+        )
 
     def removed_from_json(self, value: T) -> T:
         """The same for each text in a JSON value: a copy, or the value itself if no secret is known."""
@@ -120,7 +132,9 @@ class Secrets:
         while len(self._known) > MAX_SECRETS:
             self._known.pop(next(iter(self._known)))
         if set(before) != set(self._known):
-            self._pattern = _pattern(list(self._known))
+            found = _found_in_texts(list(self._known))
+            self._pattern = re.compile(found)
+            self._bytes_pattern = re.compile(found.encode("utf-8", "surrogatepass"))
 
     def _without_a_begun_one(self, text: str) -> str:
         """The text without the beginning of a secret at its end: it may have been cut there."""
@@ -147,28 +161,34 @@ class HidingFilter(logging.Filter):
     """A filter for a logger of another library: it hides the secrets of all requests of this process."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record's texts where they have a secret. The record is always logged."""
+        """Hide secrets in a record's text, and drop its exception if that has one. Every record is logged."""
+        if isinstance(record.args, tuple) and any(isinstance(each, Exception) for each in record.args):
+            # It quotes the server, who may quote a signature that is not known here yet.
+            record.args = tuple(
+                type(each).__name__ if isinstance(each, Exception) else each for each in record.args
+            )
+            record.exc_info = record.exc_text = None
+        text = f"{record.getMessage()} {record.exc_info}"
         for secrets in list(_all):
-            record.msg = secrets.removed_from_json(record.msg)
-            if isinstance(record.args, tuple):
-                record.args = tuple(map(secrets.removed_from_json, record.args))
+            if secrets.is_in(text):
+                record.msg, record.args = secrets.removed_from(record.getMessage()), ()
+                record.exc_info = record.exc_text = None
         return True
 
 
-for _logger in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.poolmanager"):
+for _logger in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry", "urllib3.poolmanager"):
     logging.getLogger(_logger).addFilter(HidingFilter())  # at DEBUG they log paths with their queries
 
 
-def _pattern(known: list[str]) -> re.Pattern[str] | None:
+def _found_in_texts(known: list[str]) -> str:
+    """A pattern for all forms of all secrets, the longest first."""
     forms = {form for secret in known for form in _forms(secret) if len(form) >= MIN_SECRET}
-    if not forms:
-        return None
-    return re.compile("|".join(_found(form) for form in sorted(forms, key=len, reverse=True)))
+    return "|".join(_found(form) for form in sorted(forms, key=len, reverse=True))
 
 
 def _found(form: str) -> str:
     escaped = re.escape(form)
-    return escaped if len(form) >= LONG_SECRET else rf"(?<!\w){escaped}(?!\w)"
+    return escaped if len(form) >= LONG_SECRET else rf"(?:(?<!\w)|(?<=\\[nrt])){escaped}(?!\w)"
 
 
 def _forms(secret: str) -> Iterator[str]:
