@@ -82,8 +82,8 @@ def test_a_change_without_an_announcement_or_error_has_neither() -> None:
     assert (change.attempt, change.delay, change.error) == (None, None, None)
 
 
-def test_a_transition_prints_its_states_and_its_reason() -> None:
-    assert str(lost()) == "STREAMING -> BACKOFF (broke: the stream broke)"
+def test_a_transition_prints_its_state_its_reason_and_where_it_came_from() -> None:
+    assert str(lost()) == "BACKOFF: the stream broke (STREAMING, broke)"
 
 
 def test_a_change_prints_the_attempt_it_announces_and_its_delay() -> None:
@@ -94,9 +94,9 @@ def test_a_change_prints_the_attempt_it_announces_and_its_delay() -> None:
         attempt=3,
         delay=0.126,
     )
-    assert str(change) == "BACKOFF -> BACKOFF (retry: it is announced); attempt 3 in 0.13 s"
+    assert str(change) == "BACKOFF: attempt 3 in 0.1 s (BACKOFF, retry)"
 
 
 def test_a_change_prints_its_error() -> None:
     change = lost(error=StreamError("Nothing came for 30 s.", StreamErrorType.TIMEOUT))
-    assert str(change) == "STREAMING -> BACKOFF (broke: the stream broke); Nothing came for 30 s."
+    assert str(change) == "BACKOFF: Nothing came for 30 s. (STREAMING, broke)"

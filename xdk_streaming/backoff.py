@@ -42,6 +42,10 @@ class Backoff:
             return whole
         return max(whole * (0.5 + 0.5 * rng()), min(self.floor, whole))
 
+    def is_top(self, step: int) -> bool:
+        """Whether the delay at this step is the longest, and a longer one than the first."""
+        return step > 0 and self._uncapped(step) >= self.cap
+
     def capped(self, cap: float) -> Backoff:
         """The same ladder, with no delay above `cap` seconds."""
         return replace(self, cap=min(self.cap, cap))

@@ -134,12 +134,10 @@ class Transition:
     """The error that caused this transition; None if no error did."""
 
     def __str__(self) -> str:
-        parts = [f"{self.source.name} -> {self.dest.name} ({self.trigger.value}: {self.reason})"]
+        what = self.reason if self.error is None else self.error
         if self.attempt is not None:
-            parts.append(f"attempt {self.attempt} in {self.delay:.2f} s")
-        if self.error is not None:
-            parts.append(str(self.error))
-        return "; ".join(parts)
+            what = f"attempt {self.attempt} in {self.delay:.1f} s"
+        return f"{self.dest.name}: {what} ({self.source.name}, {self.trigger.value})"
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def test_the_screen_shows_all_figures_while_it_waits(
         assert re.search(r"attempt \d+ in \d+\.\d s", figure(lines, "connection"))
         assert re.search(r"last: [A-Z_]+: ", figure(lines, "reconnects"))
         assert "posts.ndjson.zst" in figure(lines, "output")
-        assert any("-> BACKOFF" in line for line in lines[start + len(FIGURES) :])
+        assert any("BACKOFF: attempt" in line for line in lines[start + len(FIGURES) :])
         lit = [shown.screen.buffer[start - 4][column] for column in range(columns)]
         assert "".join(cell.data for cell in lit if cell.bg != "default").strip() == "BACKOFF"
         shown.press_ctrl_c()

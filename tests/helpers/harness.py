@@ -213,6 +213,10 @@ class Shown(NamedTuple):
     callbacks: tuple[str, ...] = ()
 
 
+SUMMED_UP = ("refused", "broke", "ended", "waited")
+"""What the line of the next attempt says as well, so that its own line is for DEBUG."""
+
+
 def shown(situation: str, event: str) -> Shown | None:
     """What the table that was typed by hand says of it; None if it is illegal."""
     happening, source = EVENTS[event], SITUATIONS[situation][-1]
@@ -232,6 +236,8 @@ def shown(situation: str, event: str) -> Shown | None:
     if dest is source and not notify:
         return Shown(dest, action, logging.DEBUG)
     level = logging.ERROR if dest is FAILED else logging.INFO
+    if dest is not FAILED and event.split()[0] in SUMMED_UP:
+        level = logging.DEBUG
     return Shown(dest, action, level, ("on_state_change", *notify))
 
 

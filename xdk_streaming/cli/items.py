@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from xdk_streaming.cli.printable import escaped, plain
+
 
 def readable(line: bytes) -> bytes:
     """A line for people: for a post, its author and text; for anything else, the line itself."""
@@ -19,10 +21,13 @@ def readable(line: bytes) -> bytes:
 
 
 def printable(line: bytes) -> bytes:
-    """The line without terminal control characters, which the text of a post may contain."""
-    text = line.decode("utf-8", "replace").rstrip("\r\n")
-    kept = text if text.isprintable() else "".join(mark if mark.isprintable() else " " for mark in text)
-    return kept.encode("utf-8", "replace") + b"\n"
+    """A line of text without terminal control characters, which the text of a post may contain."""
+    return plain(line.decode("utf-8", "replace").rstrip("\r\n")).encode("utf-8", "replace") + b"\n"
+
+
+def printable_json(line: bytes) -> bytes:
+    """A line of JSON in which such characters are escaped: the same item."""
+    return escaped(line.decode("utf-8", "replace").rstrip("\r\n")).encode("utf-8", "replace") + b"\n"
 
 
 def as_it_came(line: bytes) -> bytes:

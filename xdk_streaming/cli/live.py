@@ -14,6 +14,7 @@ from rich.text import Text
 
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.panel import Facts, picture
+from xdk_streaming.cli.printable import plain
 from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.cli.reporting import LogEvent
 from xdk_streaming.state import Transition
@@ -108,7 +109,7 @@ class LiveView:
     def conclude(self, reason: LogEvent) -> None:
         """Write the reason below the summary."""
         with suppress(OSError):
-            typer.echo(reason.words, err=True)
+            typer.echo(plain(reason.words), err=True)
 
 
 def show_cursor() -> None:

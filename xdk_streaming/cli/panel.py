@@ -10,6 +10,7 @@ from rich.text import Text
 
 from xdk_streaming.cli import small_diagram
 from xdk_streaming.cli.meter import MINUTES, Meter
+from xdk_streaming.cli.printable import plain
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
 from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.cli.reporting import LogEvent, count
@@ -148,8 +149,3 @@ def _event(event: LogEvent, width: int) -> Text:
 
 def _ago(moment: float | None, now: float) -> str:
     return "none yet" if moment is None else f"{shown_seconds(max(0.0, now - moment))} ago"
-
-
-def plain(words: object) -> str:
-    """The words on one line, without terminal control characters."""
-    return "".join(mark if mark.isprintable() else " " for mark in str(words))

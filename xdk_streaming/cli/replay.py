@@ -80,7 +80,7 @@ class NoRecording(ValueError):
 def _form(shown: DisplayOptions) -> Callable[[bytes], bytes]:
     if shown.format == "text":
         return items.readable
-    return items.printable if sys.stdout.isatty() else items.as_it_came
+    return items.printable_json if sys.stdout.isatty() else items.as_it_came
 
 
 def _items(path: Path) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import orjson
 import typer
 
 from xdk_streaming.cli.meter import Meter
+from xdk_streaming.cli.printable import escaped, plain
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
 from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.clock import monotonic
@@ -71,7 +72,7 @@ class SilentReporter:
 
     def conclude(self, reason: LogEvent) -> None:
         """Write the reason to standard error."""
-        typer.echo(reason.words, err=True)
+        typer.echo(plain(reason.words), err=True)
 
 
 class LineReporter:
@@ -107,24 +108,31 @@ class LineReporter:
             self.report(reason)
         else:
             with suppress(OSError):
-                typer.echo(reason.words, err=True)
+                typer.echo(plain(reason.words), err=True)
 
 
-class WarningEvents(logging.Handler):
-    """Turns warnings and errors that the library logs into events, except those of the state machine.
+class LoggedEvents(logging.Handler):
+    """Turns what the library logs into events.
 
-    The state machine's errors are reported already, as transitions.
+    With `transitions`, that includes the lines about transitions, of which the log of a long outage has few.
+    Without, only warnings are taken: each transition is an event already, and a failure is one of them.
     """
 
-    def __init__(self, report: Callable[[LogEvent], None]) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, report: Callable[[LogEvent], None], *, transitions: bool) -> None:
+        super().__init__(logging.INFO if transitions else logging.WARNING)
         self._report = report
+        self._transitions = transitions
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Report a log record, unless the record is about a change of state."""
-        if record.levelno == logging.ERROR and record.module == "machine":
+        """Report a log record."""
+        about_transition = record.module == "transition_log"
+        if record.levelno == logging.ERROR and about_transition and not self._transitions:
             return
-        self._report(message_event(record.levelname, record.getMessage(), record.created))
+        words = record.getMessage()
+        if about_transition and record.levelno != logging.WARNING:
+            self._report(LogEvent("transition", record.created, words, {}, record.levelname))
+        else:
+            self._report(message_event(record.levelname, words, record.created))
 
 
 def message_event(level: str, words: str, at: float) -> LogEvent:
@@ -133,15 +141,15 @@ def message_event(level: str, words: str, at: float) -> LogEvent:
 
 
 def as_text(event: LogEvent) -> str:
-    """The event as a line for people."""
+    """The event as a line for people, without terminal control characters."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(event.at))
-    return " ".join(f"{moment} {event.kind:<10} {event.words}".splitlines())
+    return plain(f"{moment} {event.kind:<10} {event.words}")
 
 
 def as_json(event: LogEvent) -> str:
-    """The event as a line for programs."""
+    """The event as a line for programs, in which characters that a terminal may obey are escaped."""
     head = {"event": event.kind, "at": round(event.at, 3), "level": event.level}
-    return orjson.dumps({**head, **event.facts}, default=str).decode()
+    return escaped(orjson.dumps({**head, **event.facts}, default=str).decode())
 
 
 def event_of(record: Record) -> LogEvent:

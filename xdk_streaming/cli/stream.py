@@ -34,9 +34,9 @@ from xdk_streaming.cli.recording.rotating import Rotating
 from xdk_streaming.cli.recording.sink import Sink
 from xdk_streaming.cli.reporting import (
     LineReporter,
+    LoggedEvents,
     Reporter,
     SilentReporter,
-    WarningEvents,
     event_of,
     message_event,
     summary_event,
@@ -44,7 +44,8 @@ from xdk_streaming.cli.reporting import (
 from xdk_streaming.cli.run import Run, unwritable
 from xdk_streaming.cli.session import is_loopback
 from xdk_streaming.clock import monotonic
-from xdk_streaming.config import Buffer, Recovery, StreamConfig
+from xdk_streaming.config import Buffer, Record, Recovery, StreamConfig
+from xdk_streaming.state import Transition
 from xdk_streaming.streams.sync import Stream
 from xdk_streaming.wire.secrets import shown_url
 
@@ -138,7 +139,7 @@ def record(
         live = Stream(session, "get", url, config, params, response_model=bytes)
         meter = Meter(live.state, monotonic())
         reporter = _reporter(log, url, live, meter, sink, console)
-        with _reporting(config, reporter):
+        with _reporting(config, reporter, every=log.log_format == "json"):
             _warn_of_clear_text(url, reporter)
             run = Run(live, sink, reporter, meter, _form(display, output), display.limit, output.for_)
             code = run.run()
@@ -214,7 +215,7 @@ def _sink(output: OutputOptions, console: Console | None) -> Sink:
 def _form(display: DisplayOptions, output: OutputOptions) -> Callable[[bytes], bytes]:
     if display.format == "text":
         return items.readable
-    return items.printable if output.output is None and sys.stdout.isatty() else items.as_it_came
+    return items.printable_json if output.output is None and sys.stdout.isatty() else items.as_it_came
 
 
 def _reporter(
@@ -229,15 +230,26 @@ def _reporter(
 
 
 @contextmanager
-def _reporting(config: StreamConfig, reporter: Reporter) -> Iterator[None]:
-    """Pass records and log messages to the reporter, within the block."""
-    config.observers = (*config.observers, lambda record: reporter.report(event_of(record)))
-    logger, handler = logging.getLogger("xdk_streaming"), WarningEvents(reporter.report)
+def _reporting(config: StreamConfig, reporter: Reporter, *, every: bool) -> Iterator[None]:
+    """Pass records and log messages to the reporter, within the block.
+
+    `every`: each transition is passed on; otherwise those that the log of an outage has at INFO.
+    """
+
+    def observe(record: Record) -> None:
+        if every or not isinstance(record, Transition):
+            reporter.report(event_of(record))
+
+    config.observers = (*config.observers, observe)
+    logger, handler = logging.getLogger("xdk_streaming"), LoggedEvents(reporter.report, transitions=not every)
+    before = logger.level
+    logger.setLevel(min(logging.INFO, logger.getEffectiveLevel()))
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _warn_of_clear_text(url: str, reporter: Reporter) -> None:

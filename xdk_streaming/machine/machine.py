@@ -8,7 +8,6 @@ fails leaves no trace. Callbacks run after the change, so every callback sees th
 
 from __future__ import annotations
 
-import logging
 import random
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from xdk_streaming.log import calm, logger
 from xdk_streaming.machine.event import Event, can_be_fired, event_error
 from xdk_streaming.machine.retries import MAX_REQUESTED_DELAY, Retries
 from xdk_streaming.machine.table import FINAL, INITIAL, TABLE, Row
+from xdk_streaming.machine.transition_log import TransitionLog
 from xdk_streaming.state import ConnectionState, StreamState, Transition, Trigger
 
 calm("transitions.core")  # it logs each of its steps at INFO, beside the one record of a transition here
@@ -78,6 +78,7 @@ class ConnectionMachine:
         self._started = False
         self._ever_open = False
         self._retries = Retries(state.retry_count)
+        self._log = TransitionLog()
         state.current_backoff = config.initial_backoff
         self._connection_state = INITIAL
         for row in table:
@@ -272,10 +273,9 @@ class ConnectionMachine:
 
     def _announce(self, row: Row, event: Event) -> None:
         transition = self._transition(row, event)
+        self._log.take(transition, event.monotonic, at_top=self._retries.at_top)
         if row.internal and not row.notify:
-            logger.debug("%s", transition)
             return
-        logger.log(logging.ERROR if row.dest is FINAL else logging.INFO, "%s", transition)
         self.history.append(transition)
         self._callbacks.report(transition, row.notify)
 

@@ -37,6 +37,8 @@ class Retries:
     """Whether the next attempt needs no delay of ours."""
     amended: bool = False
     """Whether the next attempt replaces one that failed because of a parameter. It is then always allowed."""
+    at_top: bool = False
+    """Whether the ladder gave its longest delay for the attempt that was announced last."""
     delay: float | None = None
     """Seconds until the attempt that was announced; None if no attempt is announced."""
     has_run: bool = False
@@ -102,16 +104,17 @@ class Retries:
 
     def planned(self, config: StreamConfig, rng: Callable[[], float]) -> Retries:
         """The next attempt is counted, and its delay is the longer of the ladder's and the server's."""
-        delay, steps = 0.0, self.steps
+        delay, steps, at_top = 0.0, self.steps, False
         if not self.at_once:
             name, ladder = _ladder(config, self.loss)
             step = steps.get(name, 0)
-            delay = ladder.delay(step, rng if config.jitter else None)
+            delay, at_top = ladder.delay(step, rng if config.jitter else None), ladder.is_top(step)
             steps = MappingProxyType({**steps, name: step + 1})
         return replace(
             self,
             count=self.count + 1,
             steps=steps,
+            at_top=at_top,
             at_once=False,
             amended=False,
             delay=max(delay, min(self.requested_delay, MAX_REQUESTED_DELAY)),
