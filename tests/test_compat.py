@@ -39,7 +39,7 @@ FIELDS = {
     "tweet_fields": ["created_at", "lang"],
     "user_fields": ["verified_type"],
     "expansions": ["author_id"],
-    "like_with_tweet_author_fields": ["timestamp_ms", "tweet_author_id"],
+    "like_with_tweet_author_fields": ["timestamp_ms", "liked_tweet_author_id"],
 }
 USER_CODE = """
 import xdk.streaming
@@ -353,7 +353,10 @@ def arguments_of(method: Callable[..., Any]) -> dict[str, Any]:
     required = {
         name: 1 for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty
     }
-    return {**required, **{name: value for name, value in FIELDS.items() if name in parameters}}
+    chosen = {name: value for name, value in FIELDS.items() if name in parameters}
+    if "like_with_tweet_author_fields" in parameters:
+        chosen["expansions"] = ["liked_tweet_id"]  # likes have expansions of their own
+    return {**required, **chosen}
 
 
 def query_of(arguments: dict[str, Any]) -> dict[str, str]:

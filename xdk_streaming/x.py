@@ -170,6 +170,15 @@ RATE_LIMIT_WINDOW = 900.0
 CONNECTS_PER_WINDOW = 50
 """Connection attempts of an app to the filtered stream (docs.x.com/x-api/fundamentals/rate-limits)."""
 
+CONNECTS_TO_ACTIVITIES = 450
+"""The same to the activity stream (same page)."""
+
+
+def connects_per_window(path: str) -> int:
+    """Connection attempts of an app to this stream in a window; if X states none, those of most streams."""
+    return CONNECTS_TO_ACTIVITIES if path == "/2/activity/stream" else CONNECTS_PER_WINDOW
+
+
 LIMIT_HEADER = "x-rate-limit-limit"
 REMAINING_HEADER = "x-rate-limit-remaining"
 RESET_HEADER = "x-rate-limit-reset"

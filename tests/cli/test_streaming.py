@@ -159,13 +159,13 @@ def test_every_option_comes_from_the_environment_too(simulator: Simulator, tmp_p
         XDK_STREAMING_LIMIT="3",
         XDK_STREAMING_OUTPUT=str(output),
         XDK_STREAMING_TWEET_FIELDS="lang",
-        XDK_STREAMING_PARAM="a=1 b=2",
+        XDK_STREAMING_PARAM="backfill_minutes=0 poll.fields=id",
         XDK_STREAMING_FOR="1h",
     )
     assert shown.exit_code == 0, shown.output
     assert ids(output.read_bytes()) == sent(simulator)[:3]
     asked = simulator.requests[0].params
-    assert (asked["tweet.fields"], asked["a"], asked["b"]) == ("lang", "1", "2")
+    assert (asked["tweet.fields"], asked["backfill_minutes"], asked["poll.fields"]) == ("lang", "0", "id")
 
 
 # The token.

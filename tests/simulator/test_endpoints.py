@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from xdk_streaming.parameters import names_of
 from xdk_streaming.simulator.parameters import refuse_parameters
 from xdk_streaming.x import ENDPOINTS, Endpoint, Kind
 
@@ -87,8 +88,35 @@ def test_an_empty_partition_counts_as_a_missing_one() -> None:
     assert complaint(SAMPLE10, partition="") == complaint(SAMPLE10)
 
 
-def test_a_stream_without_partitions_does_not_mind_one() -> None:
-    assert refuse_parameters(POSTS, {"partition": "99"}) is None
+def test_a_stream_without_partitions_does_not_know_one() -> None:
+    assert complaint(POSTS, partition="1")["message"].startswith(
+        "The query parameter [partition] is not one of"
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"expnsions": "x"}, "The query parameter [expnsions] is not one of [backfill_minutes,"),
+        (
+            {"tweet.fields": "id,authorid"},
+            "The `tweet.fields` query parameter value [authorid] is not",
+        ),
+        ({"expansions": "author"}, "The `expansions` query parameter value [author] is not one of"),
+        ({"user.fields": ""}, "The `user.fields` query parameter can not be empty"),
+    ],
+)
+def test_what_x_does_not_know_is_refused_by_name(params: dict[str, str], message: str) -> None:
+    assert complaint(POSTS, **params)["message"].startswith(message)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=lambda endpoint: endpoint.path)
+def test_all_that_x_documents_is_accepted(endpoint: Endpoint) -> None:
+    params = {name: ",".join(names) for name, names in names_of(endpoint).items()}
+    params[endpoint.backfill_parameter] = "1"
+    if endpoint.partitions:
+        params["partition"] = str(endpoint.partitions)
+    assert refuse_parameters(endpoint, params) is None
 
 
 @pytest.mark.parametrize("minutes", range(6))

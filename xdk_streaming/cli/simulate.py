@@ -144,6 +144,10 @@ def simulate(
             exists=True, dir_okay=False, help="The key of the certificate, if it is in a separate file."
         ),
     ] = None,
+    kill: Annotated[
+        Literal["end", "cut"],
+        typer.Option(help="How a stream ends that is ended through the connections endpoints."),
+    ] = "end",
     framing: Annotated[
         Literal["chunked", "close"], typer.Option(help="Framing of response bodies.")
     ] = "chunked",
@@ -181,6 +185,7 @@ def simulate(
                 slow_notice=slow_notice,
                 rules=rule or (),
                 max_rules=max_rules,
+                kill=kill,
                 host=host,
                 port=port,
             )

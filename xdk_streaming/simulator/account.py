@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xdk_streaming.simulator.log import KILLED, Sent, ServedRequest
+from xdk_streaming.simulator.partitions import of_partition
 from xdk_streaming.simulator.simulator import Simulator
+from xdk_streaming.x import ENDPOINTS
 
 
 @dataclass
@@ -41,7 +43,7 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
     timeline = simulator.timeline
     came_at = requests[0].opened_at if requests else left_at
     due = range(timeline.published(came_at), timeline.published(left_at))
-    concerned = sorted({*due, *sent})
+    concerned = sorted({*_asked_for(due, requests), *sent})
     result = Account(published=len(concerned), received=len(received))
     for item_id, times in Counter(received).items():
         if item_id not in known:
@@ -75,6 +77,17 @@ def account(simulator: Simulator, received: Sequence[str | None], left_at: float
         if not whole[entry.id]:
             result.objections.append(f"item {entry.id} was received, but only half of it was sent")
     return result
+
+
+def _asked_for(numbers: Sequence[int], requests: Iterable[ServedRequest]) -> set[int]:
+    """Those of these items that are in a partition which the client has asked for; all without partitions."""
+    found: set[int] = set()
+    for asked in {(each.path, each.params.get("partition", "")) for each in requests}:
+        endpoint = ENDPOINTS.get(asked[0])
+        if endpoint is None or not asked[1]:
+            return set(numbers)
+        found.update(of_partition(numbers, endpoint, {"partition": asked[1]}))
+    return found or set(numbers)
 
 
 def _places(sent: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> tuple[list[int], bool]:

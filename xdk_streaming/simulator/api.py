@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import orjson
 
 from xdk_streaming.simulator.connections import Connections
-from xdk_streaming.simulator.parameters import invalid_request
+from xdk_streaming.simulator.parameters import invalid_request, unknown_parameters
 from xdk_streaming.simulator.rules.book import ApiResponse, RuleBook, listing
 from xdk_streaming.x import (
     CONNECTION_FIELDS,
@@ -59,6 +59,10 @@ def answer(request: ApiRequest, book: RuleBook, connections: Connections) -> Api
     handler = _handler(request)
     if handler is None:
         return None
+    known = PARAMETERS.get((request.method, request.path), ())
+    faults = list(unknown_parameters(request.params, known))
+    if faults:
+        return 400, invalid_request(faults)
     try:
         return handler(request, book, connections)
     except Refused as refusal:
@@ -143,6 +147,14 @@ def _kill_by_name(request: ApiRequest, book: RuleBook, connections: Connections)
         raise Refused("endpoint_id", name, f"[{name}] is not one of {', '.join(sorted(CONNECTION_NAMES))}")
     return 200, {"data": connections.kill_all(name)}
 
+
+PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("GET", RULES): ("ids", "max_results", "pagination_token"),
+    ("POST", RULES): ("dry_run", "delete_all"),
+    ("GET", RULE_COUNTS): ("rules_count.fields",),
+    ("GET", CONNECTIONS): ("status", "endpoints", "max_results", "pagination_token", "connection.fields"),
+}
+"""The query parameters of these endpoints in X's OpenAPI document."""
 
 EndpointHandler = Callable[[ApiRequest, RuleBook, Connections], ApiResponse]
 

@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ ROOM = 64 * 1024
 MORE_ROOM = 8 * ROOM
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """The value of SO_LINGER that makes close() send RST."""
+LONGEST_END = 1.0
+"""Seconds in which a stream that was killed may end cleanly."""
 SHORT_PAUSE = 0.05
 """Seconds to wait before a reset, so that the client reads pending data: RST can overtake data."""
 
@@ -45,6 +48,7 @@ class ClientSocket:
         self._patience = patience
         self.waited = False
         """Whether the last write had to wait for the client."""
+        self._woken, self._waker = socket.socketpair()
         if patience is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
 
@@ -76,13 +80,29 @@ class ClientSocket:
         """Wait this long, forever if None or infinite. Raises `ClientLeft` if the client disconnects."""
         bounded = None if seconds is None or math.isinf(seconds) else max(0.0, seconds)
         try:
-            readable = select.select([self._socket], [], [], bounded)[0]
+            readable = select.select([self._socket, self._woken], [], [], bounded)[0]
         except ValueError:
             if self._socket.fileno() >= 0:  # too high for select()
                 raise
             raise ClientLeft from None  # closed by `end`
-        if readable and not self._socket.recv(4096):
+        if self._woken in readable or (readable and not self._socket.recv(4096)):
             raise ClientLeft
+
+    def leave(self) -> None:
+        """End the wait in progress, or the next one, as if the client had left. From any thread.
+
+        A write that takes longer than a second is ended with the connection.
+        """
+        with suppress(OSError):
+            self._waker.send(b"x")
+        timer = threading.Timer(LONGEST_END, end, [self._socket])
+        timer.daemon = True
+        timer.start()
+
+    def close(self) -> None:
+        """Close what `leave` needs."""
+        self._woken.close()
+        self._waker.close()
 
     def reset_on_close(self) -> None:
         """Make close() send RST, after waiting for the client to read pending data."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import orjson
 
 from xdk_streaming.simulator.backfill import delivery
 from xdk_streaming.simulator.body import Body
-from xdk_streaming.simulator.client_socket import ClientLeft, ClientSocket
+from xdk_streaming.simulator.client_socket import ClientLeft, ClientSocket, end
 from xdk_streaming.simulator.faults import RANDOM_FAULTS, STREAM_FAULTS
 from xdk_streaming.simulator.line_cache import Line
 from xdk_streaming.simulator.log import KILLED, OPEN, Sent
+from xdk_streaming.simulator.partitions import of_partition
 from xdk_streaming.simulator.present import present
 from xdk_streaming.simulator.recovery import span
 from xdk_streaming.simulator.script import Notice, Script
@@ -46,7 +48,8 @@ class SocketWire:
         self._exchange = exchange
         self._request = exchange.request
         self._client = ClientSocket(exchange.connection, self._behaviour.patience.seconds)
-        self._body = Body(self._behaviour.sending.framing, self._behaviour.sending.encoding)
+        framing = self._behaviour.sending.framing if exchange.takes_chunks else "close"
+        self._body = Body(framing, self._behaviour.sending.encoding)
         self._open = False
         self._quiet_since = present()
         self._chance = random.Random(f"{self._behaviour.seed}:{self._request.number}")
@@ -66,9 +69,21 @@ class SocketWire:
         except ScriptEnded:
             return
         except (ClientLeft, OSError):
+            if self._request.killed and self._behaviour.kill == "end" and self._open:
+                with suppress(OSError):
+                    self._write([self._body.end()])
             silent = self._request.outcome == SILENT
             left = "silent until the client left" if silent else "left by the client"
             self._close(KILLED if self._request.killed else left, abrupt=True)
+        finally:
+            self._client.close()
+
+    def hang_up(self) -> None:
+        """End the stream, from any thread."""
+        if self._behaviour.kill == "end":
+            self._client.leave()
+        else:
+            end(self._exchange.connection)
 
     def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self._close(f"refused with {status}", abrupt=False)
@@ -82,7 +97,8 @@ class SocketWire:
 
     def serve(self, count: int) -> None:
         self._send_backlog(self._timeline.reached(present()))
-        numbers = self._timeline.take(count)
+        partitions = self._exchange.endpoint.partitions if "partition" in self._exchange.params else 0
+        numbers = self._timeline.take(count * max(1, partitions))
         self._items(numbers)
         if self._delivered_up_to is not None and numbers.start <= self._delivered_up_to:
             self._delivered_up_to = max(self._delivered_up_to, numbers.stop)
@@ -193,6 +209,7 @@ class SocketWire:
     def _send_with_faults(self, numbers: Sequence[int], live_since: float | None = None) -> None:
         """Send these items, possibly with a random fault after one of them."""
         sent, faults = 0, self._behaviour.random_faults
+        numbers = of_partition(numbers, self._exchange.endpoint, self._exchange.params)
         if faults:
             made = self._service.feed.items(numbers, self._exchange.endpoint, self._exchange.params)
             for count, line in enumerate(made, 1):
@@ -225,6 +242,7 @@ class SocketWire:
         Items are logged before they are sent: an item that a client has received is always in the log.
         """
         exchange, request, now = self._exchange, self._request.number, present()
+        numbers = of_partition(numbers, exchange.endpoint, exchange.params)
         made = self._service.feed.items(numbers, exchange.endpoint, exchange.params)
         lines = [line for line in made if line is not None]
         if len(lines) < len(made):

@@ -1,25 +1,29 @@
 """Query parameters that X refuses, and the error bodies.
 
-Knows partitions, backfill and recovery; does not know access, rate limits or items.
+Knows the parameters of each endpoint, their names, and what they may say; does not know access, rate limits
+or items.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from xdk_streaming.parameters import names_of, parameters_of
 from xdk_streaming.simulator.recovery import recovery_faults
-from xdk_streaming.x import MAX_BACKFILL_MINUTES, PROBLEMS, Endpoint
+from xdk_streaming.x import MAX_BACKFILL_MINUTES, PROBLEMS, Endpoint, Kind
 
 
 def refuse_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str, Any] | None:
-    """The body of X's 400 if a partition, backfill or recovery parameter is invalid; otherwise None.
+    """The body of X's 400 if a parameter or its value is unknown or invalid; otherwise None.
 
     The shape comes from X's own emulator (xdevplatform/playground). The message for a number out of range is
     the one that X gives for other integer parameters.
     """
-    faults = []
+    faults = [*_unknown(endpoint, params)]
+    for parameter, known in names_of(endpoint).items():
+        faults += _unknown_names(parameter, params[parameter], known) if parameter in params else []
     if endpoint.partitions:
         faults += _faults("partition", params.get("partition", ""), 1, endpoint.partitions)
     name = endpoint.backfill_parameter
@@ -55,6 +59,40 @@ def forbid_parameters(endpoint: Endpoint, params: Mapping[str, str]) -> dict[str
         "status": 403,
         "parameters": {name: [params[name]]},
     }
+
+
+def unknown_parameters(params: Mapping[str, str], known: Collection[str]) -> Iterator[dict[str, Any]]:
+    """What X says of each parameter that it does not know."""
+    listed = ",".join(sorted(known))
+    for name in params:
+        if name not in known:
+            yield {
+                "parameters": {name: [params[name]]},
+                "message": f"The query parameter [{name}] is not one of [{listed}]",
+            }
+
+
+def _unknown(endpoint: Endpoint, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """X's OpenAPI document lists the parameters of all streams but Powerstream.
+
+    A range that a stream cannot recover has an answer of its own.
+    """
+    if endpoint.kind is not Kind.POWERSTREAM:
+        yield from unknown_parameters(params, {*parameters_of(endpoint), *endpoint.recovery_parameters})
+
+
+def _unknown_names(parameter: str, value: str, known: Collection[str]) -> Iterator[dict[str, Any]]:
+    if not value:
+        yield {
+            "parameters": {parameter: []},
+            "message": f"The `{parameter}` query parameter can not be empty",
+        }
+        return
+    for name in value.split(","):
+        if name not in known:
+            listed = ",".join(sorted(known))
+            message = f"The `{parameter}` query parameter value [{name}] is not one of [{listed}]"
+            yield {"parameters": {parameter: [value]}, "message": message}
 
 
 def _faults(name: str, value: str, lowest: int, highest: int) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from xdk_streaming.simulator.client_socket import end
+from xdk_streaming.simulator.half_requests import HalfRequests
 
 LONG = 86_400.0
 """A timeout in seconds that never comes."""
@@ -39,6 +40,7 @@ class Server(ThreadingHTTPServer):
         self._connections: set[socket.socket] = set()
         self._closing = False
         self._serving: set[threading.Thread] = set()
+        self.half_requests = HalfRequests(end)
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, handle)
@@ -85,11 +87,13 @@ class Server(ThreadingHTTPServer):
                 super().finish_request(wrapped, client_address)
             finally:
                 self._connections.discard(wrapped)
+                self.half_requests.whole(wrapped)
 
     def shutdown_request(self, request: Any) -> None:
         """Close without shutdown(), which would send FIN: a script may have requested RST."""
         self.close_request(request)
         self._connections.discard(request)
+        self.half_requests.whole(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that disconnect; show any other error."""
@@ -109,7 +113,12 @@ class Server(ThreadingHTTPServer):
         for connection in list(self._connections):
             end(connection)
 
+    def service_actions(self) -> None:
+        """End the connections whose request does not come. Called a hundred times a second."""
+        self.half_requests.end_those_due()
+
     def _hold(self, connection: socket.socket) -> None:
         self._connections.add(connection)
+        self.half_requests.begun(connection)
         if self._closing:
             end(connection)

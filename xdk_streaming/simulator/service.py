@@ -5,18 +5,22 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from xdk_streaming.simulator.access import Access
 from xdk_streaming.simulator.body import BodyFormat
 from xdk_streaming.simulator.client_socket import SlowReaderPolicy
 from xdk_streaming.simulator.connections import Connections
+from xdk_streaming.simulator.connects import Connects
 from xdk_streaming.simulator.feed import Feed
+from xdk_streaming.simulator.half_requests import HalfRequests
 from xdk_streaming.simulator.log import Logbook, ServedRequest
 from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.scripts import Scripts
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.x import Endpoint
+
+Kill = Literal["end", "cut"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class StreamBehaviour:
     seed: int
     backlog: float
     """How far back a backfill can reach."""
+    kill: Kill
+    """How a stream ends that another request kills."""
     sending: BodyFormat
     patience: SlowReaderPolicy
 
@@ -46,6 +52,8 @@ class Service:
     connections: Connections
     scripts: Scripts
     logbook: Logbook
+    connects: Connects
+    half_requests: HalfRequests
 
 
 class SendResponse(Protocol):
@@ -64,3 +72,5 @@ class Exchange:
     endpoint: Endpoint
     params: Mapping[str, str]
     answer: SendResponse
+    takes_chunks: bool = True
+    """Whether the client takes a body in chunks, which HTTP/1.0 does not have (RFC 9112, section 6.1)."""

@@ -19,6 +19,7 @@ from xdk_streaming.simulator.access import Access
 from xdk_streaming.simulator.body import BodyFormat, Encoding, Framing
 from xdk_streaming.simulator.client_socket import SlowReaderPolicy
 from xdk_streaming.simulator.connections import Connections
+from xdk_streaming.simulator.connects import Connects
 from xdk_streaming.simulator.feed import Feed
 from xdk_streaming.simulator.handler import Handler
 from xdk_streaming.simulator.line_cache import Line
@@ -28,7 +29,7 @@ from xdk_streaming.simulator.rules.book import RuleBook
 from xdk_streaming.simulator.script import LIVE, Script
 from xdk_streaming.simulator.scripts import Scripts
 from xdk_streaming.simulator.server import Server
-from xdk_streaming.simulator.service import Service, StreamBehaviour
+from xdk_streaming.simulator.service import Kill, Service, StreamBehaviour
 from xdk_streaming.simulator.slots import Slots
 from xdk_streaming.simulator.timeline import Timeline
 from xdk_streaming.x import HEARTBEAT_SECONDS, MAX_RULES, Endpoint
@@ -84,6 +85,7 @@ class Simulator:
         zombie: float = 0.0,
         queue: float | None = None,
         slow_notice: bool = True,
+        kill: Kill = "end",
         rules: Iterable[str | tuple[str, str]] | None = None,
         max_rules: int = MAX_RULES,
         logged: int = 100_000,
@@ -97,12 +99,15 @@ class Simulator:
         _want(connections is None or connections >= 1, "connections", connections, "a number from 1, or None")
         _want(0 <= zombie < math.inf, "zombie", zombie, "a finite number from 0")
         _want(queue is None or 0 < queue < math.inf, "queue", queue, "a finite number above 0, or None")
+        if kill not in ("end", "cut"):
+            raise ValueError(f"kill is {kill!r}, must be 'end' or 'cut'")
         _want(max_rules >= 1, "most_rules", max_rules, "a number from 1")
         _want(logged >= 1, "logged", logged, "a number from 1")
         self.book = _book(rules or (), max_rules)
         self.slots = Slots(connections, zombie)
         self.connections = Connections(self.slots)
         self._logbook = Logbook(logged)
+        self._connects = Connects()
         self._server = Server((host, port), self._handle, tls)
         try:
             recording = None if replay is None else Recording(replay)
@@ -117,6 +122,7 @@ class Simulator:
             random_faults=random_faults,
             seed=seed,
             backlog=backlog,
+            kill=kill,
             sending=BodyFormat(framing, encoding, tls),
             patience=SlowReaderPolicy(queue, slow_notice),
         )
@@ -193,6 +199,8 @@ class Simulator:
             connections=self.connections,
             scripts=self._scripts,
             logbook=self._logbook,
+            connects=self._connects,
+            half_requests=self._server.half_requests,
         )
         return Handler(service, *connection)
 
