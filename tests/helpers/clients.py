@@ -50,7 +50,7 @@ def get(
         session.verify = verify
         with session.get(
             simulator.url + path,
-            params={name.replace("_", "."): value for name, value in params.items()},
+            params={name.replace("_fields", ".fields"): value for name, value in params.items()},
             headers={"Authorization": token} if token else {},
             stream=True,
             timeout=GUARD,
