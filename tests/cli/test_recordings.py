@@ -228,10 +228,10 @@ def test_what_is_no_file_in_the_place_of_a_part_file_is_left_alone(kind: str, tm
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("posts.ndjson", gzip.compress(b"hello")),
+        ("posts.ndjson", gzip.compress(b"hello", mtime=0)),
         ("posts.ndjson", b"PAR1\x15\x00\x15"),
         ("posts.ndjson.gz", LINES[0]),
-        ("posts.ndjson.zst", gzip.compress(LINES[0])),
+        ("posts.ndjson.zst", gzip.compress(LINES[0], mtime=0)),
     ],
 )
 def test_a_file_of_another_kind_is_refused_unchanged(name: str, content: bytes, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from helpers.servers import Peer, served
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import ExitCode
 
-REPLY, RESOURCE = "xdk_streaming.cli.reply", "xdk_streaming.cli.resource"
+REPLY, RESOURCE = "xdk_streaming.wire.reply", "xdk_streaming.wire.resource"
 Serve = Callable[[Peer], None]
 
 

@@ -77,7 +77,7 @@ def test_each_invalid_rule_is_reported_and_the_others_are_added(simulator: Simul
     assert negative.startswith(
         "'-fish' was refused: Rules must contain a non-negation term (at position 1); "
     )
-    assert summary == "1 rule added, 3 not."
+    assert summary == "1 rule added, 1 there already, 2 not."
 
 
 def test_if_every_rule_is_refused_each_reason_is_shown(rules: Run) -> None:
@@ -155,7 +155,7 @@ def test_rules_are_deleted_by_id_or_all(simulator: Simulator, rules: Run) -> Non
     assert rules("delete", simulator.book.rules[1].id).stderr == "1 rule deleted.\n"
     assert values(simulator) == [("one", None), ("three", None)]
     gone = rules("delete", simulator.book.rules[0].id, "1", code=ExitCode.REFUSED)
-    assert gone.stderr == "X refused one of the rules: Rule does not exist.\n1 rule deleted, 1 not.\n"
+    assert gone.stderr == "There is no rule 1; `rules list` shows the ids.\n1 rule deleted, 1 not.\n"
     assert rules("delete", "--all").stderr == "1 rule deleted.\n"
     assert values(simulator) == []
 
@@ -163,7 +163,7 @@ def test_rules_are_deleted_by_id_or_all(simulator: Simulator, rules: Run) -> Non
 def test_rules_are_listed_over_all_pages(
     simulator: Simulator, rules: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xdk_streaming.cli.rules.MAX_RULES_PER_PAGE", 4)
+    monkeypatch.setattr("xdk_streaming.rules.MAX_RULES_PER_PAGE", 4)
     rules("add", *(f"word{number}" for number in range(10)))
     assert len(rules("list").stdout.splitlines()) == 10
     assert len(simulator.api_requests) == 4

@@ -12,12 +12,14 @@ from xdk_streaming.cli.demo import demo
 from xdk_streaming.cli.diagram import diagram
 from xdk_streaming.cli.faults import faults
 from xdk_streaming.cli.options import DisplayOptions, add_verb, command
+from xdk_streaming.cli.program import Program
 from xdk_streaming.cli.replay import replay, show_again
 from xdk_streaming.cli.rules import rules
 from xdk_streaming.cli.simulate import simulate
 from xdk_streaming.cli.stream import GROUPS, VERBS, record
 
 app = typer.Typer(
+    cls=Program,
     help="X's streams as an explicit state machine.",
     no_args_is_help=True,
     rich_markup_mode=None,

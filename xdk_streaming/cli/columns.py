@@ -8,20 +8,17 @@ from typing import Any
 
 import typer
 
+from xdk_streaming.cli.printable import escaped, plain
+
 
 def show(entries: Sequence[Mapping[str, Any]], columns: Sequence[str], format: str) -> None:
     """Write the entries: as text only these columns, as JSON everything."""
     if format == "json":
         for entry in entries:
-            typer.echo(json.dumps(entry, ensure_ascii=False))
+            typer.echo(escaped(json.dumps(entry, ensure_ascii=False)))
         return
-    rows = [[_cell(entry.get(column, "")) for column in columns] for entry in entries]
+    rows = [[plain(entry.get(column, "")) for column in columns] for entry in entries]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         typer.echo("  ".join(cells).rstrip())
-
-
-def _cell(value: Any) -> str:
-    """The value on one line, without terminal control characters."""
-    return "".join(letter if letter.isprintable() else " " for letter in str(value))

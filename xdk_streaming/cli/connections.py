@@ -13,7 +13,9 @@ import typer
 from xdk_streaming.cli.columns import show
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.cli.options import FROM_ENVIRONMENT, ConnectOptions, grouped
-from xdk_streaming.cli.resource import ListFormat, Resource
+from xdk_streaming.cli.printable import plain
+from xdk_streaming.cli.resource import ListFormat, failures_as_messages
+from xdk_streaming.wire.resource import Resource
 from xdk_streaming.x import (
     CONNECTION_FIELDS,
     CONNECTION_NAMES,
@@ -56,7 +58,7 @@ def list_connections(
         "max_results": str(MAX_CONNECTIONS_PER_PAGE),
         **({"endpoints": ",".join(endpoint)} if endpoint else {}),
     }
-    with reached.session() as session:
+    with failures_as_messages(reached.base_url), reached.session() as session:
         found = list(Resource(session, reached.base_url, CONNECTIONS).pages(params))
     show(found, CONNECTION_FIELDS, format)
     if not found:
@@ -83,7 +85,7 @@ def kill(
     """Close connections, to make room for others. Exits with 5 if one could not be closed."""
     if bool(targets) == all:
         raise typer.BadParameter("expected IDs or streams, or --all, but not both", param_hint="ID")
-    with reached.session() as session:
+    with failures_as_messages(reached.base_url), reached.session() as session:
         resource = Resource(session, reached.base_url, CONNECTIONS)
         answers = [resource.ask("DELETE", below="/all")] if all else list(_kill(resource, targets or []))
     results = [result for answer in answers for result in answer.get("data", {}).get("results", [])]
@@ -91,7 +93,7 @@ def kill(
     for result in results:
         if not result.get("success"):
             reason = result.get("error_message") or "X gives no reason"
-            typer.echo(f"{result.get('uuid')} was not ended: {reason}.", err=True)
+            typer.echo(plain(f"{result.get('uuid')} was not ended: {reason}."), err=True)
     ended, failed = (_count(answers, name) for name in ("successful_kills", "failed_kills"))
     rest = f", {failed} not" if failed else ""
     typer.echo(f"{ended} {'connection' if ended == 1 else 'connections'} ended{rest}.", err=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import typer
 
 from xdk_streaming.cli.quantities import duration
+from xdk_streaming.cli.suggestions import did_you_mean
 from xdk_streaming.driver.outcomes import OUTCOMES
 from xdk_streaming.simulator import End, Live, Script
 from xdk_streaming.simulator.faults import STREAM_FAULTS, Peer, StreamFault
@@ -31,8 +32,11 @@ def requested_faults(given: Iterable[str], encoding: str | None) -> RequestedFau
         if text.startswith("random:"):
             chance = _chance(text)
         else:
-            name, _, after = text.partition("@")
-            scripts.extend(_scripts(_fault(text, name, encoding), _after(text, after)))
+            name, at, after = text.partition("@")
+            fault = _fault(text, name, encoding)
+            if not at:
+                raise _no_fault(text, f"when is missing, as in {name}@10s")
+            scripts.extend(_scripts(fault, _after(text, after)))
     return RequestedFaults(chance, scripts)
 
 
@@ -64,7 +68,9 @@ def _seconds(text: str) -> float:
 def _fault(text: str, name: str, encoding: str | None) -> StreamFault:
     fault = STREAM_FAULTS.get(name)
     if fault is None or fault.peer is not Peer.SERVER:
-        raise _no_fault(text, f"{name!r} is not a fault that a server can show; see `xdk-streaming faults`")
+        known = [each.name for each in STREAM_FAULTS.values() if each.peer is Peer.SERVER]
+        near = did_you_mean(name, known) or "; see `xdk-streaming faults`"
+        raise _no_fault(text, f"{name!r} is not a fault that a server can show{near}")
     if fault.encoding != encoding and fault.encoding is not None:
         raise _no_fault(text, f"this fault needs --encoding {fault.encoding}")
     return fault

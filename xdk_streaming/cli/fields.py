@@ -8,6 +8,8 @@ import typer
 
 from xdk_streaming.cli.endpoints import Items, Target
 from xdk_streaming.cli.options import FieldOptions
+from xdk_streaming.cli.suggestions import did_you_mean
+from xdk_streaming.parameters import names_of
 from xdk_streaming.x import (
     EXPANSIONS,
     LIKE_EXPANSIONS,
@@ -18,6 +20,7 @@ from xdk_streaming.x import (
     POST_FIELDS,
     PRIVATE_FIELDS,
     USER_FIELDS,
+    endpoint_at,
 )
 
 Query = Mapping[str, str]
@@ -67,9 +70,31 @@ def query(target: Target, fields: FieldOptions) -> dict[str, str]:
         "place.fields": fields.place_fields,
     }
     chosen = {**target.params, **(ALL if fields.all_fields else USUAL)[target.items]}
+    _check_names(target, given)
     chosen |= {name: value for name, value in given.items() if value is not None}
     chosen |= dict(_pair(text) for text in fields.param or ())
     return {name: value for name, value in chosen.items() if value}
+
+
+def _check_names(target: Target, given: Mapping[str, str | None]) -> None:
+    """Refuse names that X does not know, before it is asked. Of other servers' streams nothing is known."""
+    endpoint = endpoint_at(target.path)
+    if endpoint is None:
+        return
+    known = names_of(endpoint)
+    for parameter, value in given.items():
+        if not value:
+            continue
+        hint = "--" + parameter.replace(".", "-")
+        if parameter not in known:
+            raise typer.BadParameter(f"{target.path} does not take {parameter}", param_hint=hint)
+        for name in value.split(","):
+            if name not in known[parameter]:
+                near = (
+                    did_you_mean(name, known[parameter])
+                    or f"; expected some of {', '.join(known[parameter])}"
+                )
+                raise typer.BadParameter(f"X knows no {name!r} among {parameter}{near}", param_hint=hint)
 
 
 def _pair(text: str) -> tuple[str, str]:

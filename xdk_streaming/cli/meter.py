@@ -22,6 +22,8 @@ class Meter:
         self.began_at = now
         self.written = 0
         """Items written to the sink; a buffer may hold more that were received."""
+        self.item_at: float | None = None
+        """When an item was last received; None before the first."""
         self.heartbeat_at: float | None = None
         self.byte_at: float | None = None
         """When bytes were last received; None before the first."""
@@ -39,6 +41,8 @@ class Meter:
     def tick(self, now: float) -> None:
         """Take a sample."""
         total = self._state.total_items_received
+        if total != self._recent[-1][1]:
+            self.item_at = now
         if self._state.heartbeats != self._heartbeats:
             self._heartbeats = self._state.heartbeats
             self.heartbeat_at = now

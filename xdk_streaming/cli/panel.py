@@ -130,7 +130,8 @@ def _lag(state: StreamState) -> Text:
 def _reconnects(state: StreamState) -> Text:
     shown, error = Text(f"{state.reconnects:,}"), state.last_error
     if error is not None:
-        shown.append(f"; last: {error.error_type.name}: {plain(error)}", style="yellow")
+        style = "dim" if state.is_connected else "yellow"
+        shown.append(f"; last: {error.error_type.name}: {plain(error)}", style=style)
     return shown
 
 

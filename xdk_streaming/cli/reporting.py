@@ -13,6 +13,7 @@ from typing import Any, Protocol, TextIO
 import orjson
 import typer
 
+from xdk_streaming.cli.advice import for_command_line
 from xdk_streaming.cli.meter import Meter
 from xdk_streaming.cli.printable import escaped, plain
 from xdk_streaming.cli.quantities import shown_bytes, shown_seconds
@@ -128,7 +129,7 @@ class LoggedEvents(logging.Handler):
         about_transition = record.module == "transition_log"
         if record.levelno == logging.ERROR and about_transition and not self._transitions:
             return
-        words = record.getMessage()
+        words = for_command_line(record.getMessage())
         if about_transition and record.levelno != logging.WARNING:
             self._report(LogEvent("transition", record.created, words, {}, record.levelname))
         else:
@@ -231,13 +232,22 @@ def lag_event(lag: Lag) -> LogEvent:
     return LogEvent("lag", time.time(), words, facts, "WARNING" if lag.behind else "INFO")
 
 
-def summary_event(state: StreamState, meter: Meter, sink: Sink, now: float) -> LogEvent:
-    """A summary of the stream so far. `now` is Unix seconds of the wall clock."""
+def summary_event(
+    state: StreamState, meter: Meter, sink: Sink, now: float, *, final: bool = False
+) -> LogEvent:
+    """A summary of the stream so far. `now` is Unix seconds of the wall clock.
+
+    The `final` one gives the average rate in words, and not that of the last seconds.
+    """
     seconds = meter.now - meter.began_at
+    average = meter.written / seconds if seconds > 0 else 0.0
     facts = {
         "seconds": round(seconds, 3),
         "items": meter.written,
         "rate": round(meter.rate(), 1),
+        "average_rate": round(average, 1),
+        "last_item_seconds": _since(meter.item_at, meter),
+        "last_heartbeat_seconds": _since(meter.heartbeat_at, meter),
         "bytes": state.bytes_received,
         "reconnects": state.reconnects,
         "gaps": state.gaps,
@@ -252,17 +262,28 @@ def summary_event(state: StreamState, meter: Meter, sink: Sink, now: float) -> L
     }
     words = [
         f"{count(meter.written, 'item')} in {shown_seconds(seconds)}",
-        f"{meter.rate():,.0f}/s",
+        f"{average:,.1f}/s on average" if final else f"{meter.rate():,.0f}/s",
         f"{shown_bytes(state.bytes_received)} received",
         count(state.reconnects, "reconnect"),
         *([f"{count(state.gaps, 'gap')} ({shown_seconds(state.gap_seconds)} missing)"] if state.gaps else []),
         *([count(state.invalid_items, "invalid line")] if state.invalid_items else []),
         *([count(state.duplicate_items, "duplicate") + " left out"] if state.duplicate_items else []),
         *([count(state.dropped_items, "item") + " dropped"] if state.dropped_items else []),
+        *_ages(meter),
         f"{shown_bytes(sink.size)} to {sink.name}"
         + (f", the last of {sink.files:,} files" if sink.files > 1 else ""),
     ]
     return LogEvent("summary", now, ", ".join(words), facts)
+
+
+def _since(moment: float | None, meter: Meter) -> float | None:
+    return None if moment is None else round(meter.now - moment, 1)
+
+
+def _ages(meter: Meter) -> list[str]:
+    """How long ago the last item and heartbeat came: in this a quiet stream and a dead one differ."""
+    ages = {"item": meter.item_at, "heartbeat": meter.heartbeat_at}
+    return [f"last {name} {shown_seconds(meter.now - at)} ago" for name, at in ages.items() if at is not None]
 
 
 def count(number: int, noun: str) -> str:

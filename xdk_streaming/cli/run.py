@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from xdk_streaming.cli.advice import for_command_line
 from xdk_streaming.cli.exits import ExitCode, exit_code
 from xdk_streaming.cli.live import show_cursor
 from xdk_streaming.cli.meter import Meter
@@ -119,7 +120,8 @@ class Run:
         except OSError as failure:
             self._failure = self._failure or failure
         self.meter.tick(monotonic())
-        self.reporter.close(summary_event(self.stream.state, self.meter, self.sink, time.time()))
+        summary = summary_event(self.stream.state, self.meter, self.sink, time.time(), final=True)
+        self.reporter.close(summary)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         """At the first signal, finish the current item and stop; at the second, exit at once."""
@@ -136,7 +138,7 @@ class Run:
             self._conclude("ERROR", unwritable(self.sink.name, self._failure))
             return ExitCode.FAILED
         if self._error is not None:
-            self._conclude("ERROR", f"{self._error.error_type.name}: {self._error}")
+            self._conclude("ERROR", f"{self._error.error_type.name}: {for_command_line(str(self._error))}")
             return exit_code(self._error)
         return ExitCode.DONE if self._signal is None else SIGNALS[signal.Signals(self._signal)]
 

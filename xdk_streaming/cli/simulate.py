@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -190,9 +191,15 @@ def simulate(
                 port=port,
             )
         except (OSError, ValueError) as refusal:
-            typer.echo(f"The simulator could not start: {refusal}", err=True)
+            typer.echo(f"The simulator could not start: {_reason(refusal, host, port)}", err=True)
             raise typer.Exit(1) from refusal
         _run(simulator, ShellCommands(simulator, safe, token_file), ruled=replay is None)
+
+
+def _reason(refusal: Exception, host: str, port: int) -> str:
+    if isinstance(refusal, OSError) and refusal.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use ({refusal}); choose another --port, or 0 for any free one"
+    return str(refusal)
 
 
 def _run(simulator: Simulator, commands: ShellCommands, *, ruled: bool) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from xdk_streaming.cli import endpoints, items
@@ -141,6 +142,7 @@ def record(
         reporter = _reporter(log, url, live, meter, sink, console)
         with _reporting(config, reporter, every=log.log_format == "json"):
             _warn_of_clear_text(url, reporter)
+            _name_fields(params, fields, reporter)
             run = Run(live, sink, reporter, meter, _form(display, output), display.limit, output.for_)
             code = run.run()
     if code is not ExitCode.DONE:
@@ -161,7 +163,16 @@ def _checked_config(recovery_options: RecoveryOptions, chosen: Target) -> Stream
     try:
         return _config(recovery_options, chosen)
     except ValueError as refusal:
-        raise typer.BadParameter(" ".join(str(refusal).split())) from refusal
+        raise typer.BadParameter(_refused_setting(refusal)) from refusal
+
+
+def _refused_setting(refusal: ValueError) -> str:
+    """What the settings object to, without pydantic's own words around it."""
+    if isinstance(refusal, ValidationError):
+        named = [(".".join(map(str, error["loc"])), error["msg"]) for error in refusal.errors()]
+        sentences = [(place, words.removeprefix("Value error, ")) for place, words in named]
+        return "; ".join(f"{place}: {words}" if place else words for place, words in sentences)
+    return " ".join(str(refusal).split())
 
 
 def _config(recovery_options: RecoveryOptions, chosen: Target) -> StreamConfig:
@@ -250,6 +261,14 @@ def _reporting(config: StreamConfig, reporter: Reporter, *, every: bool) -> Iter
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+def _name_fields(params: Mapping[str, str], fields: FieldOptions, reporter: Reporter) -> None:
+    """Say which fields are asked for: an item has no others, and X sends few by itself."""
+    asked = {name: names for name, names in params.items() if name.endswith("fields") or name == "expansions"}
+    if asked and not fields.all_fields:
+        words = ", ".join(f"{name}={names}" for name, names in asked.items())
+        reporter.report(message_event("INFO", f"asking for {words}; --all-fields asks for all", time.time()))
 
 
 def _warn_of_clear_text(url: str, reporter: Reporter) -> None:

@@ -35,7 +35,7 @@ ApiResponse = tuple[int, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Rule:
+class BookedRule:
     """One parsed rule of an app."""
 
     id: str
@@ -61,12 +61,12 @@ class RuleBook:
         self.most = most
         self.revision = 0
         """The number of changes so far."""
-        self._rules: tuple[Rule, ...] = ()
+        self._rules: tuple[BookedRule, ...] = ()
         self._made = 0
         self._lock = threading.Lock()
 
     @property
-    def rules(self) -> Sequence[Rule]:
+    def rules(self) -> Sequence[BookedRule]:
         """The current rules, oldest first."""
         return self._rules
 
@@ -107,7 +107,7 @@ class RuleBook:
         with self._lock:
             return self._delete(lambda rule: True, 0, dry_run)
 
-    def _delete(self, chosen: Callable[[Rule], bool], missing: int, dry_run: bool) -> ApiResponse:
+    def _delete(self, chosen: Callable[[BookedRule], bool], missing: int, dry_run: bool) -> ApiResponse:
         left = tuple(rule for rule in self._rules if not chosen(rule))
         deleted = len(self._rules) - len(left)
         if deleted and not dry_run:
@@ -117,10 +117,10 @@ class RuleBook:
             body["errors"] = [NOT_THERE] * missing
         return 400 if missing and not deleted else 200, body
 
-    def _read(self, wanted: Iterable[Mapping[str, str]]) -> tuple[list[Rule], list[dict[str, Any]]]:
+    def _read(self, wanted: Iterable[Mapping[str, str]]) -> tuple[list[BookedRule], list[dict[str, Any]]]:
         """The valid rules, and the errors of the others."""
         known = {rule.value: rule.id for rule in self._rules}
-        added: list[Rule] = []
+        added: list[BookedRule] = []
         errors: list[dict[str, Any]] = []
         for entry in wanted:
             value = entry["value"].strip()
@@ -134,15 +134,15 @@ class RuleBook:
                 continue
             self._made += 1
             known[value] = snowflake(present(), self._made)
-            added.append(Rule(known[value], value, entry.get("tag"), term))
+            added.append(BookedRule(known[value], value, entry.get("tag"), term))
         return added, errors
 
-    def _replace(self, rules: tuple[Rule, ...]) -> None:
+    def _replace(self, rules: tuple[BookedRule, ...]) -> None:
         self._rules = rules
         self.revision += 1
 
 
-def listing(rules: Iterable[Rule], next_token: str | None) -> dict[str, Any]:
+def listing(rules: Iterable[BookedRule], next_token: str | None) -> dict[str, Any]:
     """The body of X's response to a request for rules: one page."""
     shown = [rule.shown for rule in rules]
     more = {} if next_token is None else {"next_token": next_token}
