@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from helpers.terminal import called
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.simulator import Serve, Simulator

@@ -139,12 +139,12 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def _answer_stream(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """The head of a stream or of a refusal, with the limits on connecting."""
-        given = {name.lower() for name in headers}
+        """The head of a stream, with the limit on connecting; or that of a refusal, as its script has it."""
         limits = self._service.connects.headers(self.request.path)
-        self.answer(
-            status, {name: limits[name] for name in limits if name not in given} | dict(headers), body
-        )
+        if status == 200:
+            given = {name.lower() for name in headers}
+            headers = {**{name: each for name, each in limits.items() if name not in given}, **headers}
+        self.answer(status, headers, body)
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """Send the head of the response, and the body if it is known."""
