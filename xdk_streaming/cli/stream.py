@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -46,7 +47,7 @@ from xdk_streaming.cli.run import Run, unwritable
 from xdk_streaming.cli.session import is_loopback
 from xdk_streaming.clock import monotonic
 from xdk_streaming.config import Buffer, Record, Recovery, StreamConfig
-from xdk_streaming.state import Transition
+from xdk_streaming.state import InvalidLine, Transition
 from xdk_streaming.streams.sync import Stream
 from xdk_streaming.wire.secrets import shown_url
 
@@ -54,6 +55,8 @@ Partition = Annotated[
     int | None,
     typer.Option("--partition", help="Stream this partition of the stream; partitions count from 1."),
 ]
+MAX_INVALID = 5
+"""Lines that are no items of which each is an event of the JSON log."""
 GROUPS = (FieldOptions, DisplayOptions, OutputOptions, ConnectOptions, RecoveryOptions, LogOptions)
 """The option groups of every streaming verb."""
 
@@ -247,8 +250,14 @@ def _reporting(config: StreamConfig, reporter: Reporter, *, every: bool) -> Iter
     `every`: each transition is passed on; otherwise those that the log of an outage has at INFO.
     """
 
+    invalid = count(1)
+
     def observe(record: Record) -> None:
-        if every or not isinstance(record, Transition):
+        if isinstance(record, InvalidLine):  # the log has the first, and then their number once a minute
+            shown = every and next(invalid) <= MAX_INVALID
+        else:
+            shown = every or not isinstance(record, Transition)
+        if shown:
             reporter.report(event_of(record))
 
     config.observers = (*config.observers, observe)

@@ -21,6 +21,7 @@ from urllib3 import exceptions as u3
 
 from xdk_streaming.errors import StreamError, StreamErrorType
 from xdk_streaming.wire import proxies
+from xdk_streaming.wire.other_protocols import another_protocol
 from xdk_streaming.wire.scrubbed import raised_at, scrubbed
 from xdk_streaming.wire.secrets import NONE, Secrets
 
@@ -180,6 +181,9 @@ def translate(exception: Exception, secrets: Secrets = NONE, passwords: Collecti
     if refused_by_proxy is not None:
         refused_by_proxy.original_exception = scrubbed(exception, secrets)
         return refused_by_proxy
+    other = another_protocol(chain)
+    if other is not None:
+        return StreamError(other, StreamErrorType.CONNECTION_ERROR, scrubbed(chain[0], secrets))
     for row in TRANSLATIONS:
         applies = _among(chain, row.exceptions, row.named) and _among(chain, row.within)
         if applies and not _among(chain, row.unless):

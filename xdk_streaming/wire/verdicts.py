@@ -67,6 +67,11 @@ BY_STATUS: Mapping[int, Verdict] = {
     204: NO_STREAM,
     205: NO_STREAM,
     401: Verdict(AUTHENTICATION_ERROR, "check the bearer token: a stream wants the app's own"),
+    402: Verdict(
+        CLIENT_ERROR,
+        "buy credits, or raise the app's spending limit, in X's developer console (console.x.com)",
+        "this app has no credits left",
+    ),
     403: FORBIDDEN,
     404: Verdict(CLIENT_ERROR, "correct the URL"),
     406: Verdict(CLIENT_ERROR, 'send "Accept-Encoding: gzip", as requests does by default'),
