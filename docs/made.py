@@ -26,7 +26,7 @@ from xdk_streaming.cli.reporting import transition_event
 from xdk_streaming.cli.stream import VERBS
 
 DOCS = Path(__file__).parent
-COMMON = "  --tweet-fields"
+COMMON = "Fields and expansions to request:"
 """The first option that all streaming verbs share."""
 WIDTH, ROWS = 92, 22
 NOW = 1_800_000_000.0
@@ -98,7 +98,9 @@ def manual() -> str:
 
 def _own(text: str) -> str:
     """The help of a streaming verb, without the options that all of them share."""
-    return f"{text.partition(COMMON)[0]}  ... and the options of `stream`, from {COMMON.strip()} on.\n"
+    before, _, shared = text.partition(COMMON)
+    own = shared.rpartition("\nOptions:\n")[2]
+    return f"{before}  ... the options of `stream`, and:\n\nOptions:\n{own}"
 
 
 def verbs_of(command: Any) -> Iterator[str]:

@@ -59,6 +59,7 @@ BY_STATUS: dict[int, Expected] = {
     204: NO_STREAM,
     205: NO_STREAM,
     401: (AUTHENTICATION_ERROR, "", "check the bearer token: a stream wants the app's own"),
+    402: (CLIENT_ERROR, "no credits left", "buy credits"),
     403: FORBIDDEN,
     404: (CLIENT_ERROR, "", "correct the URL"),
     406: (CLIENT_ERROR, "", 'send "Accept-Encoding: gzip"'),

@@ -16,7 +16,22 @@ from xdk_streaming.cli.program import Program
 from xdk_streaming.cli.replay import replay, show_again
 from xdk_streaming.cli.rules import rules
 from xdk_streaming.cli.simulate import simulate
-from xdk_streaming.cli.stream import GROUPS, VERBS, record
+from xdk_streaming.cli.stream import GROUPS, VERBS, firehose, record, sample, sample10, stream
+
+SUMMARIES = {
+    stream: "Stream the posts that match the app's rules.",
+    sample10: "Stream ten percent of all posts, in two partitions.",
+    firehose: "Stream all posts, or those in one language.",
+}
+"""Summaries for the list of verbs, where the first sentence of the help is too long."""
+EXAMPLES = {
+    stream: (
+        "xdk-streaming stream --output posts.ndjson.zst --rotate 1h --checkpoint posts.point",
+        "xdk-streaming stream --tweet-fields created_at,author_id --limit 10",
+    ),
+    sample: ("xdk-streaming sample --format text --for 1m",),
+    firehose: ("xdk-streaming firehose --partition 1 --output posts.ndjson.zst",),
+}
 
 app = typer.Typer(
     cls=Program,
@@ -26,14 +41,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in VERBS:
-    add_verb(app, command(verb, record, *GROUPS))
-add_verb(app, command(replay, show_again, DisplayOptions))
-app.command()(demo)
-app.command()(diagram)
-app.command()(faults)
-add_verb(app, simulate)
-app.add_typer(rules, name="rules")
-app.add_typer(connections, name="connections")
+    add_verb(app, command(verb, record, *GROUPS), SUMMARIES.get(verb), *EXAMPLES.get(verb, ()))
+add_verb(
+    app,
+    command(replay, show_again, DisplayOptions),
+    "Write the items of a recording to standard output again.",
+    "xdk-streaming replay posts.ndjson.zst --speed 10 | jq .data.text",
+)
+app.command(short_help="Stream from a simulator that breaks the connection.")(demo)
+app.command(short_help="Write the state machine as a diagram or a table.")(diagram)
+app.command(short_help="List every fault of a stream by its symptom.")(faults)
+add_verb(
+    app,
+    simulate,
+    "Serve X's streams on this machine, with faults on demand.",
+    "xdk-streaming simulate --rate 100 --rule cats --fault reset@10s",
+)
+app.add_typer(rules, name="rules", short_help="Manage the rules of the filtered stream.")
+app.add_typer(connections, name="connections", short_help="List and close the app's open streams.")
 
 
 def _show_version(asked: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from xdk_streaming.cli.columns import show
+from xdk_streaming.cli.completion import some_of
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.cli.options import FROM_ENVIRONMENT, ConnectOptions, grouped
 from xdk_streaming.cli.printable import plain
@@ -43,7 +44,8 @@ def list_connections(
     endpoint: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Show only connections of this stream; may be repeated. One of {', '.join(NAMES)}."
+            autocompletion=some_of(NAMES),
+            help=f"Show only connections of this stream; may be repeated. One of {', '.join(NAMES)}.",
         ),
     ] = None,
     format: ListFormat = "text",

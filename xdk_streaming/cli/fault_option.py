@@ -40,6 +40,12 @@ def requested_faults(given: Iterable[str], encoding: str | None) -> RequestedFau
     return RequestedFaults(chance, scripts)
 
 
+def begun_faults(incomplete: str) -> list[str]:
+    """Completes the name of a fault in a shell, up to its moment."""
+    names = [fault.name for fault in STREAM_FAULTS.values() if fault.peer is Peer.SERVER]
+    return [f"{name}@" for name in names if name.startswith(incomplete)]
+
+
 def seconds(text: str | float) -> float:
     """The seconds in a duration, which may be 0: `10`, `0.5`, `10s`, `2m`, `500ms`."""
     found = _seconds(str(text))

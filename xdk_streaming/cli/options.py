@@ -11,9 +11,20 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 import typer
 from requests import Session
 
+from xdk_streaming.cli.completion import some_of
 from xdk_streaming.cli.quantities import Rotation, duration, rotation, size
 from xdk_streaming.cli.session import BaseUrl, CaFile, ClientCert, Proxy, TokenFile, open_session
-from xdk_streaming.x import BASE_URL, MAX_BACKFILL_MINUTES
+from xdk_streaming.cli.verb import Verb
+from xdk_streaming.x import (
+    BASE_URL,
+    EXPANSIONS,
+    MAX_BACKFILL_MINUTES,
+    MEDIA_FIELDS,
+    PLACE_FIELDS,
+    POLL_FIELDS,
+    POST_FIELDS,
+    USER_FIELDS,
+)
 
 T = TypeVar("T")
 
@@ -27,18 +38,37 @@ class FieldOptions:
     """Fields and expansions to request."""
 
     tweet_fields: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Post fields to request, separated by commas.")
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            autocompletion=some_of(POST_FIELDS),
+            help="Post fields to request, separated by commas.",
+        ),
     ] = None
     expansions: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Expansions to request: related objects, sent along in `includes`."
+            metavar="NAMES",
+            autocompletion=some_of(EXPANSIONS),
+            help="Expansions to request: related objects, sent along in `includes`.",
         ),
     ] = None
-    user_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="User fields to request.")] = None
-    media_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Media fields to request.")] = None
-    poll_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Poll fields to request.")] = None
-    place_fields: Annotated[str | None, typer.Option(metavar="NAMES", help="Place fields to request.")] = None
+    user_fields: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", autocompletion=some_of(USER_FIELDS), help="User fields to request."),
+    ] = None
+    media_fields: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", autocompletion=some_of(MEDIA_FIELDS), help="Media fields to request."),
+    ] = None
+    poll_fields: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", autocompletion=some_of(POLL_FIELDS), help="Poll fields to request."),
+    ] = None
+    place_fields: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", autocompletion=some_of(PLACE_FIELDS), help="Place fields to request."),
+    ] = None
     all_fields: Annotated[
         bool,
         typer.Option("--all-fields", help="Request all fields and expansions available to an app token."),
@@ -211,13 +241,25 @@ def _looking_like(
     return run
 
 
-def add_verb(app: typer.Typer, verb: Callable[..., None]) -> None:
-    """Add a verb to the program; the options of the verb can also come from the environment."""
-    app.command(context_settings=FROM_ENVIRONMENT)(verb)
+def add_verb(app: typer.Typer, verb: Callable[..., None], summary: str | None = None, *examples: str) -> None:
+    """Add a verb to the program; the options of the verb can also come from the environment.
+
+    `summary` stands in the list of all verbs, in a line of a terminal with 80 columns; by default it is the
+    first sentence of the docstring.
+    """
+    app.command(
+        cls=Verb,
+        context_settings=FROM_ENVIRONMENT,
+        short_help=summary,
+        epilog="\n".join(examples) or None,
+    )(verb)
 
 
 def _parameters(group: type[Any]) -> list[Parameter]:
     hints = get_type_hints(group, include_extras=True)
+    for hint in hints.values():
+        for option in getattr(hint, "__metadata__", ()):
+            option.rich_help_panel = group.__doc__.partition("\n")[0].rstrip(".") if group.__doc__ else None
     return [
         Parameter(entry.name, Parameter.KEYWORD_ONLY, default=entry.default, annotation=hints[entry.name])
         for entry in fields(group)

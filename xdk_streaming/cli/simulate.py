@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from xdk_streaming.cli.certificates import tls_setup
-from xdk_streaming.cli.fault_option import requested_faults, seconds, seconds_above_0
+from xdk_streaming.cli.fault_option import begun_faults, requested_faults, seconds, seconds_above_0
 from xdk_streaming.cli.recording.whole_lines import whole_lines
 from xdk_streaming.cli.request_report import report as _report
 from xdk_streaming.cli.request_report import summary
@@ -70,10 +70,11 @@ def simulate(
     fault: Annotated[
         list[str] | None,
         typer.Option(
+            autocompletion=begun_faults,
             help="Cause a fault. NAME@DURATION, such as reset@10s: on a connection after this time (10s, 2m, "
             "500ms; a bare number is seconds). If repeated, the connections get the faults in turn. "
             "`xdk-streaming faults` lists the names. Or random:P: one of "
-            f"{', '.join(common.name for common in RANDOM_FAULTS)}, after each item with probability P."
+            f"{', '.join(common.name for common in RANDOM_FAULTS)}, after each item with probability P.",
         ),
     ] = None,
     connections: Annotated[

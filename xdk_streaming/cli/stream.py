@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from xdk_streaming.cli import endpoints, items
+from xdk_streaming.cli.completion import addresses
 from xdk_streaming.cli.endpoints import Compliance, Language, Target, any_target, target
 from xdk_streaming.cli.exits import ExitCode
 from xdk_streaming.cli.fields import query
@@ -67,6 +68,7 @@ def stream(
         typer.Argument(
             metavar="ADDRESS",
             help="Another stream: a path below the base URL, or a complete URL, to which the token is sent.",
+            autocompletion=addresses,
             show_default=False,
         ),
     ] = None,
