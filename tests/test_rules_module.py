@@ -127,3 +127,40 @@ def test_a_server_that_is_not_x_is_an_error(session: requests.Session) -> None:
 
     with served(serve) as url, pytest.raises(StreamError, match="without a JSON object"):
         Rules(session, url).list()
+
+
+def answering(content: str) -> Iterator[str]:
+    """A server with this answer to everything; its URL."""
+
+    def serve(peer: Peer) -> None:
+        peer.request()
+        peer.send(head(f"Content-Length: {len(content)}") + content.encode())
+
+    with served(serve) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("content", "counted"),
+    [
+        ('{"data": 7}', RuleCount(None, None)),
+        ('{"data": {"client_app_rules_count": [], "cap_per_client_app": "many"}}', RuleCount(None, None)),
+        (
+            '{"data": {"client_app_rules_count": {"rule_count": "3"}, "cap_per_client_app": 9}}',
+            RuleCount(3, 9),
+        ),
+    ],
+)
+def test_a_count_that_makes_no_sense_is_unknown(
+    session: requests.Session, content: str, counted: RuleCount
+) -> None:
+    for url in answering(content):
+        assert Rules(session, url).count() == counted
+
+
+def test_refusals_that_say_nothing_are_counted(session: requests.Session) -> None:
+    content = '{"meta": {"summary": {"deleted": 1, "not_deleted": 2}}, "errors": [{"errors": [7]}, 8]}'
+    for url in answering(content):
+        changes = Rules(session, url).delete(["1", "2", "3"])
+    assert (changes.deleted, len(changes.refused)) == (1, 2)
+    assert changes.refused[0].reasons == ("X gives no reason",)

@@ -93,6 +93,7 @@ def test_messages_are_left_out_unless_they_are_asked_for(linter: ModuleType) -> 
     assert "two paragraphs" in page
 
 
+@pytest.mark.timeout(240)  # every file of the project is tokenized
 def test_every_python_file_keeps_its_number_of_lines(linter: ModuleType) -> None:
     for path in linter.every_file():
         if path.suffix == ".py":

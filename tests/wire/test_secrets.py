@@ -129,3 +129,9 @@ def test_only_the_youngest_of_many_secrets_are_remembered() -> None:
 )
 def test_a_url_is_shown_without_login_and_query(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+def test_what_only_looks_like_a_login_is_a_secret_as_a_whole() -> None:
+    known = Secrets()
+    known.note_headers({"Authorization": "Basic of-mine, not base64"})
+    assert known.removed_from("of-mine, not base64") == HIDDEN

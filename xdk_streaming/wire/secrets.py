@@ -235,7 +235,7 @@ def _in_header(value: str) -> Iterator[str]:
 
 def _decoded(encoded: str) -> str:
     try:
-        return base64.b64decode(encoded).decode("utf-8", "replace")
+        return base64.b64decode(encoded, validate=True).decode("utf-8", "replace")
     except ValueError:
         return ""
 
