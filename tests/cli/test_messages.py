@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from helpers.terminal import called
 from xdk_streaming.cli.app import app
 from xdk_streaming.cli.exits import ExitCode
-from xdk_streaming.simulator import Serve, Simulator
+from xdk_streaming.cli.request_report import _line as shown_request
+from xdk_streaming.simulator import Serve, ServedRequest, Simulator
 from xdk_streaming.simulator.faults import STREAM_FAULTS
 
 
@@ -140,3 +141,8 @@ def test_the_last_summary_has_the_average_and_the_ages(tmp_path: Path) -> None:
     assert "/s on average" in said
     assert "last item 0." in said
     assert "asking for tweet.fields=created_at," in said
+
+
+def test_a_path_cannot_steer_the_terminal_of_a_simulator() -> None:
+    request = ServedRequest(0, "/\x1b[2J\u202e", {}, 0.0)
+    assert shown_request(request).isprintable()

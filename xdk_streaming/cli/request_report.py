@@ -8,6 +8,7 @@ from itertools import takewhile
 
 import typer
 
+from xdk_streaming.cli.printable import plain
 from xdk_streaming.simulator import ServedRequest, Simulator
 from xdk_streaming.simulator.log import OPEN
 
@@ -41,7 +42,7 @@ def _after(requests: deque[ServedRequest], number: int) -> list[ServedRequest]:
 def _line(request: ServedRequest) -> str:
     moment = time.strftime("%H:%M:%S", time.localtime(request.ended_at or request.opened_at))
     who = f"connection {request.number + 1}  " if request.path.startswith("/") else ""
-    return f"{moment}  {who}{request.path}  {request.outcome}"
+    return plain(f"{moment}  {who}{request.path}  {request.outcome}")  # a client chooses the path
 
 
 def summary(simulator: Simulator) -> str:
