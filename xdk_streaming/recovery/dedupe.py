@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from xdk_streaming.log import logger
 
-MAX_KEY_LENGTH = 64
+MAX_KEY_LENGTH = 36
 """Characters of a key that is kept as it is, at most. X's ids have 19, its UUIDs 36."""
 MAX_PARTS = 8
 """Parts of a tuple that is kept as it is, at most."""
