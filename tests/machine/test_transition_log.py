@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +26,7 @@ class NoNetwork(ScriptedSession):
 
     def get(self, *arguments: Any, **named: Any) -> Any:
         if self.clock.now < self.until:
-            raise OSError(101, "Network is unreachable")
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
         return super().get(*arguments, **named)
 
 
