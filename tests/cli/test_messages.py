@@ -146,3 +146,32 @@ def test_the_last_summary_has_the_average_and_the_ages(tmp_path: Path) -> None:
 def test_a_path_cannot_steer_the_terminal_of_a_simulator() -> None:
     request = ServedRequest(0, "/\x1b[2J\u202e", {}, 0.0)
     assert shown_request(request).isprintable()
+
+
+NO_URLS = ["http://[::1", "http://127.0.0.1:port", "http://127.0.0.1:0", "x.com", "http://"]
+
+
+@pytest.mark.parametrize("url", NO_URLS)
+def test_a_base_url_that_is_none_is_refused(url: str) -> None:
+    said = run("sample", code=ExitCode.USAGE, url=url)
+    assert "is not a URL; expected one like http://127.0.0.1:8080" in said
+    assert "could not be reached" in run("rules", "list", code=ExitCode.FAILED, url=url)
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    said = run("simulate", "--host", "192.0.2.1", code=1)
+    assert "192.0.2.1 is no address of this machine" in said
+
+
+@pytest.mark.parametrize("content", [b"\x00" * 8192, b"{", b"SQLite format 3\x00"])
+def test_a_file_without_any_line_end_is_no_recording(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "junk"
+    file.write_bytes(content)
+    code, out, err = called("replay", file)
+    assert (code, out) == (ExitCode.FAILED, b"")
+    assert "is no recording" in err
+
+
+def test_a_file_of_rules_that_is_not_there_is_named(simulator: Simulator) -> None:
+    said = run("rules", "sync", "/nowhere", code=ExitCode.USAGE, url=simulator.url)
+    assert "Invalid value for FILE: /nowhere cannot be read" in said

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from xdk_streaming.cli.output import Output, write
+from xdk_streaming.cli.suggestions import did_you_mean
 from xdk_streaming.cli.symptoms import SYMPTOMS
 from xdk_streaming.driver.outcomes import OUTCOMES, Outcome
 from xdk_streaming.simulator.faults import CATALOGUE, STREAM_FAULTS, Peer
@@ -39,7 +40,8 @@ def faults(
 ) -> None:
     """List every fault of a stream by symptom: outcome (state, error, retry, callbacks) and what to do."""
     if name is not None and name not in STREAM_FAULTS:
-        raise typer.BadParameter(f"{name!r} is not in the catalogue; `xdk-streaming faults` lists all faults")
+        near = did_you_mean(name, STREAM_FAULTS) or "; `xdk-streaming faults` lists all faults"
+        raise typer.BadParameter(f"{name!r} is not in the catalogue{near}")
     chosen = [name] if name else list(STREAM_FAULTS)
     written = {"text": _text, "markdown": _markdown, "json": _json}[format]
     write("\n".join(written(chosen)) + "\n", output)

@@ -87,7 +87,8 @@ def _items(path: Path) -> Iterator[bytes]:
     """The lines of a recording that are items. The others are left out, with warnings."""
     written = left_out = 0
     decode = LineDecoder()
-    for number, line in enumerate(recorded(path, _warn), 1):
+    incomplete: list[str] = []
+    for number, line in enumerate(recorded(path, incomplete.append), 1):
         if isinstance(decode(line), Invalid):
             left_out += 1
             if left_out <= MAX_WARNINGS and written:
@@ -97,8 +98,10 @@ def _items(path: Path) -> Iterator[bytes]:
             _warn(f"the first {left_out:,} lines of {path} are no items, and are left out")
         written += 1
         yield line
-    if left_out and not written:
+    if (left_out or incomplete) and not written:
         raise NoRecording(f"{path} is no recording: not one of its lines is a JSON object")
+    for sentence in incomplete:
+        _warn(sentence)
     if left_out > MAX_WARNINGS:
         _warn(f"{left_out:,} lines of {path} are no items, and were left out")
 

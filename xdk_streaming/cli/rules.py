@@ -144,7 +144,7 @@ def sync(
     Shows what changes: + added, - deleted. New rules are added before others are deleted; if X refuses one of
     them, nothing is deleted, and the command exits with 5.
     """
-    wanted = _read(file)
+    wanted = _read(file, "FILE")
     with _rules(reached) as known:
         try:
             plan = known.plan(wanted)
@@ -189,32 +189,32 @@ def _shown(rule: Rule) -> dict[str, str]:
     return {**({} if rule.id is None else {"id": rule.id}), **rule.content}
 
 
-def _read(file: Path) -> list[Rule]:
+def _read(file: Path, hint: str = "--file") -> list[Rule]:
     try:
         data = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
         text = data.decode("utf-8-sig")  # some editors begin a file with a mark that nobody sees
     except (OSError, UnicodeError) as refusal:
         reason = refusal.strerror if isinstance(refusal, OSError) else "the file is not UTF-8"
-        raise typer.BadParameter(f"{file} cannot be read: {reason}", param_hint="--file") from refusal
+        raise typer.BadParameter(f"{file} cannot be read: {reason}", param_hint=hint) from refusal
     return [
-        _rule(line.strip(), f"{file}, line {number}")
+        _rule(line.strip(), f"{file}, line {number}", hint)
         for number, line in enumerate(text.split("\n"), 1)
         if line.strip()
     ]
 
 
-def _rule(line: str, place: str) -> Rule:
+def _rule(line: str, place: str, hint: str) -> Rule:
     """Parse a line: a JSON object, or a rule as plain text. No rule of X begins with a brace."""
     if not line.startswith("{"):
         return Rule(line)
     try:
         rule = json.loads(line)
     except (ValueError, RecursionError) as refusal:
-        raise typer.BadParameter(f"{place} is not JSON: {refusal}", param_hint="--file") from refusal
+        raise typer.BadParameter(f"{place} is not JSON: {refusal}", param_hint=hint) from refusal
     texts = all(isinstance(text, str) for text in rule.values())
     if not texts or "value" not in rule or set(rule) - set(COLUMNS):
         expected = 'expected {"value": "...", "tag": "..."}, or the rule as text'
-        raise typer.BadParameter(f"{place} is not a rule; {expected}", param_hint="--file")
+        raise typer.BadParameter(f"{place} is not a rule; {expected}", param_hint=hint)
     return Rule(rule["value"], rule.get("tag"))  # the output of `rules list` has ids
 
 

@@ -148,7 +148,10 @@ def _no_token(sentence: str) -> typer.Exit:
 
 def is_loopback(url: Any) -> bool:
     """Whether this URL points to the local machine."""
-    host = urlsplit(str(url)).hostname or ""
+    try:
+        host = urlsplit(str(url)).hostname or ""
+    except ValueError:  # no URL at all
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

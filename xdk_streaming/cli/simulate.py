@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import cycle
@@ -200,6 +201,9 @@ def simulate(
 def _reason(refusal: Exception, host: str, port: int) -> str:
     if isinstance(refusal, OSError) and refusal.errno == errno.EADDRINUSE:
         return f"port {port} of {host} is in use ({refusal}); choose another --port, or 0 for any free one"
+    unknown = isinstance(refusal, socket.gaierror) or getattr(refusal, "errno", 0) == errno.EADDRNOTAVAIL
+    if unknown:
+        return f"{host} is no address of this machine ({refusal}); expected one like 127.0.0.1 or 0.0.0.0"
     return str(refusal)
 
 

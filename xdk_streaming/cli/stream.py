@@ -156,8 +156,12 @@ def record(
 
 def _url(chosen: Target, base: str) -> str:
     url = chosen.url(base)
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an IPv6 address without its bracket, a port that is none
+        usable = False
+    if not usable:
         raise typer.BadParameter(
             f"{base!r} is not a URL; expected one like http://127.0.0.1:8080", param_hint="--base-url"
         )
