@@ -48,8 +48,8 @@ def black_holes() -> Iterator[list[int]]:
 @pytest.fixture
 def good() -> Iterator[int]:
     def serve(peer: Peer) -> None:
-        peer.request()
-        peer.send(head("Content-Length: 2") + b"ok")
+        peer.request()  # the session must not keep a connection that this server is about to close
+        peer.send(head("Content-Length: 2", "Connection: close") + b"ok")
 
     with served(serve) as url:
         yield port(url)
