@@ -245,3 +245,14 @@ def test_what_never_becomes_a_stream_is_given_up_after_a_while(session: requests
 def test_a_token_that_a_page_sends_back_is_not_shown(session: requests.Session) -> None:
     account = Account(session, answer(b"refused: Bearer abcdefghijklmnopqrstuvwxyz0123456789AAAAAAAAAA"))
     assert "abcdefghij" not in str(account.errors[0])
+
+
+def test_an_object_at_the_end_of_a_page_is_reported_as_its_bytes(session: requests.Session) -> None:
+    session.headers["Authorization"] = "Bearer a-token-of-mine"
+    told: list[bytes] = []
+    page = head("Content-Type: application/json")
+    with served(answering(page + b'<html>\n{"b":1}')) as url:
+        config = StreamConfig(max_retries=0, on_invalid=lambda line, _: told.append(line))
+        with pytest.raises(RetriesExhausted, match="what came is no stream"):
+            list(Stream[Any](session, "get", url, config))
+    assert told == [b"<html>", b'{"b":1}']

@@ -129,7 +129,7 @@ class Connection:
         if isinstance(event, Invalid) and event.cause is None:
             return event
         if self._beginning is not None and not self._beginning.allows(bare(line)):
-            return Invalid(line, "an object within a web page")
+            return Invalid(bare(line), "an object within a web page")
         self._beginning = None
         if not isinstance(event, StreamNotice):
             self._progressed = True

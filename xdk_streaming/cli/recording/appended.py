@@ -109,8 +109,10 @@ class AppendedFile:
         return place
 
     def close(self) -> None:
-        """Close the file, which ends the lock."""
-        os.close(self._descriptor)
+        """Close the file, which ends the lock. May be called again."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _take_back(self, piece: bytes) -> None:
         with suppress(OSError):
