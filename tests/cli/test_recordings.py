@@ -194,6 +194,20 @@ def test_a_torn_frame_that_is_not_in_the_part_file_is_set_aside(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
+def test_a_torn_frame_of_other_lines_than_the_part_files_is_set_aside(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    first, other = whole(path, LINES[0]), whole(path, LINES[1])[:-5]
+    path.write_bytes(first + other)
+    part_of(path).write_bytes(b"%d\n" % len(first) + LINES[2])
+    sink = open_output(path)
+    sink.write(LINES[3])
+    sink.close()
+    assert torn(path) == [other]
+    kept = LINES[1:2] if name.endswith("gz") else []  # all but its checksum was there
+    assert items(path) == [LINES[0], *kept, LINES[2], LINES[3]]
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
 @pytest.mark.parametrize("content", [b"9" * 5000, b"hello\n", b"7\nhello\n", b"\0" * 99])
 def test_what_is_no_part_file_is_set_aside(name: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / name
